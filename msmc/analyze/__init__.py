@@ -1,0 +1,1 @@
+"""`ast` to `ir.Spec`: files, names, fields."""

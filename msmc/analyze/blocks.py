@@ -1,0 +1,236 @@
+"""`documents`, `demos`, `eval` and `ablation` blocks to `ir`."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from msmc.analyze.items import read_items
+from msmc.analyze.nodes import Nodes, move_rule, move_value
+from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
+from msmc.ir import (
+    CLAUSE_WORDS,
+    Ablation,
+    Arm,
+    AssistantOperation,
+    Demos,
+    Documents,
+    DropOperation,
+    Eval,
+    Identity,
+    Operation,
+    SpecificityOperation,
+    UseOperation,
+)
+from msmc.source import Span
+from msmc.syntax import ast
+
+if TYPE_CHECKING:
+    from msmc.analyze.resolve import Resolver
+
+CONTROLS = {
+    "base": True,
+    "aft_only": True,
+    "midtrain_only": True,
+    "mix_only": False,
+    "neutral_documents": False,
+    "spec_in_context": False,
+    "deliberative": False,
+    "extra_demos": False,
+}
+"""Every control of the language, and whether it is lowered yet."""
+ORDER = (UseOperation, AssistantOperation, SpecificityOperation, DropOperation)
+"""Arm operations apply in this order, whatever the source order (DESIGN section 2)."""
+
+
+class BlockReader:
+    """Reads the blocks of one spec declaration."""
+
+    def __init__(self, resolver: Resolver, path: str, spec: str, nodes: Nodes) -> None:
+        self.resolver, self.path, self.spec, self.nodes = resolver, path, spec, nodes
+        self.problems = resolver.problems
+
+    def read(self, decl: ast.SpecDecl) -> dict[str, Any]:
+        """The block fields of `ir.Spec`."""
+        documents: Documents | None = None
+        seen: dict[str, Span] = {}
+        demos, evals, ablations = list[Demos](), list[Eval](), list[Ablation]()
+        for item in decl.items:
+            if isinstance(item, ast.Documents):
+                self.resolver.once(seen, "documents", item.span)
+                documents = self._documents(item)
+            elif isinstance(item, ast.Demos):
+                self._name(seen, item.name, "demos")
+                demos.append(self._demos(item))
+            elif isinstance(item, ast.EvalBlock):
+                self._name(seen, item.name, "eval")
+                evals += self._eval(item)
+            elif isinstance(item, ast.DocumentsFrom | ast.DemosFrom):
+                self.problems.append(not_yet("bringing rows of your own with `from`", item.span))
+            elif isinstance(item, ast.EvalTask):
+                self.problems.append(not_yet("an evaluation of your own", item.span))
+        for item in decl.items:
+            if isinstance(item, ast.Ablation):
+                self._name(seen, item.name, "ablation")
+                ablations.append(self._ablation(item, [e.name for e in evals]))
+        return {"documents": documents, "demos": tuple(demos), "evals": tuple(evals), "ablations": tuple(ablations)}
+
+    def _name(self, seen: dict[str, Span], name: ast.Name, what: str) -> None:
+        self.resolver.once(seen, f"{what} {name.word}", name.span)
+        self.resolver.spans[f"{self.spec}.{what}.{name.word}"] = name.span
+
+    def _about(self, items: tuple[ast.Ast, ...], span: Span, default: tuple[str, ...] | None) -> tuple[str, ...]:
+        paths = [path for item in items if isinstance(item, ast.About) for path in item.paths]
+        if not paths:
+            if default is None:
+                hint = "add: about values, rules"
+                self.problems.append(Diagnostic("field-missing", "this block does not say what it is about", Label(span), hint=hint))
+            return default or ()
+        found = []
+        for path in paths:
+            if path.dotted in CLAUSE_WORDS:
+                found.append(path.dotted)
+            elif node := self.resolver.find_node(self.path, self.spec, self.nodes, path):
+                found.append(node)
+        return tuple(dict.fromkeys(found))
+
+    def _documents(self, block: ast.Documents) -> Documents:
+        library = self.resolver.library
+        kinds = [name for item in block.items if isinstance(item, ast.Kinds) for name in item.names]
+        audiences = [c for item in block.items if isinstance(item, ast.Audiences) for c in item.choices]
+        angles = [c for item in block.items if isinstance(item, ast.Angles) for c in item.choices]
+        return Documents(
+            about=self._about(block.items, block.span, None),
+            kinds=tuple(self._choices(kinds, library.kinds, "kind of document")),
+            audiences=tuple(self._choices(audiences, tuple(library.audiences), "audience")),
+            angles=tuple(self._choices(angles, library.angles, "angle")),
+        )
+
+    def _choices(self, written: list[Any], known: tuple[str, ...], what: str) -> Iterator[str]:
+        for choice in written:
+            if isinstance(choice, ast.Quoted):
+                yield choice.plain
+            elif choice.word in known:
+                yield choice.word
+            else:
+                hint = did_you_mean(choice.word, known)
+                if what != "kind of document":
+                    hint = (hint + " " if hint else "") + 'your own words stand in quotes: "…"'
+                message = f"there is no {what} `{choice.word}`"
+                self.problems.append(Diagnostic("unknown-name", message, Label(choice.span, "not in the library"), hint=hint))
+
+    def _demos(self, block: ast.Demos) -> Demos:
+        for item in block.items:
+            if isinstance(item, ast.Justify) and item.reason.word != "never":
+                self.problems.append(not_yet(f"`justify {item.reason.word}`", item.span))
+            if isinstance(item, ast.Thinking) and item.switch.word == "on":
+                self.problems.append(not_yet("`thinking on`", item.span))
+        return Demos(name=block.name.word, about=self._about(block.items, block.span, None))
+
+    def _eval(self, block: ast.EvalBlock) -> list[Eval]:
+        name, kind = block.name.word, block.kind.word
+        pairs = [item for item in block.items if isinstance(item, ast.Pairs)]
+        held_out = any(isinstance(item, ast.HeldOut) for item in block.items)
+        rungs = [item.distance.word for item in block.items if isinstance(item, ast.Rung)]
+        if kind == "preference" and not pairs:
+            where = Label(block.name.span, "no items")
+            hint = 'add: pairs "items.jsonl"'
+            self.problems.append(Diagnostic("field-missing", f"the evaluation `{name}` has no items", where, hint=hint))
+            return []
+        items, path = (), None
+        if pairs:
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(self.path), pairs[0].path.plain))
+            items, found = read_items(path, self.resolver.sources, pairs[0].path.span)
+            self.problems += found
+        return [
+            Eval(
+                name=name,
+                kind=kind,  # type: ignore[arg-type]
+                about=self._about(block.items, block.span, ("values", "rules", "rationales") if kind == "recall" else None),
+                pairs=path,
+                items=items,
+                rung=rungs[0] if rungs else "far" if held_out else "learned",  # type: ignore[arg-type]
+                held_out=held_out,
+            )
+        ]
+
+    # ---- ablations ----------------------------------------------------------------------------------------------------
+
+    def _ablation(self, block: ast.Ablation, evals: list[str]) -> Ablation:
+        arms, controls, seen = list[Arm](), list[str](), dict[str, Span]()
+        primary, seeds = None, 1
+        for item in block.items:
+            if isinstance(item, ast.Arm):
+                self.resolver.once(seen, f"arm {item.name.word}", item.name.span)
+                self.resolver.spans[f"{self.spec}.ablation.{block.name.word}.{item.name.word}"] = item.name.span
+                arms.append(Arm(name=item.name.word, title=item.title.plain if item.title else "", operations=self._operations(item)))
+            elif isinstance(item, ast.Control):
+                controls += [name.word for name in item.names if self._is_control(name)]
+            elif isinstance(item, ast.Vary) and item.varied.word != "documents":
+                self.problems.append(not_yet(f"`vary {item.varied.word}`", item.span))
+            elif isinstance(item, ast.Match) and item.matched.word != "none":
+                self.problems.append(not_yet(f"`match {item.matched.word}`", item.span))
+            elif isinstance(item, ast.Primary):
+                primary = item.name.word
+                if primary not in evals:
+                    hint = did_you_mean(primary, evals)
+                    message = f"there is no evaluation `{primary}`"
+                    self.problems.append(Diagnostic("unknown-name", message, Label(item.name.span, "not defined"), hint=hint))
+            elif isinstance(item, ast.Seeds):
+                seeds = int(item.number.word)
+                if not 1 <= seeds <= 1000:
+                    self.problems.append(Diagnostic("field-missing", "seeds counts from 1 to 1000", Label(item.span)))
+        return Ablation(
+            name=block.name.word,
+            title=block.title.plain if block.title else "",
+            arms=tuple(arms),
+            controls=tuple(dict.fromkeys(controls)),
+            primary=primary,
+            seeds=seeds,
+        )
+
+    def _is_control(self, name: ast.Name) -> bool:
+        if name.word not in CONTROLS:
+            hint = did_you_mean(name.word, CONTROLS)
+            self.problems.append(Diagnostic("unknown-name", f"there is no control `{name.word}`", Label(name.span), hint=hint))
+        elif not CONTROLS[name.word]:
+            self.problems.append(not_yet(f"the control `{name.word}`", name.span))
+        return CONTROLS.get(name.word, False)
+
+    def _operations(self, arm: ast.Arm) -> tuple[Operation, ...]:
+        found: list[Operation] = []
+        seen: dict[str, Span] = {}
+        for item in arm.items:
+            if isinstance(item, ast.Use):
+                self.resolver.once(seen, "use", item.span)
+                found += self._use(item)
+            elif isinstance(item, ast.Assistant):
+                self.resolver.once(seen, "assistant", item.span)
+                found.append(AssistantOperation(identity=Identity(assistant=item.name.plain, provider=item.provider.plain)))
+            elif isinstance(item, ast.Specificity):
+                self.resolver.once(seen, "specificity", item.span)
+                found.append(SpecificityOperation(level=item.level.word))  # type: ignore[arg-type]
+            elif isinstance(item, ast.Drop):
+                of = self.resolver.find_node(self.path, self.spec, self.nodes, item.of) if item.of else None
+                if item.of is None or of is not None:
+                    found.append(DropOperation(kinds=tuple(k.word for k in item.kinds), of=of))  # type: ignore[misc]
+            else:
+                self.problems.append(not_yet(f"`{type(item).__name__.lower()}` in an arm", item.span))
+        return tuple(sorted(found, key=lambda operation: ORDER.index(type(operation))))
+
+    def _use(self, item: ast.Use) -> list[Operation]:
+        found = self.resolver.find_spec(self.path, item.spec)
+        other = self.resolver.open_spec(*found) if found else None
+        if other is None:
+            return []
+        values, rules = self.resolver.closed(other)
+        for node_id in other.nodes.ids():
+            self.resolver.spans[f"{other.name}>{node_id}"] = self.resolver.spans[node_id]
+        return [
+            UseOperation(
+                spec=other.name,
+                values=tuple(move_value(v, other.name, self.spec) for v in values),
+                rules=tuple(move_rule(r, other.name, self.spec) for r in rules),
+            )
+        ]

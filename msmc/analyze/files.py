@@ -1,0 +1,87 @@
+"""The file to compile and all that it imports."""
+
+import posixpath
+from dataclasses import dataclass, field
+
+from msmc.diagnostics import Diagnostic, Label
+from msmc.source import SourceFile, Sources
+from msmc.syntax import ast
+from msmc.syntax.parse import parse
+
+
+@dataclass
+class Files:
+    """Parsed files by project-relative path, and what each alias of a file stands for."""
+
+    sources: dict[str, SourceFile] = field(default_factory=dict)
+    trees: dict[str, ast.File] = field(default_factory=dict)
+    imports: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+def read_source(path: str, sources: Sources) -> SourceFile | Diagnostic:
+    """One text file, or why it is none."""
+    try:
+        content = sources[path]
+    except KeyError:
+        return Diagnostic("file-missing", f"there is no file `{path}`", hint="check the path")
+    except IsADirectoryError:
+        return Diagnostic("not-a-file", f"`{path}` is a folder", hint=f"name a file in it, such as {path}/spec.msm")
+    except OSError as error:
+        return Diagnostic("unreadable", f"`{path}` cannot be read: {error.strerror}")
+    try:
+        return SourceFile(path, content)
+    except UnicodeDecodeError as error:
+        message = f"`{path}` is not UTF-8 text (byte {error.start})"
+        return Diagnostic("not-utf8", message, hint="save the file as UTF-8; a binary file is no spec")
+
+
+def read_files(entry: str, sources: Sources) -> tuple[Files, list[Diagnostic]]:
+    """Parses `entry` and, transitively, its imports."""
+    files, problems = Files(), list[Diagnostic]()
+    source = read_source(entry, sources)
+    if isinstance(source, Diagnostic):
+        return files, [source]
+    _add(source, files, sources, (entry,), problems)
+    return files, problems
+
+
+def _add(source: SourceFile, files: Files, sources: Sources, chain: tuple[str, ...], problems: list[Diagnostic]) -> None:
+    files.sources[source.path] = source
+    tree, found = parse(source)
+    problems += found
+    if tree is None:
+        return
+    files.trees[source.path] = tree
+    for item in tree.items:
+        if isinstance(item, ast.ImportDecl):
+            _import(item, files, sources, chain, problems)
+
+
+def _import(
+    item: ast.ImportDecl, files: Files, sources: Sources, chain: tuple[str, ...], problems: list[Diagnostic]
+) -> None:
+    written = item.path.plain
+    here = Label(item.path.span)
+    known = files.imports.get((chain[-1], item.alias.word))
+    if known is not None:
+        message = f"`{item.alias.word}` is already the name of `{known}`"
+        problems.append(Diagnostic("duplicate-id", message, Label(item.alias.span), hint="give one of them another name"))
+        return
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(chain[-1]), written))
+    if path.startswith("../") or posixpath.isabs(written):
+        hint = "imports are relative and stay in the project: the folder with .git, or the one with specs/"
+        problems.append(Diagnostic("import-escapes", f"`{written}` lies outside the project", here, hint=hint))
+        return
+    if path in chain:
+        circle = " -> ".join(f"`{p}`" for p in (*chain[chain.index(path) :], path))
+        problems.append(Diagnostic("import-circle", "this import closes a circle", here, note=circle))
+        return
+    if path not in files.sources:
+        source = read_source(path, sources)
+        if isinstance(source, Diagnostic):
+            message = source.message if source.name != "file-missing" else f"there is no file `{path}` to import"
+            name = "import-missing" if source.name == "file-missing" else source.name
+            problems.append(Diagnostic(name, message, here, hint="the path is relative to the importing file"))
+            return
+        _add(source, files, sources, (*chain, path), problems)
+    files.imports[chain[-1], item.alias.word] = path

@@ -1,0 +1,49 @@
+"""The items of a preference evaluation: JSON Lines of `{"a", "b", "aligned", "topic"}`."""
+
+import json
+
+from pydantic import ValidationError
+
+from msmc.analyze.files import read_source
+from msmc.diagnostics import Diagnostic, Label
+from msmc.ir import Item
+from msmc.source import Sources, Span
+
+SHAPE = '{"a": "…", "b": "…", "aligned": "a", "topic": "…"}'
+
+
+def read_items(path: str, sources: Sources, asked: Span) -> tuple[tuple[Item, ...], list[Diagnostic]]:
+    """The items of a file that the source asks for at `asked`, and every line that is none."""
+    if path.startswith("../"):
+        return (), [Diagnostic("import-escapes", f"`{path}` lies outside the project", Label(asked))]
+    source = read_source(path, sources)
+    if isinstance(source, Diagnostic):
+        return (), [Diagnostic(source.name, source.message, Label(asked, "asked for here"), hint=source.hint)]
+    items, problems, first = list[Item](), list[Diagnostic](), dict[frozenset[str], Span]()
+    start = 0
+    for line in source.text.split("\n"):
+        where = Span(path, start, start + len(line))
+        start += len(line) + 1
+        if not line.strip():
+            continue
+        try:
+            item = Item.model_validate(json.loads(line))
+        except json.JSONDecodeError as error:
+            problems.append(Diagnostic("bad-row", f"this line is not JSON: {error.msg}", Label(where), hint=f"a line is {SHAPE}"))
+            continue
+        except ValidationError as error:
+            fault = error.errors()[0]
+            name = ".".join(map(str, fault["loc"])) or "the line"
+            problems.append(Diagnostic("bad-row", f"`{name}`: {fault['msg'].lower()}", Label(where), hint=f"a line is {SHAPE}"))
+            continue
+        pair = frozenset((item.a, item.b))
+        if pair in first or len(pair) == 1:
+            message = "both options are the same" if len(pair) == 1 else "this pair stands twice"
+            related = () if len(pair) == 1 else (Label(first[pair], "first here"),)
+            problems.append(Diagnostic("bad-row", message, Label(where, "again here"), related, hint="remove the line"))
+            continue
+        first[pair] = where
+        items.append(item)
+    if not items and not problems:
+        problems.append(Diagnostic("empty-file", f"`{path}` has no items", Label(asked), hint=f"a line is {SHAPE}"))
+    return tuple(items), problems

@@ -1,0 +1,247 @@
+"""`ast.File`s to `ir.Spec`: names, duplicates, inheritance, what is missing, what is not lowered yet."""
+
+import posixpath
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from msmc.analyze.blocks import BlockReader
+from msmc.analyze.files import Files
+from msmc.analyze.nodes import IDENTITY, Nodes, NodeReader
+from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
+from msmc.ir import Identity, Level, Node, Rule, Spec, Text, Value, Wordings
+from msmc.library import Library
+from msmc.source import Sources, Span
+from msmc.syntax import ast
+
+NodeT = TypeVar("NodeT", Value, Rule)
+
+
+@dataclass
+class _Open:
+    """A spec or library whose params are not filled in yet: what `extends` inherits."""
+
+    name: str
+    title: str = ""
+    identity: Identity | None = None
+    level: Level | None = None
+    params: dict[str, str] = field(default_factory=dict)
+    nodes: Nodes = field(default_factory=Nodes)
+    declared: dict[str, Span] = field(default_factory=dict)
+    """Ids declared in this very spec, for duplicates."""
+
+
+class Resolver:
+    """Resolves the specs of a set of files; `problems` and `spans` (id to place) fill as it goes."""
+
+    def __init__(self, files: Files, sources: Sources, library: Library) -> None:
+        self.files, self.sources, self.library = files, sources, library
+        self.problems: list[Diagnostic] = []
+        self.spans: dict[str, Span] = {}
+        self._open: dict[tuple[str, str], _Open | None] = {}
+        self._libraries: dict[str, _Open] = {}
+
+    # ---- finding ------------------------------------------------------------------------------------------------------
+
+    def spec_decls(self, path: str) -> list[ast.SpecDecl]:
+        tree = self.files.trees.get(path)
+        return [item for item in tree.items if isinstance(item, ast.SpecDecl)] if tree else []
+
+    def find_spec(self, file: str, path: ast.Path) -> tuple[str, ast.SpecDecl] | None:
+        """The spec that `alias.name` or a name of this file stands for; else a problem is noted."""
+        words = [name.word for name in path.words]
+        where, name = (self.files.imports.get((file, words[0])), words[1]) if len(words) == 2 else (file, words[0])
+        if where is not None and len(words) <= 2:
+            for decl in self.spec_decls(where):
+                if decl.name.word == name:
+                    return where, decl
+            if where not in self.files.trees:
+                return None  # its own errors are already told
+        known = [d.name.word for d in self.spec_decls(file)]
+        for (importer, alias), target in self.files.imports.items():
+            known += [f"{alias}.{d.name.word}" for d in self.spec_decls(target)] if importer == file else []
+        self.problems.append(
+            Diagnostic(
+                "unknown-name",
+                f"there is no spec `{path.dotted}`",
+                Label(path.span, "no spec with this name"),
+                hint=did_you_mean(path.dotted, known),
+            )
+        )
+        return None
+
+    def find_node(self, file: str, spec: str, nodes: Nodes, path: ast.Path, what: str = "value, rule or clause") -> str | None:
+        """The id that a dotted path means inside a spec (or library) called `spec`; else a problem is noted."""
+        words = [name.word for name in path.words]
+        local = nodes.ids()
+        candidates = [".".join([spec, *words]), ".".join(words) if words[0] == spec else ""]
+        for candidate in candidates:
+            if candidate in local:
+                return candidate
+        foreign = self._foreign_ids(file)
+        if path.dotted in foreign:
+            return foreign[path.dotted]
+        known = [i.removeprefix(spec + ".") for i in local] + list(foreign)
+        self.problems.append(
+            Diagnostic(
+                "unknown-value" if what == "value" else "unknown-name",
+                f"there is no {what} `{path.dotted}`",
+                Label(path.span, "not defined"),
+                hint=did_you_mean(path.dotted, known),
+            )
+        )
+        return None
+
+    def _foreign_ids(self, file: str) -> dict[str, str]:
+        """What the file's imports offer: dotted path as written here, to id."""
+        found: dict[str, str] = {}
+        for (importer, alias), target in self.files.imports.items():
+            if importer != file or target not in self.files.trees:
+                continue
+            opened = self.library_of(target)
+            found |= {i.replace(opened.name, alias, 1): i for i in opened.nodes.ids()}
+            for decl in self.spec_decls(target):
+                if inner := self.open_spec(target, decl):
+                    found |= {f"{alias}.{i}": i for i in inner.nodes.ids()}
+        return found
+
+    # ---- specs and libraries --------------------------------------------------------------------------------------------
+
+    def library_of(self, path: str) -> _Open:
+        """A file's top-level values and rules; their ids begin with the file's stem."""
+        if path not in self._libraries:
+            opened = _Open(posixpath.splitext(posixpath.basename(path))[0])
+            self._libraries[path] = opened
+            items = [i for i in self.files.trees[path].items if isinstance(i, ast.ValueDecl | ast.RuleDecl)]
+            self._read_nodes(path, opened, items)
+        return self._libraries[path]
+
+    def open_spec(self, path: str, decl: ast.SpecDecl) -> _Open | None:
+        """A spec before its params are filled in; None while it is being opened, which is a circle of `extends`."""
+        key = (path, decl.name.word)
+        if key not in self._open:
+            self._open[key] = None
+            opened = _Open(decl.name.word)
+            self.spans[opened.name] = decl.name.span
+            self._inherit(path, decl, opened)
+            self._read_head(decl, opened)
+            self._read_nodes(path, opened, [i for i in decl.items if isinstance(i, ast.ValueDecl | ast.RuleDecl)])
+            self._open[key] = opened
+        return self._open[key]
+
+    def _inherit(self, path: str, decl: ast.SpecDecl, opened: _Open) -> None:
+        if decl.extends is None or (found := self.find_spec(path, decl.extends)) is None:
+            return
+        parent = self.open_spec(*found)
+        if parent is None:
+            note = f"`{decl.extends.dotted}` extends, in the end, `{decl.name.word}`"
+            self.problems.append(Diagnostic("import-circle", "these specs extend each other", Label(decl.extends.span), note=note))
+            return
+        opened.title, opened.identity, opened.level = parent.title, parent.identity, parent.level
+        opened.params = dict(parent.params)
+        opened.nodes = parent.nodes.moved(parent.name, opened.name)
+        self._move_spans(parent.nodes, parent.name, opened.name)
+
+    def _move_spans(self, nodes: Nodes, old: str, new: str) -> None:
+        for node_id in nodes.ids():
+            if node_id in self.spans:
+                self.spans.setdefault(node_id.replace(old, new, 1), self.spans[node_id])
+
+    def _read_head(self, decl: ast.SpecDecl, opened: _Open) -> None:
+        opened.title = decl.title.plain if decl.title else opened.title or decl.name.word
+        seen: dict[str, Span] = {}
+        for item in decl.items:
+            if isinstance(item, ast.Version | ast.Assistant | ast.Specificity):
+                self.once(seen, type(item).__name__.lower(), item.span)
+            if isinstance(item, ast.Assistant):
+                opened.identity = Identity(assistant=item.name.plain, provider=item.provider.plain)
+            elif isinstance(item, ast.Specificity):
+                opened.level = item.level.word  # type: ignore[assignment]
+            elif isinstance(item, ast.Style):
+                self.problems.append(not_yet("`style`", item.span))
+            elif isinstance(item, ast.Param):
+                self.once(seen, f"param {item.name.word}", item.span)
+                if item.name.word in IDENTITY:
+                    message = f"`{item.name.word}` is set by `assistant \"…\" by \"…\"`"
+                    self.problems.append(Diagnostic("reserved-id", message, Label(item.name.span, "no name for a param")))
+                opened.params[item.name.word] = item.text.plain
+
+    def once(self, seen: dict[str, Span], what: str, span: Span) -> bool:
+        """Notes a problem when `what` was already seen."""
+        if what in seen:
+            first = Label(seen[what], "first here")
+            message = f"`{what}` stands twice"
+            self.problems.append(Diagnostic("field-twice", message, Label(span, "again here"), (first,), hint="keep one of them"))
+            return False
+        seen[what] = span
+        return True
+
+    def _read_nodes(self, path: str, opened: _Open, items: Sequence[ast.ValueDecl | ast.RuleDecl]) -> None:
+        reader = NodeReader(opened.name, opened.params, opened.declared, opened.nodes, self.problems, self.spans)
+        # values first: a rule may serve a value that stands below it
+        for item in sorted(items, key=lambda i: isinstance(i, ast.RuleDecl)):
+            if isinstance(item, ast.ValueDecl):
+                reader.value(item)
+            else:
+                reader.rule(item, lambda p: self.find_node(path, opened.name, opened.nodes, p, "value"))
+
+    def resolve(self, path: str, decl: ast.SpecDecl) -> Spec | None:
+        """The whole spec; None when it could not be opened at all."""
+        opened = self.open_spec(path, decl)
+        if opened is None:
+            return None
+        self._finish(opened)
+        blocks = BlockReader(self, path, opened.name, opened.nodes).read(decl)
+        values, rules = self.closed(opened)
+        served = {v for rule in rules for v in rule.serves} - {v.id for v in values}
+        values = (*values, *self._library_values(served))
+        return Spec(
+            name=opened.name,
+            title=opened.title,
+            identity=opened.identity,
+            level=opened.level,
+            values=_by_id(values),
+            rules=_by_id(rules),
+            **blocks,
+        )
+
+    def _finish(self, opened: _Open) -> None:
+        for node in (*opened.nodes.values.values(), *opened.nodes.rules.values()):
+            if node.statement == Wordings():
+                where = Label(self.spans[node.id], "no statement")
+                message = f"`{node.id}` says nothing"
+                self.problems.append(Diagnostic("field-missing", message, where, hint='add: statement "…"'))
+
+    def closed(self, opened: _Open) -> tuple[tuple[Value, ...], tuple[Rule, ...]]:
+        """Values and rules with the params filled in; `{assistant}` and `{provider}` wait for the arm."""
+        return (
+            tuple(fill_params(v, opened.params) for v in opened.nodes.values.values()),
+            tuple(fill_params(r, opened.params) for r in opened.nodes.rules.values()),
+        )
+
+    def _library_values(self, ids: Iterable[str]) -> tuple[Value, ...]:
+        """Values of other files that a rule serves."""
+        everywhere = [*self._libraries.values(), *(o for o in self._open.values() if o)]
+        found = {v.id: fill_params(v, o.params) for o in everywhere for v in o.nodes.values.values()}
+        return tuple(found[i] for i in ids if i in found)
+
+
+def _by_id(nodes: Iterable[NodeT]) -> tuple[NodeT, ...]:
+    return tuple(sorted(nodes, key=lambda node: node.id))
+
+
+def fill_params(node: NodeT, params: dict[str, str]) -> NodeT:
+    """The node with every text's params filled in."""
+
+    def fill(item: object) -> object:
+        if isinstance(item, Text):
+            return item.partly(params)
+        if isinstance(item, tuple):
+            return tuple(fill(part) for part in item)
+        if isinstance(item, Node):
+            return item.model_copy(update={name: fill(getattr(item, name)) for name in type(item).model_fields})
+        return item
+
+    filled = fill(node)
+    assert isinstance(filled, type(node))
+    return filled

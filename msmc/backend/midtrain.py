@@ -1,0 +1,59 @@
+"""Midtraining: next-token loss on packed documents that cannot attend to each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msmc.backend.failure import Failure
+from msmc.backend.recipe import Recipe, load_recipe
+from msmc.backend.training import Progress, Stage, StageResult, load_tokenizer, read_rows, run
+
+
+def midtrain(
+    recipe: Path,
+    rows: Path,
+    model: Path,
+    adapter: Path | None,
+    out: Path,
+    seed: int,
+    min_steps: int,
+    progress: Progress,
+) -> StageResult:
+    """Train on documents and write the stage folder `out`, whole or not at all.
+
+    `rows` is JSON Lines with "text"; other keys never reach the trainer. `adapter` is the `adapter/` folder of an
+    earlier stage, which goes on training; None starts a fresh one from `seed`. `progress(update, updates, loss)` is
+    called after every update. `out` receives adapter/ (PEFT), log.jsonl (one line per update), stage.json
+    (`StageResult`) and timing.json. Raises `Failure` (`too-few-updates`, `bad-recipe`, `bad-row`, …).
+    """
+    from datasets import Dataset
+
+    plan = load_recipe(recipe)
+    _require_isolation(plan)
+    texts = [row["text"] for row in read_rows(rows, "text")]
+    # TRL appends `eos_token` to each text. For a chat model that is its end of turn; the recipe names the token
+    # that ends a document instead.
+    stage = Stage(
+        name="midtrain",
+        rows=Dataset.from_dict({"text": texts}),
+        tokenizer=load_tokenizer(model),
+        remedy="`documents.per_clause` or `midtrain.epochs`, or lower `midtrain.batch` or `midtrain.max_length`",
+    )
+    return run(stage, plan, model, adapter, out, seed, min_steps, progress)
+
+
+def _require_isolation(recipe: Recipe) -> None:
+    """Only TRL's best-fit packings restart the positions of each document, from which the block mask is made."""
+    packing, strategy = recipe.sft.get("packing", False), recipe.sft.get("packing_strategy", "bfd")
+    if packing and strategy == "wrapped":
+        raise Failure(
+            "documents-attend",
+            f"{recipe.path.name} packs with `{strategy}`, which lets documents attend to each other",
+            "use `packing_strategy: bfd_split`",
+        )
+    if not packing or strategy != "bfd_split":
+        raise Failure(
+            "documents-truncated",
+            f"{recipe.path.name} would drop what a document has beyond `max_length`",
+            "use `packing: true` and `packing_strategy: bfd_split`",
+        )

@@ -1,0 +1,268 @@
+"""What midtraining and fine-tuning share: a frozen base with a float32 adapter, TRL's trainer, and the stage folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path, PurePath
+from typing import IO, Any
+
+from msmc.backend.failure import Failure
+from msmc.backend.recipe import Recipe, lora_config
+from msmc.backend.weights import whole_folder
+
+Row = dict[str, Any]
+Progress = Callable[[int, int, float], None]  # update, updates in all, loss of this update
+PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage file hands to `run`: its rows as a `datasets.Dataset` and how to speak about it."""
+
+    name: str
+    rows: Any
+    tokenizer: Any
+    remedy: str  # the target keys that give more updates
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """`stage.json`: what training did, without clocks or paths, so that equal runs write equal bytes.
+
+    `tokens` counts the tokens seen, padding not; `supervised_tokens` those of them that the loss is about. Losses are
+    means over the supervised tokens of one update, in nats.
+    """
+
+    stage: str
+    seed: int
+    rows: int
+    updates: int
+    tokens: int
+    supervised_tokens: int
+    loss_first: float
+    loss_last: float
+    packages: dict[str, str]
+
+
+def read_rows(path: Path, key: str) -> list[Row]:
+    """All rows of a JSON Lines file; each must have `key`. Raises `Failure` `bad-row` or `no-rows`."""
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise Failure("bad-row", f"{path.name}:{number} is not JSON: {error}", "write the rows anew") from None
+        if not isinstance(row, dict) or not row.get(key):
+            raise Failure("bad-row", f'{path.name}:{number} has no "{key}"', f'give every row a "{key}"')
+        rows.append(row)
+    if not rows:
+        raise Failure("no-rows", f"{path.name} holds no rows to train on", "see `msmc coverage` for what was planned")
+    return rows
+
+
+def load_tokenizer(model: Path) -> Any:
+    """The model's own tokenizer; nothing is looked up on the network."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(model)
+
+
+def run(
+    stage: Stage, recipe: Recipe, model: Path, adapter: Path | None, out: Path, seed: int, min_steps: int, progress: Progress
+) -> StageResult:
+    """Train one stage and write `out` (adapter/, log.jsonl, stage.json, timing.json), whole or not at all."""
+    if out.exists():
+        raise FileExistsError(out)
+    started = time.monotonic()
+    with quiet(), whole_folder(out) as part, (part / "log.jsonl").open("w", encoding="utf-8") as log:
+        trainer = _trainer(stage, recipe, model, adapter, part, seed)
+        _require_precision(trainer.model, recipe.dtype)
+        updates = planned_updates(trainer)
+        if updates < min_steps:
+            raise Failure(
+                "too-few-updates",
+                f"{stage.name} would make {updates} updates, fewer than min_steps {min_steps}",
+                f"raise {stage.remedy}; or lower `min_steps` for a trial that proves nothing",
+            )
+        losses, supervised = _train(trainer, log, progress)
+        _save_adapter(trainer.model, part / "adapter", published_name(recipe))
+        result = StageResult(
+            stage=stage.name,
+            seed=seed,
+            rows=len(stage.rows),
+            updates=trainer.state.global_step,
+            tokens=int(trainer._total_train_tokens),
+            supervised_tokens=supervised,
+            loss_first=losses[0],
+            loss_last=losses[-1],
+            packages={name: metadata.version(name) for name in PACKAGES},
+        )
+        _write_json(part / "stage.json", asdict(result))
+        _write_json(part / "timing.json", {"seconds": round(time.monotonic() - started, 1)})
+    return result
+
+
+def _trainer(stage: Stage, recipe: Recipe, model: Path, adapter: Path | None, out: Path, seed: int) -> Any:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+    from trl import SFTConfig, SFTTrainer
+
+    fresh = lora_config(recipe)
+    base = AutoModelForCausalLM.from_pretrained(
+        model, dtype=getattr(torch, recipe.dtype), attn_implementation=recipe.attention
+    )
+    if adapter is not None:
+        base = PeftModel.from_pretrained(base, adapter, is_trainable=True)
+        _require_same_adapter(base.peft_config["default"], fresh)
+    ours = {
+        "output_dir": str(out),
+        # The seed alone: TRL seeds everything with it before it draws the adapter; the order has its own generator,
+        # so that it does not depend on how many numbers the adapter took.
+        "seed": seed,
+        "data_seed": seed,
+        "logging_strategy": "steps",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # the default hides a loss that is no number
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+    if "chat_template_path" in recipe.sft:
+        ours["chat_template_path"] = str(recipe.path.parent / recipe.sft["chat_template_path"])
+    try:
+        config = SFTConfig(**{**recipe.sft, **ours})
+    except (TypeError, ValueError) as error:
+        raise Failure("bad-recipe", f"{recipe.path.name}: {error}", "correct the value it names") from error
+    return SFTTrainer(
+        model=base,
+        args=config,
+        train_dataset=stage.rows,
+        processing_class=stage.tokenizer,
+        peft_config=None if adapter is not None else fresh,
+    )
+
+
+def planned_updates(trainer: Any) -> int:
+    """Optimizer updates that `trainer.train()` will make, by the trainer's own rule for its prepared dataset."""
+    return int(trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())[-1])
+
+
+def _train(trainer: Any, log: IO[str], progress: Progress) -> tuple[list[float], int]:
+    """Run the trainer; the loss of every update, and the number of supervised tokens it saw."""
+    from transformers.trainer_callback import PrinterCallback, TrainerCallback
+
+    losses: list[float] = []
+    supervised = 0
+
+    def count(module: Any, args: Any, inputs: dict[str, Any]) -> None:
+        nonlocal supervised
+        supervised += int((inputs["labels"][:, 1:] != -100).sum())  # the first position predicts nothing
+
+    class Recorder(TrainerCallback):  # type: ignore[misc]
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+            if not logs or "loss" not in logs:  # the trainer's closing summary
+                return
+            if not math.isfinite(logs["loss"]):
+                raise Failure(
+                    "loss-not-finite",
+                    f"the loss became {logs['loss']} at update {state.global_step}",
+                    "lower `learning_rate`",
+                )
+            losses.append(logs["loss"])
+            line = {
+                "step": state.global_step,
+                "loss": logs["loss"],
+                "learning_rate": logs["learning_rate"],
+                "tokens": int(logs["num_tokens"]),
+            }
+            log.write(json.dumps(line) + "\n")
+            log.flush()
+            progress(state.global_step, state.max_steps, logs["loss"])
+
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Recorder())
+    hook = trainer.model.register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        trainer.train()
+    finally:
+        hook.remove()
+    return losses, supervised
+
+
+def _require_precision(model: Any, dtype: str) -> None:
+    """A bfloat16 adapter loses small updates without a sound, and a float32 base is half as fast."""
+    import torch
+
+    for name, parameter in model.named_parameters():
+        wanted = torch.float32 if parameter.requires_grad else getattr(torch, dtype)
+        if parameter.dtype != wanted:
+            raise TypeError(f"{name} is {parameter.dtype}, expected {wanted}")
+
+
+def _require_same_adapter(given: Any, wanted: Any) -> None:
+    if (given.r, given.lora_alpha) != (wanted.r, wanted.lora_alpha):
+        raise Failure(
+            "adapter-mismatch",
+            f"the earlier stage's adapter has r {given.r} and alpha {given.lora_alpha}, "
+            f"this recipe asks for r {wanted.r} and alpha {wanted.lora_alpha}",
+            "give both stages the same LoRA, or start a fresh adapter",
+        )
+
+
+def published_name(recipe: Recipe) -> str:
+    """The model's name for others to read: a hub id as it is, of a folder on this machine only its last part."""
+    path = PurePath(recipe.model)
+    return path.name if path.is_absolute() or recipe.model.startswith((".", "~")) else recipe.model
+
+
+def _save_adapter(model: Any, folder: Path, name: str) -> None:
+    """Write the two files of a PEFT adapter, the same bytes for the same weights."""
+    # PEFT asks the hub whether the vocabulary grew unless told that embeddings are not saved.
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # an empty model card that names a path of this machine
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = name
+    if isinstance(config["target_modules"], list):
+        config["target_modules"].sort()  # a set in PEFT: its order changes from process to process
+    _write_json(folder / "adapter_config.json", config)
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars, advice or warnings from the training libraries; errors still speak."""
+    import datasets
+    from transformers.utils import logging as chatter
+
+    bars = chatter.is_progress_bar_enabled(), not datasets.are_progress_bars_disabled()
+    chatter.disable_progress_bar()
+    datasets.disable_progress_bars()
+    loggers = [logging.getLogger(name) for name in ("transformers", "trl", "peft", "accelerate", "datasets", "lm_eval")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if bars[0]:
+            chatter.enable_progress_bar()
+        if bars[1]:
+            datasets.enable_progress_bars()

@@ -1,0 +1,115 @@
+"""The build tree: row types and the manifest (DESIGN section 5). Data only."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from msmc.ir import Node, Rung
+
+SCHEMA_VERSION = 1
+
+
+def canonical(data: Any) -> str:
+    """JSON with sorted keys and no spare space: the same data, the same text."""
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def digest(*parts: Any) -> str:
+    """64 hex digits that stand for some JSON data."""
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()
+
+
+class Cell(Node):
+    """What determines a planned document, whatever its clause's wording."""
+
+    clause: str
+    kind: str
+    audience: str
+    angle: str
+    n: int
+
+
+class DocumentRow(Node):
+    id: str
+    about: tuple[str, ...]
+    cell: Cell
+    seed: int
+    prefix: str
+    prompt: str
+
+
+class Message(Node):
+    role: Literal["user", "assistant", "system"]
+    content: str
+
+
+class Prefix(Node):
+    name: str
+    messages: tuple[Message, ...]
+
+
+class DemoRow(Node):
+    """A question row (`needs` is None), or an answer row that needs its question's reply."""
+
+    id: str
+    about: tuple[str, ...]
+    seed: int
+    prefix: str
+    prompt: str
+    needs: str | None = None
+
+
+class StaticDemo(Node):
+    id: str
+    about: tuple[str, ...]
+    messages: tuple[Message, ...]
+
+
+class EvalMetadata(Node):
+    eval: str
+    item: str
+    """The same for both orders of one item."""
+    order: Literal[0, 1]
+    topic: str
+    rung: Rung
+
+
+class EvalRow(Node):
+    """Inspect's Sample schema: two choices, the target by letter."""
+
+    id: str
+    about: tuple[str, ...]
+    input: str
+    choices: tuple[str, str]
+    target: Literal["A", "B"]
+    metadata: EvalMetadata
+
+
+class RunPlan(Node):
+    """One model of an experiment: which arms' documents and demos it is trained on, in that order; None: not at all."""
+
+    name: str
+    documents: str | None
+    demos: str | None
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One file of a build: its path inside the arm's folder, and its lines or text, made anew at each reading."""
+
+    path: str
+    lines: Callable[[], Iterable[str]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.lines())
+
+
+@dataclass(frozen=True)
+class Build:
+    """One arm's folder, without its manifest, which needs the digests of what was written."""
+
+    arm: str
+    artefacts: tuple[Artefact, ...]
+    manifest: dict[str, Any]

@@ -1,0 +1,120 @@
+"""Diagnostics: what msmc says of a user's mistake. Data here; the looks are in `msmc/render.py`.
+
+A diagnostic has a name (its identity), a short code, one message, the place, other places that matter, what we know,
+and one next step. Codes: 1xx syntax, 2xx names, 3xx meaning, 4xx templates, 5xx targets, 6xx build and data, 7xx backend.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from msmc.source import SourceFile, Span
+
+CODES = {
+    "unexpected-word": 101,
+    "unclosed-string": 102,
+    "unclosed-brace": 103,
+    "unknown-escape": 104,
+    "not-utf8": 105,
+    "empty-file": 106,
+    "unknown-name": 201,
+    "unknown-value": 202,
+    "duplicate-id": 203,
+    "reserved-id": 204,
+    "unknown-placeholder": 205,
+    "import-missing": 206,
+    "import-escapes": 207,
+    "import-circle": 208,
+    "unknown-ablation": 209,
+    "field-twice": 210,
+    "field-missing": 211,
+    "no-spec": 212,
+    "not-yet": 301,
+    "missing-wording": 302,
+    "matches-nothing": 303,
+    "equal-arms": 304,
+    "held-out-mention": 305,
+    "nothing-to-evaluate": 306,
+    "template-error": 401,
+    "target-missing": 501,
+    "target-not-yaml": 502,
+    "target-invalid": 503,
+    "file-missing": 601,
+    "not-a-file": 602,
+    "unreadable": 603,
+    "bad-row": 604,
+    "unknown-arm": 605,
+    "unknown-id": 606,
+    "not-written": 607,
+    "not-a-build": 608,
+    "not-a-run": 609,
+    "model-not-found": 701,
+    "too-few-updates": 702,
+    "unmarked-template": 703,
+    "writer-cannot": 704,
+    "gate-failed": 705,
+    "recipe-invalid": 706,
+    "training-diverged": 707,
+    "interrupted": 708,
+    "internal": 900,
+}
+"""Every name with its code. A code that was retired is never used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A place and two to six words on it."""
+
+    span: Span
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One mistake."""
+
+    name: str
+    message: str
+    """One line in the user's words; if only one thing is shown, it is this."""
+    primary: Label | None = None
+    related: tuple[Label, ...] = ()
+    note: str = ""
+    hint: str = ""
+    """One concrete next step, or nothing."""
+    severity: Literal["error", "warning"] = "error"
+
+    @property
+    def code(self) -> str:
+        return f"MSM{CODES[self.name]}"
+
+
+class Failed(Exception):
+    """Work stopped on mistakes of the user. Carries at least one diagnostic."""
+
+    def __init__(self, *problems: Diagnostic) -> None:
+        super().__init__(problems[0].message if problems else "")
+        self.problems = problems
+        self.files: Mapping[str, SourceFile] = {}
+        """The files that the problems point into, for whoever shows them."""
+
+
+def fail(name: str, message: str, hint: str = "", note: str = "") -> Failed:
+    """A failure without a place in a source file."""
+    return Failed(Diagnostic(name, message, hint=hint, note=note))
+
+
+def not_yet(what: str, span: Span) -> Diagnostic:
+    """The one answer to what the grammar takes and the compiler does not lower yet."""
+    return Diagnostic("not-yet", f"{what} is part of the language but not compiled yet", Label(span, "not yet"))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint: the nearest known word, or the allowed set when it is small, or the nearest three."""
+    known = sorted(set(known))
+    near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    if 0 < len(known) <= 6:
+        return "known: " + ", ".join(f"`{k}`" for k in known)
+    return ""

@@ -1,0 +1,274 @@
+"""The intermediate representation: frozen, resolved, without positions.
+
+Two forms. `Spec` is a spec with all its wordings, its blocks and its ablations: what the source says. `ArmSpec` is what one
+arm of an experiment says: identity filled in, one wording for each clause, dropped parts gone. Every row of a build is
+made from an `ArmSpec`. Spans live beside them, in a dict from id to `Span`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Level = Literal["general", "specific"]
+ClauseKind = Literal["value", "rule", "rationale", "subrule"]
+Rung = Literal["learned", "near", "far"]
+CLAUSE_WORDS: dict[str, ClauseKind] = {
+    "values": "value",
+    "rules": "rule",
+    "rationales": "rationale",
+    "subrules": "subrule",
+}
+"""The words that `about` takes besides ids."""
+
+
+class Node(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Hole(Node):
+    """A placeholder such as `{assistant}`."""
+
+    name: str
+
+
+class Text(Node):
+    """Prose with placeholders in it."""
+
+    parts: tuple[str | Hole, ...]
+
+    @property
+    def plain(self) -> str:
+        """With the placeholders as written."""
+        return "".join(p if isinstance(p, str) else "{" + p.name + "}" for p in self.parts)
+
+    def fill(self, names: Mapping[str, str]) -> str:
+        """With the placeholders replaced; inserted text is not scanned again. Raises KeyError for an unknown one."""
+        return "".join(p if isinstance(p, str) else names[p.name] for p in self.parts)
+
+    def partly(self, names: Mapping[str, str]) -> "Text":
+        """With those placeholders replaced that `names` has."""
+        return Text(parts=tuple(p if isinstance(p, str) else names.get(p.name, p) for p in self.parts))
+
+
+class Wordings(Node):
+    """One clause's text: plain, or general and/or specific."""
+
+    plain: Text | None = None
+    general: Text | None = None
+    specific: Text | None = None
+
+    def pick(self, level: Level | None) -> Text | None:
+        """The wording for a selected level (None: nothing was selected), or None where the clause does not have it."""
+        if self.plain is not None:
+            return self.plain
+        return self.general if level == "general" else self.specific
+
+    def partly(self, names: Mapping[str, str]) -> "Wordings":
+        filled = {k: t.partly(names) for k in ("plain", "general", "specific") if (t := getattr(self, k)) is not None}
+        return Wordings(**filled)
+
+
+class Identity(Node):
+    """Whom the spec is about."""
+
+    assistant: str
+    provider: str
+
+
+class Turn(Node):
+    role: Literal["user", "assistant", "system"]
+    text: Text
+
+
+class Example(Node):
+    id: str
+    turns: tuple[Turn, ...]
+
+
+class Value(Node):
+    id: str
+    title: Text
+    statement: Wordings
+    rationale: Wordings | None = None
+
+
+class Subrule(Node):
+    id: str
+    statement: Wordings
+    rationale: Wordings | None = None
+
+
+class Rule(Node):
+    id: str
+    title: Text
+    serves: tuple[str, ...] = ()
+    """Ids of values."""
+    statement: Wordings
+    rationale: Wordings | None = None
+    subrules: tuple[Subrule, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+
+class Documents(Node):
+    about: tuple[str, ...]
+    """Clause ids, and words of CLAUSE_WORDS."""
+    kinds: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    """Phrases, or ids of the library; empty: the whole library. The same for angles."""
+    angles: tuple[str, ...] = ()
+
+
+class Demos(Node):
+    name: str
+    about: tuple[str, ...]
+
+
+class Item(Node):
+    """One pair of a preference evaluation."""
+
+    a: str
+    b: str
+    aligned: Literal["a", "b"]
+    topic: str
+
+
+class Eval(Node):
+    name: str
+    kind: Literal["preference", "recall"]
+    about: tuple[str, ...]
+    pairs: str | None = None
+    """Project-relative path of the items."""
+    items: tuple[Item, ...] = ()
+    rung: Rung
+    held_out: bool = False
+
+
+class UseOperation(Node):
+    """`use SPEC`: the other spec's values and rules, their ids already under this spec's path."""
+
+    spec: str
+
+    values: tuple[Value, ...]
+    rules: tuple[Rule, ...]
+
+
+class AssistantOperation(Node):
+    identity: Identity
+
+
+class SpecificityOperation(Node):
+    level: Level
+
+
+class DropOperation(Node):
+    kinds: tuple[Literal["value", "rationale", "subrule", "example", "serves"], ...]
+    of: str | None = None
+
+
+Operation = UseOperation | AssistantOperation | SpecificityOperation | DropOperation
+
+
+class Arm(Node):
+    name: str
+    title: str = ""
+    operations: tuple[Operation, ...] = ()
+
+
+class Ablation(Node):
+    name: str
+    title: str = ""
+    arms: tuple[Arm, ...] = ()
+    controls: tuple[str, ...] = ()
+    primary: str | None = None
+    seeds: int = 1
+
+
+class Spec(Node):
+    name: str
+    title: str
+    identity: Identity | None = None
+    level: Level | None = None
+    values: tuple[Value, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    documents: Documents | None = None
+    demos: tuple[Demos, ...] = ()
+    evals: tuple[Eval, ...] = ()
+    ablations: tuple[Ablation, ...] = ()
+
+
+# ---- what one arm says ------------------------------------------------------------------------------------------------
+
+
+class Clause(Node):
+    """A value statement, a rule statement, a rationale or a subrule: what coverage counts."""
+
+    id: str
+    kind: ClauseKind
+    node: str
+    """The value or rule it belongs to."""
+    text: str
+
+
+class ArmTurn(Node):
+    role: Literal["user", "assistant", "system"]
+    content: str
+
+
+class ArmExample(Node):
+    id: str
+    messages: tuple[ArmTurn, ...]
+
+
+class ArmSubrule(Node):
+    id: str
+    statement: str
+    rationale: str | None = None
+
+
+class ArmValue(Node):
+    id: str
+    title: str
+    statement: str
+    rationale: str | None = None
+
+
+class ArmRule(Node):
+    id: str
+    title: str
+    serves: tuple[str, ...] = ()
+    statement: str
+    rationale: str | None = None
+    subrules: tuple[ArmSubrule, ...] = ()
+    examples: tuple[ArmExample, ...] = ()
+
+
+class ArmSpec(Node):
+    """One arm, ready to be lowered. The order of values and rules is by id: source order means nothing."""
+
+    name: str
+    title: str
+    identity: Identity
+    values: tuple[ArmValue, ...] = ()
+    rules: tuple[ArmRule, ...] = ()
+
+    def clauses(self) -> Iterator[Clause]:
+        """Every clause, values first, each node's clauses together."""
+        for value in self.values:
+            yield Clause(id=value.id, kind="value", node=value.id, text=value.statement)
+            if value.rationale is not None:
+                yield Clause(id=f"{value.id}.rationale", kind="rationale", node=value.id, text=value.rationale)
+        for rule in self.rules:
+            yield Clause(id=rule.id, kind="rule", node=rule.id, text=rule.statement)
+            if rule.rationale is not None:
+                yield Clause(id=f"{rule.id}.rationale", kind="rationale", node=rule.id, text=rule.rationale)
+            for subrule in rule.subrules:
+                yield Clause(id=subrule.id, kind="subrule", node=rule.id, text=subrule.statement)
+                if subrule.rationale is not None:
+                    yield Clause(id=f"{subrule.id}.rationale", kind="rationale", node=rule.id, text=subrule.rationale)
+
+    def about(self, about: tuple[str, ...]) -> Iterator[Clause]:
+        """The clauses that an `about` names; an id that this arm does not have gives nothing."""
+        for clause in self.clauses():
+            if clause.id in about or any(CLAUSE_WORDS.get(word) == clause.kind for word in about):
+                yield clause

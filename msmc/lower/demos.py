@@ -1,0 +1,60 @@
+"""Demonstrations: the spec's own examples, and planned chats as a question row and an answer row that needs it."""
+
+from collections.abc import Callable, Iterator
+
+from msmc.build import DemoRow, Message, Prefix, StaticDemo, digest
+from msmc.ir import ArmSpec, Demos
+from msmc.library import read_yaml
+from msmc.lower.cells import seed_of
+from msmc.lower.documents import closure, node
+from msmc.lower.render import Templates
+
+
+def static(spec: ArmSpec) -> Iterator[StaticDemo]:
+    """The `example` blocks, in the order of their ids."""
+    for rule in spec.rules:
+        for example in rule.examples:
+            messages = tuple(Message(role=m.role, content=m.content) for m in example.messages)
+            row_id = "demo-" + digest("static", example.id)[:16]
+            yield StaticDemo(id=row_id, about=(rule.id, example.id), messages=messages)
+
+
+def prefixes(block: Demos, spec: ArmSpec, templates: Templates) -> Iterator[Prefix]:
+    """One prefix for each node that the block is about."""
+    for node_id in dict.fromkeys(clause.node for clause in spec.about(block.about)):
+        values = {
+            "assistant": spec.identity.assistant,
+            "provider": spec.identity.provider,
+            "closure": closure(spec, node_id, templates),
+        }
+        content = templates.render("demos/prefix.jinja", values)
+        yield Prefix(name=f"{block.name}.{node_id}", messages=(Message(role="system", content=content),))
+
+
+def planned(block: Demos, spec: ArmSpec, per_clause: int, templates: Templates) -> Callable[[], Iterator[DemoRow]]:
+    """Question and answer rows of one `demos … chat` block."""
+
+    def make() -> Iterator[DemoRow]:
+        framings = read_yaml(templates.text("demos/framings.yaml").encode())
+        for clause in spec.about(block.about):
+            for n in range(per_clause):
+                identity = (block.name, clause.id, n)
+                values = {"assistant": spec.identity.assistant, "title": node(spec, clause.node).title}
+                question = DemoRow(
+                    id="ask-" + digest("question", *identity)[:16],
+                    about=(clause.id,),
+                    seed=seed_of("question", *identity),
+                    prefix=f"{block.name}.{clause.node}",
+                    prompt=templates.render("demos/question.jinja", {**values, "framing": framings[n % len(framings)]}),
+                )
+                yield question
+                yield DemoRow(
+                    id="say-" + digest("answer", *identity)[:16],
+                    about=(clause.id,),
+                    seed=seed_of("answer", *identity),
+                    prefix=question.prefix,
+                    prompt=templates.render("demos/answer.jinja", values),
+                    needs=question.id,
+                )
+
+    return make

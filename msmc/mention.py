@@ -1,0 +1,38 @@
+"""Does a text mention a held-out option? (DESIGN section 2, `held_out`)"""
+
+import re
+
+WORD = re.compile(r"\w+(?:['’]\w+)*")
+SHORT = 5
+RUN = 8
+
+
+def words(text: str) -> list[str]:
+    return WORD.findall(text.casefold())
+
+
+class Mentions:
+    """Finds held-out options in texts: whole phrases of up to five words, else eight words in a row."""
+
+    def __init__(self, options: list[str]) -> None:
+        self._of: dict[tuple[str, ...], str] = {}
+        for option in options:
+            parts = words(option)
+            if len(parts) <= SHORT:
+                self._of[tuple(parts)] = option
+            else:  # an option of six or seven words is met by all of it
+                run = min(RUN, len(parts))
+                for at in range(len(parts) - run + 1):
+                    self._of[tuple(parts[at : at + run])] = option
+        self._lengths = sorted({len(key) for key in self._of} - {0})
+
+    def find(self, text: str) -> str | None:
+        """The first held-out option that the text mentions."""
+        if not self._of:
+            return None
+        parts = words(text)
+        for at in range(len(parts)):
+            for length in self._lengths:
+                if option := self._of.get(tuple(parts[at : at + length])):
+                    return option
+        return None

@@ -1,0 +1,1 @@
+"""Text to `ast`: the only layer that knows lark."""

@@ -1,0 +1,75 @@
+"""From a string literal to text: escapes, dedent, placeholders (DESIGN section 2)."""
+
+import re
+
+from msmc.diagnostics import Diagnostic, Label
+from msmc.ir import Hole, Text
+from msmc.source import Span
+from msmc.syntax.ast import Name, Quoted
+
+PLACEHOLDER = re.compile(r"(?<![{$\\])\{([a-z][a-z0-9_]*)\}(?!\})")
+STRING_ESCAPES = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\t": "\t", "\\{": "{"}
+BLOCK_ESCAPES = {"\\{": "{", '\\"""': '"""'}
+
+
+def read_literal(file: str, raw: str, start: int) -> tuple[Quoted, list[Diagnostic]]:
+    """The text of a literal that stands at offset `start`, quotes included in `raw`; and its unknown escapes."""
+    if raw.startswith('"""'):
+        return _assemble(file, raw, start, _block_pieces(raw), BLOCK_ESCAPES, strict=False)
+    return _assemble(file, raw, start, [(1, len(raw) - 1)], STRING_ESCAPES, strict=True)
+
+
+def _block_pieces(raw: str) -> list[tuple[int, int]]:
+    """The ranges of `raw` that are text: without the first line break, the last one with its indent, the common indent."""
+    lines, at = [], 3
+    for line in raw[3:-3].split("\n"):
+        lines.append((at, at + len(line)))
+        at += len(line) + 1
+    body = lines[1:] if len(lines) > 1 and not raw[slice(*lines[0])].strip(" \t") else lines
+    if len(body) > 1 and not raw[slice(*body[-1])].strip(" \t"):
+        body = body[:-1]
+    measured = [raw[s:e] for s, e in body if raw[s:e].strip(" \t") and s != 3]
+    indent = min((len(line) - len(line.lstrip(" \t")) for line in measured), default=0)
+    pieces = []
+    for number, (s, e) in enumerate(body):
+        s = s if s == 3 else min(s + indent, e)
+        # the piece takes its line break along, so that pieces join to the text
+        pieces.append((s, e + 1 if number + 1 < len(body) else e))
+    return pieces
+
+
+def _assemble(
+    file: str, raw: str, start: int, pieces: list[tuple[int, int]], escapes: dict[str, str], *, strict: bool
+) -> tuple[Quoted, list[Diagnostic]]:
+    parts: list[str | Hole] = []
+    holes: list[Name] = []
+    problems: list[Diagnostic] = []
+    buffer = ""
+    for begin, end in pieces:
+        at = begin
+        while at < end:
+            escape = next((e for e in escapes if raw.startswith(e, at)), None)
+            if escape:
+                buffer += escapes[escape]
+                at += len(escape)
+            elif match := PLACEHOLDER.match(raw, at, end):
+                parts += [buffer] if buffer else []
+                buffer = ""
+                parts.append(Hole(name=match[1]))
+                holes.append(Name(Span(file, start + match.start(1), start + match.end(1)), match[1]))
+                at = match.end()
+            else:
+                if strict and raw[at] == "\\":
+                    where = Span(file, start + at, start + at + 2)
+                    problems.append(
+                        Diagnostic(
+                            "unknown-escape",
+                            f"`{raw[at : at + 2]}` is not an escape",
+                            Label(where, "not an escape"),
+                            hint=r'the escapes are \" \\ \n \t \{ ; write \\ for a backslash',
+                        )
+                    )
+                buffer += raw[at]
+                at += 1
+    parts += [buffer] if buffer else []
+    return Quoted(Span(file, start, start + len(raw)), Text(parts=tuple(parts)), tuple(holes)), problems

@@ -1,0 +1,154 @@
+"""Targets: what model is trained, by what writer and recipe. YAML, checked, with the place of every mistake."""
+
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from msmc.diagnostics import Diagnostic, Label, did_you_mean
+from msmc.ir import Identity
+from msmc.source import SourceFile, Span
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Model(Part):
+    name: str
+    """A Hugging Face id, or a local folder with config.json and safetensors."""
+    revision: str | None = None
+    package: str | None = None
+    """`NAME==VERSION` of a Python package that holds the weights, for machines without the hub."""
+    file: str | None = None
+    """The GGUF file inside that package."""
+    chat_template: str = "smollm2"
+    """A file of `templates/chat/`, with generation marks."""
+
+
+class DocumentsPlan(Part):
+    per_clause: int = Field(ge=1)
+    """Planned documents for each clause that the spec's `documents` block is about."""
+
+
+class DemosPlan(Part):
+    per_clause: int = Field(default=0, ge=0)
+    """Planned chats for each clause, beyond the spec's own examples. The `template` writer writes none."""
+
+
+class Lora(Part):
+    r: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+
+
+class Stage(Part):
+    """One training stage. Names as in TRL's SFTConfig, shortened where the stage says the rest."""
+
+    epochs: float = Field(gt=0)
+    batch_size: int = Field(ge=1)
+    accumulation: int = Field(default=1, ge=1)
+    max_length: int = Field(ge=16)
+    """Tokens in a packed row (midtraining) or at most in a chat (fine-tuning)."""
+    learning_rate: float = Field(gt=0)
+
+
+class Evaluate(Part):
+    batch_size: int = Field(default=16, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    """Items of each evaluation, for a quick look; every table then says so."""
+
+
+class Target(Part):
+    name: str = ""
+    """The stem of its file."""
+    model: Model
+    identity: Identity | None = None
+    """Whom the spec is about, in place of the spec's own `assistant`."""
+    writer: Literal["template"] = "template"
+    documents: DocumentsPlan
+    demos: DemosPlan = DemosPlan()
+    lora: Lora = Lora()
+    midtrain: Stage
+    finetune: Stage
+    min_steps: int = Field(default=200, ge=1)
+    """A stage of fewer optimizer updates is an error: 31 of them once passed for a null result (PAPER 6.4)."""
+    evaluate: Evaluate = Evaluate()
+
+
+MIN_STEPS = Target.model_fields["min_steps"].default
+
+
+def read_target(name: str, source: SourceFile, settings: tuple[str, ...] = ()) -> Target | list[Diagnostic]:
+    """A target file with `--set key=value` settings laid over it, or its mistakes."""
+    try:
+        node = yaml.compose(source.text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(source.text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        at = mark.index if mark else 0
+        message = f"`{source.path}` is not YAML: {getattr(error, 'problem', None) or 'cannot be read'}"
+        return [Diagnostic("target-not-yaml", message, Label(Span(source.path, at, at + 1)), hint="compare with targets/cpu.yaml")]
+    if not isinstance(data, dict):
+        where = Label(Span(source.path, 0, 0))
+        return [Diagnostic("target-not-yaml", f"`{source.path}` holds no keys", where, hint="compare with targets/cpu.yaml")]
+    problems = [p for setting in settings if (p := _apply(setting, data))]
+    if problems:
+        return problems
+    try:
+        return Target.model_validate({**data, "name": name})
+    except ValidationError as error:
+        return [_problem(fault, source.path, node, settings) for fault in error.errors()]
+
+
+def _apply(setting: str, data: dict[str, Any]) -> Diagnostic | None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        return Diagnostic("target-invalid", f"`--set {setting}` is not KEY=VALUE", hint="for example --set documents.per_clause=50")
+    *folders, last = key.split(".")
+    place: Any = data
+    for folder in folders:
+        place = place.setdefault(folder, {}) if isinstance(place, dict) else None
+    if not isinstance(place, dict):
+        return Diagnostic("target-invalid", f"`{key}` is not a key of a target", hint=_known(folders[:1]))
+    try:
+        place[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return Diagnostic("target-invalid", f"`{text}` is not a YAML value")
+    return None
+
+
+def _known(place: list[str]) -> str:
+    return "keys: " + ", ".join(_fields(place))
+
+
+def _fields(place: list[Any]) -> list[str]:
+    """The keys that may stand at a place of a target."""
+    model: Any = Target
+    for key in place:
+        annotation = model.model_fields[key].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    return [name for name in model.model_fields if model is not Target or name != "name"]
+
+
+def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Diagnostic:
+    place = [str(part) for part in fault["loc"]]
+    key = ".".join(place)
+    label = None if any(s.startswith(key + "=") for s in settings) else _label(path, node, place)
+    if fault["type"] == "extra_forbidden":
+        return Diagnostic("target-invalid", f"`{key}` is not a key of a target", label, hint=did_you_mean(place[-1], _fields(place[:-1])))
+    if fault["type"] == "missing":
+        return Diagnostic("target-invalid", f"`{key}` is missing", _label(path, node, place[:-1]), hint=f"add: {place[-1]}: …")
+    message = f"`{key}`: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    return Diagnostic("target-invalid", message, label, note=f"it is {fault['input']!r}")
+
+
+def _label(path: str, node: Any, place: list[str]) -> Label:
+    """The key of a place in the composed YAML, as deep as it exists."""
+    start, end = 0, 0
+    for part in place:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        for key, value in pairs:
+            if key.value == part:
+                start, end, node = key.start_mark.index, key.end_mark.index, value
+    return Label(Span(path, start, end))
