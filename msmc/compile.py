@@ -156,6 +156,7 @@ class Lowering:
             "names": names or {"full": "full"},
             "pairs": pairs(self.made),
             "runs": [run.model_dump() for run in plan],
+            "evals": {b.name: {"kind": b.kind, "rung": b.rung, "held_out": b.held_out} for b in self.spec.evals},
             "primary": chosen.primary if chosen else None,
             "seeds": chosen.seeds if chosen else 1,
         }
@@ -242,6 +243,11 @@ class Lowering:
             "declared": list(arm.declared),
             "target": self.target.model_dump(mode="json"),
             "fingerprints": self._fingerprints(arm.spec),
+            "held_out": {
+                block.name: sorted({o for item in block.items for o in (item.a, item.b)})
+                for block in self.spec.evals
+                if block.held_out
+            },
             "coverage": {clause: dict(counts) for clause, counts in coverage.items()},
         }
 

@@ -54,9 +54,15 @@ CODES = {
     "unmarked-template": 703,
     "writer-cannot": 704,
     "gate-failed": 705,
-    "recipe-invalid": 706,
-    "training-diverged": 707,
+    "bad-recipe": 706,
+    "loss-not-finite": 707,
     "interrupted": 708,
+    "documents-attend": 709,
+    "documents-truncated": 710,
+    "adapter-mismatch": 711,
+    "no-rows": 712,
+    "not-learned": 713,
+    "no-demos": 714,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

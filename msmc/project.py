@@ -137,3 +137,10 @@ def replace_folder(fresh: Path, place: Path) -> None:
         place.rename(old)
     fresh.rename(place)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def cache_folder() -> Path:
+    """Where converted weights are kept: `$MSMC_CACHE`, else the user's cache folder."""
+    if "MSMC_CACHE" in os.environ:
+        return Path(os.environ["MSMC_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msmc"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class Failure(Exception):
-    """A mistake with a way out. `name` is kebab-case (`model-not-found`), `message` what we know, `hint` the next step."""
+    """A mistake with a way out.
+
+    `name` is kebab-case (`model-not-found`), `message` says what we know, `hint` the next step.
+    """
 
     def __init__(self, name: str, message: str, hint: str) -> None:
         super().__init__(f"{name}: {message}")

@@ -43,7 +43,7 @@ def finetune(
         name="finetune",
         rows=Dataset.from_list([{"messages": row["messages"]} for row in chats]),
         tokenizer=tokenizer,
-        remedy="`demos.per_rule` or `finetune.epochs`, or lower `finetune.batch`",
+        remedy="`demos.per_clause` or `finetune.epochs`, or lower `finetune.batch_size`",
     )
     return run(stage, plan, model, adapter, out, seed, min_steps, progress)
 

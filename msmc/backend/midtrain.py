@@ -37,7 +37,7 @@ def midtrain(
         name="midtrain",
         rows=Dataset.from_dict({"text": texts}),
         tokenizer=load_tokenizer(model),
-        remedy="`documents.per_clause` or `midtrain.epochs`, or lower `midtrain.batch` or `midtrain.max_length`",
+        remedy="`documents.per_clause` or `midtrain.epochs`, or lower `midtrain.batch_size` or `midtrain.max_length`",
     )
     return run(stage, plan, model, adapter, out, seed, min_steps, progress)
 

@@ -19,7 +19,9 @@ from msmc.backend.failure import Failure
 
 # `ModelConfig` keys that the stages honour; a recipe that asks for another one (4-bit weights, say) must not be
 # trained as if it had not asked.
-MODEL_KEYS = frozenset({"model_name_or_path", "model_revision", "dtype", "attn_implementation", "use_peft", "use_rslora"})
+MODEL_KEYS = frozenset(
+    {"model_name_or_path", "model_revision", "dtype", "attn_implementation", "use_peft", "use_rslora"}
+)
 LORA_KEYS = frozenset({"lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_task_type"})
 DTYPES = ("bfloat16", "float16", "float32")
 
@@ -57,7 +59,9 @@ def load_recipe(path: Path) -> Recipe:
     if given.get("use_peft") is not True:
         raise Failure("bad-recipe", f"{path.name} does not ask for LoRA", "add `use_peft: true`")
     if given.get("dtype") not in DTYPES:
-        raise Failure("bad-recipe", f"{path.name}: `dtype` is {given.get('dtype')!r}", f"use one of {', '.join(DTYPES)}")
+        raise Failure(
+            "bad-recipe", f"{path.name}: `dtype` is {given.get('dtype')!r}", f"use one of {', '.join(DTYPES)}"
+        )
     return Recipe(
         path=path,
         model=str(given["model_name_or_path"]),
@@ -81,7 +85,9 @@ def _mapping(path: Path) -> dict[str, Any]:
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise Failure("bad-recipe", f"{path.name} is not YAML: {error}", "run `msmc compile` to write it anew") from error
+        raise Failure(
+            "bad-recipe", f"{path.name} is not YAML: {error}", "run `msmc compile` to write it anew"
+        ) from error
     if not isinstance(given, dict):
         raise Failure("bad-recipe", f"{path.name} is not a mapping of keys", "run `msmc compile` to write it anew")
     # YAML 1.1 reads `3e-4` as a string (it wants `3.0e-4`). TRL's own parser converts it; so do we.

@@ -104,7 +104,9 @@ def _package_file(package: str, file: str) -> Path:
     try:
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError:
-        raise Failure("model-not-found", f"the package {package}, which holds the weights, is not installed", hint) from None
+        raise Failure(
+            "model-not-found", f"the package {package}, which holds the weights, is not installed", hint
+        ) from None
     if version and distribution.version != version:
         raise Failure("model-not-found", f"{name} {distribution.version} is installed, the target pins {version}", hint)
     for entry in distribution.files or []:
@@ -131,16 +133,15 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 
 def _from_hub(source: ModelSource, say: Callable[[str], None]) -> Path:
-    import httpx
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HFValidationError
 
     say(f"looking for {source.name} on the hub and in its cache")
     try:
         # Weights in one format only: hub repositories often carry the same numbers three times.
         wanted = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
         return _checked(Path(snapshot_download(source.name, revision=source.revision, allow_patterns=wanted)))
-    except (OSError, httpx.HTTPError, HfHubHTTPError, HFValidationError) as error:
+    except (OSError, HFValidationError) as error:  # its network errors are OSErrors too
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise Failure(
             "model-not-found",

@@ -1,0 +1,5 @@
+"""`python -m msmc`."""
+
+from msmc.cli import main
+
+main()

@@ -1,0 +1,201 @@
+"""`run` and `ablate`: every stage of every model, run folders, and the comparison."""
+
+import json
+import os
+import subprocess
+from contextlib import AbstractContextManager
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Protocol
+
+from msmc.backend import statistics
+from msmc.backend.stages import Advance, Job, Stages, host
+from msmc.backend.tree import Tree, read_jsonl
+from msmc.build import SCHEMA_VERSION, RunPlan, digest
+from msmc.diagnostics import fail
+from msmc.target import MIN_STEPS
+
+TRAINING = ("midtrain", "finetune")
+
+
+class Watch(Protocol):
+    """Who is told how the work goes."""
+
+    def say(self, line: str) -> None: ...
+
+    def job(self, job: Job, pending: float) -> AbstractContextManager[Advance]:
+        """`pending`: guessed seconds of this and all further jobs."""
+
+
+def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str, watch: Watch) -> Path | None:
+    """Does what is not done yet and writes run folders and the comparison; its folder, or None when stopped before.
+
+    `until` is the last kind of stage to do. Raises Failed with the reason when a gate, a stage or the learned rung fails.
+    """
+    target = tree.full.target
+    kinds = ("corpus", "demos", "midtrain", "finetune", "scores")
+    wanted = kinds[: kinds.index(until) + 1]
+    models = [(run, seed, stages.of_run(run, seed)) for seed in seeds for run in tree.runs]
+    # the text first: it takes seconds, and a reader may look at it while the models train
+    jobs = {job.folder: (kind, job) for kind in wanted[:2] for _, _, of in models for k, job in of.items() if k == kind}
+    jobs |= {job.folder: (kind, job) for _, _, of in models for kind, job in of.items() if kind in wanted}
+    todo = [(kind, job) for kind, job in jobs.values() if not job.done]
+    if done := len(jobs) - len(todo):
+        watch.say(f"{done} of {len(jobs)} stages are done already")
+    for number, (kind, job) in enumerate(todo):
+        with watch.job(job, sum(j.seconds for _, j in todo[number:])) as advance:
+            job.work(advance)
+        if kind == "corpus":
+            watch.say(_first_document(job.folder))
+    for kind, job in jobs.values():
+        if kind in TRAINING:
+            _require_updates(job, target.min_steps)
+    if until != "scores":
+        return None
+    folder = runs / tree.plan["spec"] / target.name
+    folders = [_write_run(folder, tree, run, seed, of) for run, seed, of in models]
+    place = folder / (tree.plan["ablation"] or "full")
+    comparison = compare(folders)
+    place.mkdir(parents=True, exist_ok=True)
+    write_whole(place / "comparison.json", json.dumps(comparison, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    return place
+
+
+def _first_document(folder: Path) -> str:
+    row = next(read_jsonl(folder / "midtrain.jsonl"))
+    stage = json.loads((folder / "stage.json").read_text("utf-8"))
+    quarantined = f", {stage['quarantined']} in quarantine" if stage["quarantined"] else ""
+    head = f"{stage['documents']} documents, {stage['words']} words{quarantined}; the first, on {row['about'][0]}:"
+    return head + "\n\n" + "\n".join(f"    {line}".rstrip() for line in row["text"].split("\n")) + "\n"
+
+
+def _require_updates(job: Job, min_steps: int) -> None:
+    """Also of a stage that was done earlier, under another `min_steps`."""
+    updates = json.loads((job.folder / "stage.json").read_text("utf-8"))["updates"]
+    if updates < min_steps:
+        message = f"`{job.title}` made {updates} updates, fewer than min_steps {min_steps}"
+        raise fail("too-few-updates", message, "raise documents.per_clause or the stage's epochs")
+
+
+# ---- run folders --------------------------------------------------------------------------------------------------------
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Under a temporary name, then renamed."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text, "utf-8")
+    part.replace(path)
+
+
+def run_name(tree: Tree, run: RunPlan) -> str:
+    return f"{tree.plan['ablation']}.{run.name}" if tree.plan["ablation"] else run.name
+
+
+def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str, Job]) -> Path:
+    """`<run>/seed-<n>-<digest>`: links to the stages, run.json last."""
+    place = folder / run_name(tree, run) / f"seed-{seed}-{digest({k: j.folder.name for k, j in jobs.items()})[:8]}"
+    place.mkdir(parents=True, exist_ok=True)
+    stages = {}
+    for kind, job in jobs.items():
+        link = place / kind
+        if not link.is_symlink():
+            link.symlink_to(os.path.relpath(job.folder, place), target_is_directory=True)
+        stages[kind] = {"folder": job.folder.name, **json.loads((job.folder / "stage.json").read_text("utf-8"))}
+    data = {
+        "schema_version": SCHEMA_VERSION,
+        "spec": tree.plan["spec"],
+        "title": tree.plan["title"],
+        "ablation": tree.plan["ablation"],
+        "primary": tree.plan["primary"],
+        "evals": tree.plan["evals"],
+        "run": run.model_dump(),
+        "seed": seed,
+        "stages": stages,
+        "target": tree.full.manifest["target"],
+        "builds": {arm: tree.arms[arm].manifest for arm in {run.documents or "full", run.demos or "full", "full"}},
+        "sourcemaps": {arm: tree.arms[arm].sourcemap for arm in {run.documents or "full", "full"}},
+        "clauses": {arm: {c.id: c.text for c in tree.arms[arm].spec.clauses()} for arm in {run.documents or "full", "full"}},
+        "commit": _commit(),
+        "host": host(),
+    }
+    write_whole(place / "run.json", json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    return place
+
+
+def _commit() -> str | None:
+    """The commit of the folder that msmc is run in, where git knows one."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+# ---- the comparison -----------------------------------------------------------------------------------------------------
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """run.json of a run folder. Raises Failed `not-a-run`."""
+    try:
+        data: dict[str, Any] = json.loads((folder / "run.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise fail("not-a-run", f"`{folder}` is not a run", "name a folder such as runs/SPEC/TARGET/ARM/seed-0-…") from error
+    if data.get("schema_version") != SCHEMA_VERSION:
+        raise fail("not-a-run", f"`{folder}` was made by another version of msmc", "run it again")
+    return data
+
+
+def compare(folders: list[Path]) -> dict[str, Any]:
+    """What the table and the page show: the figures of every run, and paired differences of arms seed by seed."""
+    runs = [read_run(folder) for folder in folders]
+    scores = [list(read_jsonl(folder / "scores" / "scores.jsonl")) for folder in folders]
+    models = [
+        {
+            "name": run["run"]["name"],
+            "seed": run["seed"],
+            "folder": os.path.relpath(folder, folder.parents[3]),
+            "documents": run["run"]["documents"],
+            "demos": run["run"]["demos"],
+            "stages": {kind: _costs(run["stages"][kind]) for kind in TRAINING if kind in run["stages"]},
+            "figures": statistics.figures(rows),
+        }
+        for run, folder, rows in zip(runs, folders, scores, strict=True)
+    ]
+    contrasts = []
+    for (i, a), (j, b) in combinations(enumerate(models), 2):
+        same_stage = (a["demos"] is None) == (b["demos"] is None)
+        if a["seed"] == b["seed"] and a["documents"] and b["documents"] and same_stage:
+            contrasts.append({"run": a["name"], "minus": b["name"], "seed": a["seed"], "evals": statistics.contrast(scores[i], scores[j])})
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **{key: runs[0][key] for key in ("title", "spec", "ablation", "target", "primary", "evals")},
+        "stamps": stamps(runs[0]["target"]),
+        "runs": models,
+        "contrasts": contrasts,
+        "not_learned": not_learned(models, runs[0]["evals"]),
+    }
+
+
+def _costs(stage: dict[str, Any]) -> dict[str, Any]:
+    return {key: stage[key] for key in ("updates", "tokens", "supervised_tokens", "loss_first", "loss_last")}
+
+
+def stamps(target: dict[str, Any]) -> list[str]:
+    """What a reader must know before any figure."""
+    found = []
+    if target["min_steps"] < MIN_STEPS:
+        found.append(f"TOO SHORT TO READ: min_steps is {target['min_steps']}, below {MIN_STEPS}")
+    if target["evaluate"]["limit"] is not None:
+        found.append(f"TOO SHORT TO READ: at most {target['evaluate']['limit']} items of each evaluation")
+    return found
+
+
+def not_learned(models: list[dict[str, Any]], evals: dict[str, dict[str, Any]]) -> list[str]:
+    """Fine-tuned models that do not hold the trained items: their other rungs say nothing about generalisation."""
+    trained = {name for name, block in evals.items() if block["rung"] == "learned" and block["kind"] == "preference"}
+    return [
+        f"{model['name']} (seed {model['seed']}): {figure['eval']} {figure['rate']['mean']:.2f}"
+        for model in models
+        for figure in model["figures"]
+        if model["demos"] and figure["eval"] in trained and figure["n"] and figure["rate"]["low"] <= 0.5
+    ]

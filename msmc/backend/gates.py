@@ -1,0 +1,50 @@
+"""Gates on written documents: deterministic, before training. Each finds rows and says why."""
+
+import re
+from collections.abc import Iterable
+
+from msmc.backend.tree import Arm
+from msmc.build import DocumentRow
+from msmc.diagnostics import fail
+from msmc.mention import Mentions
+
+LEFTOVER = re.compile(r"\{[a-z_]+\}|</?think>|</?scratchpad>|\[(?:insert|your|name|placeholder)\b", re.IGNORECASE)
+
+
+def gate(arm: Arm, written: Iterable[tuple[DocumentRow, str]]) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Corpus rows that may be trained on, and the quarantined ones with their reasons.
+
+    Quarantine takes rows that mention what an evaluation holds out. What shows that the writer itself is wrong (an empty
+    document, a leftover placeholder, another assistant's name or none) stops the run. Raises Failed `gate-failed`.
+    """
+    mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
+    kept, quarantined, wrong = list[dict[str, object]](), list[dict[str, object]](), list[tuple[DocumentRow, str]]()
+    for row, text in written:
+        corpus_row: dict[str, object] = {
+            "id": row.id,
+            "about": list(row.about),
+            "cell": row.cell.model_dump(),
+            "text": text,
+            "source": {"writer": arm.target.writer, "seed": row.seed},
+        }
+        if reason := _fault(text, arm.spec.identity.assistant):
+            wrong.append((row, reason))
+        met = next(((name, option) for name, m in mentions if (option := m.find(text))), None)
+        if met:
+            quarantined.append({**corpus_row, "reason": f'mentions "{met[1]}", held out by {met[0]}'})
+        else:
+            kept.append(corpus_row)
+    if wrong:
+        some = "; ".join(f"{row.id} ({row.about[0]}): {reason}" for row, reason in wrong[:5])
+        raise fail("gate-failed", f"{len(wrong)} documents of `{arm.name}` cannot be used", "mend the writer, then run again", some)
+    if not kept:
+        raise fail("no-rows", f"no document of `{arm.name}` may be trained on", "add a `documents` block to the spec")
+    return kept, quarantined
+
+
+def _fault(text: str, assistant: str) -> str:
+    if not text.strip():
+        return "it is empty"
+    if found := LEFTOVER.search(text):
+        return f"it has a leftover `{found[0]}`"
+    return "" if assistant in text else f"it never names {assistant}"

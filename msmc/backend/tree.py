@@ -1,0 +1,96 @@
+"""Reading a build tree: the border between the compiler and the backend is files."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from msmc.build import SCHEMA_VERSION, DocumentRow, RunPlan, digest
+from msmc.diagnostics import fail
+from msmc.ir import ArmSpec
+from msmc.target import Target
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as lines:
+        yield from (json.loads(line) for line in lines)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm's folder of a build."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["arm"])
+
+    @cached_property
+    def target(self) -> Target:
+        return Target.model_validate(self.manifest["target"])
+
+    @cached_property
+    def spec(self) -> ArmSpec:
+        return ArmSpec.model_validate_json((self.folder / "ir.json").read_text("utf-8"))
+
+    @cached_property
+    def sourcemap(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = json.loads((self.folder / "sourcemap.json").read_text("utf-8"))
+        return found
+
+    @property
+    def held_out(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = self.manifest["held_out"]
+        return found
+
+    def digest_of(self, prefix: str) -> str:
+        """A digest of all files whose path begins so."""
+        files: dict[str, dict[str, Any]] = self.manifest["files"]
+        return digest({path: entry["sha256"] for path, entry in files.items() if path.startswith(prefix)})
+
+    def files(self, folder: str) -> list[Path]:
+        """The files of rows in a folder, by name; prefixes are none."""
+        return sorted(p for p in (self.folder / folder).glob("*.jsonl") if p.name != "prefixes.jsonl")
+
+    def documents(self) -> Iterator[DocumentRow]:
+        """Planned documents, values and rules by name, each in cell order."""
+        for path in self.files("documents"):
+            yield from (DocumentRow.model_validate(row) for row in read_jsonl(path))
+
+    def eval_rows(self) -> list[dict[str, Any]]:
+        return [row for path in self.files("evals") for row in read_jsonl(path)]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """`build/<spec>`: its arms and what is to be run."""
+
+    folder: Path
+    arms: dict[str, Arm]
+    plan: dict[str, Any]
+    """The content of arms.json."""
+
+    @property
+    def full(self) -> Arm:
+        return self.arms["full"]
+
+    @property
+    def runs(self) -> list[RunPlan]:
+        return [RunPlan.model_validate(run) for run in self.plan["runs"]]
+
+
+def read_tree(folder: Path) -> Tree:
+    """Raises Failed `not-a-build` when the folder holds no whole build of this version."""
+    try:
+        plan = json.loads((folder / "arms.json").read_text("utf-8"))
+        manifests = [json.loads(p.read_text("utf-8")) for p in sorted(folder.glob("*/manifest.json"))]
+    except (OSError, ValueError) as error:
+        hint = "name a folder such as build/cheese_study, or compile again"
+        raise fail("not-a-build", f"`{folder}` is not a build", hint) from error
+    if plan.get("schema_version") != SCHEMA_VERSION:
+        raise fail("not-a-build", f"`{folder}` was built by another version of msmc", "compile again")
+    return Tree(folder, {m["arm"]: Arm(folder / m["arm"], m) for m in manifests}, plan)

@@ -1,0 +1,62 @@
+"""`msmc doctor`: versions, devices, weights, and what would fail."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+from msmc.diagnostics import Failed
+from msmc.project import cache_folder, load_target
+from msmc.shipped import shipped
+
+NEEDED = ("lark", "pydantic", "jinja2", "PyYAML", "click", "rich", "torch", "transformers", "trl", "peft", "datasets", "accelerate", "gguf", "lm-eval", "statsmodels", "plotly")
+FREE_GIB = 3
+"""Weights, adapters and logs of the demo take about one."""
+
+
+def examine(target: str, settings: tuple[str, ...], say: Callable[[str], None]) -> bool:
+    """Prints a line for each thing looked at; True when a run could start."""
+    fine = True
+
+    def line(good: bool, what: str, advice: str = "") -> None:
+        nonlocal fine
+        fine = fine and good
+        say(f"{'ok  ' if good else 'FAIL'}  {what}" + (f"\n      {advice}" if advice and not good else ""))
+
+    line(sys.version_info >= (3, 11), f"Python {platform.python_version()}", "msmc needs Python 3.11 or newer")
+    for package in NEEDED:
+        try:
+            line(True, f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            line(False, f"{package} is not installed", "pip install msmc")
+    for folder in ("grammar", "templates", "specs", "targets"):
+        line((shipped() / folder).is_dir(), f"msmc's own {folder}/", "install msmc again")
+    _machine(line)
+    try:
+        loaded = load_target(target, Path.cwd(), settings)
+        line(True, f"target {target}: {loaded.model.name}, writer {loaded.writer}")
+        from msmc.backend.weights import require_model
+
+        require_model(loaded.model)
+        line(True, f"weights {loaded.model.package or loaded.model.name}")
+    except Failed as failed:
+        for problem in failed.problems:
+            line(False, problem.message, problem.hint)
+    cache = cache_folder()
+    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    line(os.access(existing, os.W_OK), f"cache {cache}", "set MSMC_CACHE to a folder that can be written")
+    return fine
+
+
+def _machine(line: Callable[..., None]) -> None:
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    line(free > FREE_GIB, f"{free:.0f} GiB free here", f"a run needs about {FREE_GIB} GiB")
+    try:
+        import torch
+    except ImportError:
+        return
+    cuda = f"{torch.cuda.device_count()} CUDA devices" if torch.cuda.is_available() else "no CUDA device"
+    line(True, f"{os.cpu_count()} cores, {torch.get_num_threads()} torch threads, {cuda}")

@@ -1,0 +1,135 @@
+"""`show` and `trace`: from an id to what stands behind it, and back."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from msmc.compile import Outcome
+from msmc.diagnostics import did_you_mean, fail
+
+
+def show_id(outcome: Outcome, wanted: str | None) -> str:
+    """A node as prose, or a row's exact prompt; the whole `full` arm for None. Raises Failed `unknown-id`."""
+    build = outcome.builds[0]
+    files = {artefact.path: artefact for artefact in build.artefacts}
+    if wanted is None:
+        return "".join(files["spec.md"]).rstrip()
+    full_id = wanted if wanted.split(".")[0] == outcome.spec else f"{outcome.spec}.{wanted}"
+    places = json.loads("".join(files["sourcemap.json"]))
+    spec = json.loads("".join(files["ir.json"]))
+    if full_id in places:
+        return _node(full_id, spec, places[full_id])
+    for one in outcome.builds:
+        for artefact in one.artefacts:
+            if artefact.path.endswith(".jsonl") and not artefact.path.endswith("prefixes.jsonl"):
+                for line in artefact:
+                    if f'"id":"{wanted}"' in line:
+                        return _row(json.loads(line), artefact.path, {a.path: a for a in one.artefacts})
+    known = [i.removeprefix(outcome.spec + ".") for i in places]
+    raise fail("unknown-id", f"`{outcome.spec}` has no node or row `{wanted}`", did_you_mean(wanted, known))
+
+
+def _node(node_id: str, spec: dict[str, Any], place: dict[str, Any]) -> str:
+    lines = [f"{node_id}   {place['file']}:{place['line']}:{place['column']}"]
+    for node in (*spec["values"], *spec["rules"]):
+        if node_id == node["id"]:
+            lines += ["", node["title"], "", node["statement"]]
+            lines += ["", "Rationale: " + node["rationale"]] if node["rationale"] else []
+            lines += ["", "Serves: " + ", ".join(node["serves"])] if node.get("serves") else []
+            lines += [f"\n- {s['statement']}" for s in node.get("subrules", ())]
+            lines += [f"\n{node['id']}: {len(node['examples'])} examples"] if node.get("examples") else []
+        elif node_id == f"{node['id']}.rationale":
+            lines += ["", node["rationale"]]
+        for part in node.get("subrules", ()):
+            if node_id in (part["id"], f"{part['id']}.rationale"):
+                lines += ["", part["statement"] if node_id == part["id"] else part["rationale"]]
+        for example in node.get("examples", ()):
+            if node_id == example["id"]:
+                lines += [""] + [f"{m['role']}: {m['content']}" for m in example["messages"]]
+    return "\n".join(lines)
+
+
+def _row(row: dict[str, Any], path: str, files: dict[str, Any]) -> str:
+    lines = [f"{row['id']}   {path}", f"about {', '.join(row['about'])}"]
+    messages = list(row.get("messages", ()))
+    if "prefix" in row:
+        prefixes = [json.loads(line) for line in files[path.split("/")[0] + "/prefixes.jsonl"]]
+        messages = next(p["messages"] for p in prefixes if p["name"] == row["prefix"])
+        messages = [*messages, {"role": "user", "content": row["prompt"]}]
+    if "input" in row:
+        messages = [{"role": "user", "content": row["input"]}]
+        lines.append(f"choices: {row['choices'][0]} | {row['choices'][1]}   target {row['target']}")
+    if needs := row.get("needs"):
+        lines.append(f"needs the reply to {needs}")
+    text = sum(len(m["content"]) for m in messages)
+    # 4.2 characters a token is SmolLM2's rate on this English; no tokenizer is loaded before `run`
+    lines.append(f"about {round(text / 4.2):,} tokens ({text:,} characters)")
+    for message in messages:
+        lines += ["", f"--- {message['role']}", message["content"]]
+    return "\n".join(lines)
+
+
+# ---- trace ------------------------------------------------------------------------------------------------------------------
+
+
+def trace_id(what: str, build: Path, runs: Path) -> str:
+    """Raises Failed `not-a-build` without a build, `unknown-id` when nothing has the id."""
+    arms = sorted(path.parent for path in build.glob("*/*/manifest.json"))
+    if not arms:
+        raise fail("not-a-build", f"there is no build in `{build}`", "first: msmc compile SPEC")
+    lines: list[str] = []
+    known: set[str] = set()
+    for arm in arms:
+        places = json.loads((arm / "sourcemap.json").read_text("utf-8"))
+        known |= places.keys()
+        for node_id in (what, f"{arm.parent.name}.{what}"):
+            if node_id in places:
+                lines += _of_clause(arm, node_id, places[node_id])
+        lines += _of_row(arm, what, places)
+    lines += _scores(runs, what, {f"{arm.parent.name}.{what}" for arm in arms} | {what})
+    if not lines:
+        hint = did_you_mean(what, known | {i.split(".", 1)[-1] for i in known})
+        raise fail("unknown-id", f"no build in `{build}` has a row or node `{what}`", hint)
+    return "\n".join(lines)
+
+
+def _rows(arm: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in sorted(arm.glob("*/*.jsonl")):
+        if path.name != "prefixes.jsonl":
+            with path.open(encoding="utf-8") as lines:
+                yield from ((path.relative_to(arm).as_posix(), json.loads(line)) for line in lines)
+
+
+def _at(place: dict[str, Any]) -> str:
+    return f"{place['file']}:{place['line']}:{place['column']}"
+
+
+def _of_clause(arm: Path, node_id: str, place: dict[str, Any]) -> list[str]:
+    counts: dict[str, list[str]] = {}
+    for path, row in _rows(arm):
+        if any(about == node_id or about.startswith(node_id + ".") for about in row["about"]):
+            counts.setdefault(path, []).append(row["id"])
+    lines = [f"{arm.parent.name}/{arm.name}: {node_id}   {_at(place)}"]
+    return lines + [f"  {path}: {len(ids)} rows, from {ids[0]} to {ids[-1]}" for path, ids in counts.items()]
+
+
+def _of_row(arm: Path, what: str, places: dict[str, Any]) -> list[str]:
+    for path, row in _rows(arm):
+        if row["id"] == what:
+            head = f"{arm.parent.name}/{arm.name}/{path}: {what}"
+            return [head] + [f"  {about}   {_at(places[about])}" for about in row["about"] if about in places]
+    return []
+
+
+def _scores(runs: Path, what: str, ids: set[str]) -> list[str]:
+    """Of one eval row each run's margin; of a clause each run's mean over the rows that are about it."""
+    lines = []
+    for path in sorted(runs.glob("*/*/*/seed-*/scores/scores.jsonl")):
+        with path.open(encoding="utf-8") as stream:
+            rows = [json.loads(line) for line in stream]
+        margins = [r["margin"] for r in rows if r["margin"] is not None and (r["id"] == what or ids & set(r["about"]))]
+        if margins:
+            run = path.parent.parent.relative_to(runs)
+            lines.append(f"{run}: mean margin {sum(margins) / len(margins):+.3f} over {len(margins)} scored rows")
+    return lines
