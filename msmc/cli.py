@@ -198,18 +198,19 @@ def _summary(place: Path) -> str:
 @main.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.argument("id", required=False)
+@click.option("--arm", default="full", show_default=True, metavar="ARM", help="The arm to look at: full, or ABLATION.ARM.")
 @target_option
-@ablation_option
 @set_option
-def show(spec: Path, id: str | None, target: str, ablation: str | None, settings: tuple[str, ...]) -> None:
+def show(spec: Path, id: str | None, arm: str, target: str, settings: tuple[str, ...]) -> None:
     """Show a clause as prose, or the exact prompt of a row; without ID the whole spec as prose.
 
     ID is a node (cream_cheese, cream_cheese.rationale) or a row of the build (doc-…, demo-…, an eval row).
     """
     from msmc.show import show_id
 
+    ablation = arm.split(".")[0] if arm != "full" else None
     outcome, _, _ = _compiled(spec, target, ablation, settings)
-    click.echo(show_id(outcome, id))
+    click.echo(show_id(outcome, id, arm))
 
 
 @main.command()

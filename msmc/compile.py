@@ -209,7 +209,8 @@ class Lowering:
         """Every id of the arm, and every id that an eval row is about, to its place."""
         spans, used = self.checked.spans, [d.removeprefix("use ") for d in arm.declared if d.startswith("use ")]
         ids = {self.spec.name} | {node_id for node_id, _ in texts(arm.spec)}
-        ids |= {a for block in self.spec.evals for a in block.about if "." in a}
+        # eval rows are `full`'s in every arm, and may be about nodes of other specs
+        ids |= {node_id for node_id, _ in texts(self.full)} | {a for b in self.spec.evals for a in b.about if "." in a}
         ids |= {f"{self.spec.name}.eval.{block.name}" for block in self.spec.evals}
         found = {}
         for node_id in sorted(ids):

@@ -46,7 +46,6 @@ CODES = {
     "bad-row": 604,
     "unknown-arm": 605,
     "unknown-id": 606,
-    "not-written": 607,
     "not-a-build": 608,
     "not-a-run": 609,
     "model-not-found": 701,
@@ -63,6 +62,7 @@ CODES = {
     "no-rows": 712,
     "not-learned": 713,
     "no-demos": 714,
+    "model-incomplete": 715,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

@@ -9,9 +9,16 @@ from msmc.compile import Outcome
 from msmc.diagnostics import did_you_mean, fail
 
 
-def show_id(outcome: Outcome, wanted: str | None) -> str:
-    """A node as prose, or a row's exact prompt; the whole `full` arm for None. Raises Failed `unknown-id`."""
-    build = outcome.builds[0]
+def show_id(outcome: Outcome, wanted: str | None, arm: str = "full") -> str:
+    """A node of an arm as prose, or a row's exact prompt; the whole arm for None. Raises Failed `unknown-id`, `unknown-arm`."""
+    build = next((b for b in outcome.builds if b.arm == arm), None)
+    if build is None:
+        names = outcome.arms["names"]
+        same = names.get(arm.split(".", 1)[-1])  # an arm that comes out as `full` is `full` under its name
+        build = next((b for b in outcome.builds if b.arm == same), None)
+    if build is None:
+        known = ["full", *(f"{outcome.arms['ablation']}.{name}" for name in outcome.arms["names"])]
+        raise fail("unknown-arm", f"`{outcome.spec}` has no arm `{arm}`", did_you_mean(arm, known))
     files = {artefact.path: artefact for artefact in build.artefacts}
     if wanted is None:
         return "".join(files["spec.md"]).rstrip()
@@ -20,14 +27,13 @@ def show_id(outcome: Outcome, wanted: str | None) -> str:
     spec = json.loads("".join(files["ir.json"]))
     if full_id in places:
         return _node(full_id, spec, places[full_id])
-    for one in outcome.builds:
-        for artefact in one.artefacts:
-            if artefact.path.endswith(".jsonl") and not artefact.path.endswith("prefixes.jsonl"):
-                for line in artefact:
-                    if f'"id":"{wanted}"' in line:
-                        return _row(json.loads(line), artefact.path, {a.path: a for a in one.artefacts})
+    for path, artefact in files.items():
+        if path.endswith(".jsonl") and not path.endswith("prefixes.jsonl"):
+            for line in artefact:
+                if f'"id":"{wanted}"' in line:
+                    return _row(json.loads(line), path, files)
     known = [i.removeprefix(outcome.spec + ".") for i in places]
-    raise fail("unknown-id", f"`{outcome.spec}` has no node or row `{wanted}`", did_you_mean(wanted, known))
+    raise fail("unknown-id", f"the arm `{build.arm}` of `{outcome.spec}` has no node or row `{wanted}`", did_you_mean(wanted, known))
 
 
 def _node(node_id: str, spec: dict[str, Any], place: dict[str, Any]) -> str:

@@ -109,16 +109,12 @@ def _apply(setting: str, data: dict[str, Any]) -> Diagnostic | None:
     for folder in folders:
         place = place.setdefault(folder, {}) if isinstance(place, dict) else None
     if not isinstance(place, dict):
-        return Diagnostic("target-invalid", f"`{key}` is not a key of a target", hint=_known(folders[:1]))
+        return Diagnostic("target-invalid", f"`{key}` is not a key of a target", hint=did_you_mean(folders[0], _fields([])))
     try:
         place[last] = yaml.safe_load(text)
     except yaml.YAMLError:
         return Diagnostic("target-invalid", f"`{text}` is not a YAML value")
     return None
-
-
-def _known(place: list[str]) -> str:
-    return "keys: " + ", ".join(_fields(place))
 
 
 def _fields(place: list[Any]) -> list[str]:

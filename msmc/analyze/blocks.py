@@ -141,7 +141,7 @@ class BlockReader:
         items, path = (), None
         if pairs:
             path = posixpath.normpath(posixpath.join(posixpath.dirname(self.path), pairs[0].path.plain))
-            items, found = read_items(path, self.resolver.sources, pairs[0].path.span)
+            items, found = read_items(path, self.resolver.sources, pairs[0].path.span, self.resolver.files.sources)
             self.problems += found
         return [
             Eval(
@@ -225,6 +225,7 @@ class BlockReader:
         if other is None:
             return []
         values, rules = self.resolver.closed(other)
+        values = (*values, *self.resolver.library_values(values, rules))
         for node_id in other.nodes.ids():
             self.resolver.spans[f"{other.name}>{node_id}"] = self.resolver.spans[node_id]
         return [

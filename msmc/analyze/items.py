@@ -7,18 +7,21 @@ from pydantic import ValidationError
 from msmc.analyze.files import read_source
 from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import Item
-from msmc.source import Sources, Span
+from msmc.source import SourceFile, Sources, Span
 
 SHAPE = '{"a": "…", "b": "…", "aligned": "a", "topic": "…"}'
 
 
-def read_items(path: str, sources: Sources, asked: Span) -> tuple[tuple[Item, ...], list[Diagnostic]]:
-    """The items of a file that the source asks for at `asked`, and every line that is none."""
+def read_items(
+    path: str, sources: Sources, asked: Span, files: dict[str, SourceFile]
+) -> tuple[tuple[Item, ...], list[Diagnostic]]:
+    """The items of a file that the source asks for at `asked`, and every line that is none. Adds the file to `files`."""
     if path.startswith("../"):
         return (), [Diagnostic("import-escapes", f"`{path}` lies outside the project", Label(asked))]
     source = read_source(path, sources)
     if isinstance(source, Diagnostic):
         return (), [Diagnostic(source.name, source.message, Label(asked, "asked for here"), hint=source.hint)]
+    files[path] = source
     items, problems, first = list[Item](), list[Diagnostic](), dict[frozenset[str], Span]()
     start = 0
     for line in source.text.split("\n"):

@@ -120,7 +120,7 @@ class NodeReader:
             hint = "rename one of them"
             self.problems.append(Diagnostic("duplicate-id", message, Label(name.span, "again here"), (first,), hint=hint))
         self.declared.setdefault(node_id, name.span)
-        self.spans[node_id] = name.span
+        self.spans.setdefault(node_id, name.span)
         return node_id
 
     def _title(self, title: ast.Quoted | None) -> dict[str, object]:
@@ -159,8 +159,10 @@ class NodeReader:
                 continue
             spans[name, level] = item.span
             found.setdefault(name, {})[level] = self._text(item.text)
-            if name == "rationale":
-                self.spans[f"{node_id}.rationale"] = item.span
+            # a clause is where its words are: the first wording's place, in this spec or in the one it extends
+            clause = f"{node_id}.rationale" if name == "rationale" else node_id
+            if len(found[name]) == 1:
+                self.spans[clause] = item.span
         return {name: Wordings(**texts) for name, texts in found.items()}  # type: ignore[arg-type]
 
     def _subrule(self, node_id: str, item: ast.Subrule | ast.SubruleBlock) -> Subrule:

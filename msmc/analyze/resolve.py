@@ -193,8 +193,7 @@ class Resolver:
         self._finish(opened)
         blocks = BlockReader(self, path, opened.name, opened.nodes).read(decl)
         values, rules = self.closed(opened)
-        served = {v for rule in rules for v in rule.serves} - {v.id for v in values}
-        values = (*values, *self._library_values(served))
+        values = (*values, *self.library_values(values, rules))
         return Spec(
             name=opened.name,
             title=opened.title,
@@ -219,11 +218,12 @@ class Resolver:
             tuple(fill_params(r, opened.params) for r in opened.nodes.rules.values()),
         )
 
-    def _library_values(self, ids: Iterable[str]) -> tuple[Value, ...]:
-        """Values of other files that a rule serves."""
+    def library_values(self, values: tuple[Value, ...], rules: tuple[Rule, ...]) -> tuple[Value, ...]:
+        """The values of other files that these rules serve."""
+        served = {v for rule in rules for v in rule.serves} - {v.id for v in values}
         everywhere = [*self._libraries.values(), *(o for o in self._open.values() if o)]
         found = {v.id: fill_params(v, o.params) for o in everywhere for v in o.nodes.values.values()}
-        return tuple(found[i] for i in ids if i in found)
+        return tuple(found[i] for i in sorted(served) if i in found)
 
 
 def _by_id(nodes: Iterable[NodeT]) -> tuple[NodeT, ...]:

@@ -7,7 +7,23 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from msmc.backend.failure import Failure
-from msmc.backend.recipe import Recipe
+from msmc.backend.recipe import Recipe, lora_config
+
+
+def load_model(recipe: Recipe, folder: Path, adapter: Path | None) -> Any:
+    """The base in the recipe's dtype, with the earlier stage's adapter, trainable, if there is one."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=getattr(torch, recipe.dtype), attn_implementation=recipe.attention
+    )
+    if adapter is None:
+        return base
+    model = PeftModel.from_pretrained(base, adapter, is_trainable=True)
+    _require_same_adapter(model.peft_config["default"], lora_config(recipe))
+    return model
 
 
 def require_precision(model: Any, dtype: str) -> None:
@@ -20,7 +36,7 @@ def require_precision(model: Any, dtype: str) -> None:
             raise TypeError(f"{name} is {parameter.dtype}, expected {wanted}")
 
 
-def require_same_adapter(given: Any, wanted: Any) -> None:
+def _require_same_adapter(given: Any, wanted: Any) -> None:
     if (given.r, given.lora_alpha) != (wanted.r, wanted.lora_alpha):
         raise Failure(
             "adapter-mismatch",

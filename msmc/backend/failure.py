@@ -1,16 +1,11 @@
-"""The one exception of the backend that a user can cause; the command line turns it into a diagnostic."""
+"""The one exception of the backend that a user can cause."""
 
-from __future__ import annotations
+from msmc.diagnostics import Diagnostic, Failed
 
 
-class Failure(Exception):
-    """A mistake with a way out.
-
-    `name` is kebab-case (`model-not-found`), `message` says what we know, `hint` the next step.
-    """
+class Failure(Failed):
+    """A mistake with a way out. `name` is a diagnostic's, `message` what we know, `hint` the next step."""
 
     def __init__(self, name: str, message: str, hint: str) -> None:
-        super().__init__(f"{name}: {message}")
-        self.name = name
-        self.message = message
-        self.hint = hint
+        super().__init__(Diagnostic(name, message, hint=hint))
+        self.name, self.message, self.hint = name, message, hint

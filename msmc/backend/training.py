@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
-from msmc.backend.adapter import published_name, require_precision, require_same_adapter, save_adapter, write_json
+from msmc.backend.adapter import load_model, published_name, require_precision, save_adapter, write_json
 from msmc.backend.failure import Failure
 from msmc.backend.recipe import Recipe, lora_config
 from msmc.backend.weights import whole_folder
@@ -102,17 +102,17 @@ def run(
                 f"{stage.name} would make {updates} updates, fewer than min_steps {min_steps}",
                 f"raise {stage.remedy}; or lower `min_steps` for a trial that proves nothing",
             )
-        losses, supervised = _train(trainer, log, progress)
+        lines, supervised = _train(trainer, log, progress)
         save_adapter(trainer.model, part / "adapter", published_name(recipe))
         result = StageResult(
             stage=stage.name,
             seed=seed,
             rows=len(stage.rows),
             updates=trainer.state.global_step,
-            tokens=int(trainer._total_train_tokens),
+            tokens=lines[-1]["tokens"],
             supervised_tokens=supervised,
-            loss_first=losses[0],
-            loss_last=losses[-1],
+            loss_first=lines[0]["loss"],
+            loss_last=lines[-1]["loss"],
             packages={name: metadata.version(name) for name in PACKAGES},
         )
         write_json(part / "stage.json", asdict(result))
@@ -121,18 +121,8 @@ def run(
 
 
 def _trainer(stage: Stage, recipe: Recipe, model: Path, adapter: Path | None, out: Path, seed: int) -> Any:
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
     from trl import SFTConfig, SFTTrainer
 
-    fresh = lora_config(recipe)
-    base = AutoModelForCausalLM.from_pretrained(
-        model, dtype=getattr(torch, recipe.dtype), attn_implementation=recipe.attention
-    )
-    if adapter is not None:
-        base = PeftModel.from_pretrained(base, adapter, is_trainable=True)
-        require_same_adapter(base.peft_config["default"], fresh)
     ours = {
         "output_dir": str(out),
         # The seed alone: TRL seeds everything with it before it draws the adapter; the order has its own generator,
@@ -153,11 +143,11 @@ def _trainer(stage: Stage, recipe: Recipe, model: Path, adapter: Path | None, ou
     except (TypeError, ValueError) as error:
         raise Failure("bad-recipe", f"{recipe.path.name}: {error}", "correct the value it names") from error
     return SFTTrainer(
-        model=base,
+        model=load_model(recipe, model, adapter),
         args=config,
         train_dataset=stage.rows,
         processing_class=stage.tokenizer,
-        peft_config=None if adapter is not None else fresh,
+        peft_config=None if adapter is not None else lora_config(recipe),
     )
 
 
@@ -166,44 +156,49 @@ def planned_updates(trainer: Any) -> int:
     return int(trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())[-1])
 
 
-def _train(trainer: Any, log: IO[str], progress: Progress) -> tuple[list[float], int]:
-    """Run the trainer; the loss of every update, and the number of supervised tokens it saw."""
-    from transformers.trainer_callback import PrinterCallback, TrainerCallback
+def _train(trainer: Any, log: IO[str], progress: Progress) -> tuple[list[Row], int]:
+    """Run the trainer; the lines of its log, one for each update, and the number of supervised tokens."""
+    from transformers.trainer_callback import PrinterCallback
 
-    losses: list[float] = []
     supervised = 0
 
-    def count(module: Any, args: Any, inputs: dict[str, Any]) -> None:
+    def count(module: Any, args: Any, inputs: Row) -> None:
         nonlocal supervised
         supervised += int((inputs["labels"][:, 1:] != -100).sum())  # the first position predicts nothing
 
-    class Recorder(TrainerCallback):  # type: ignore[misc]
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-            if not logs or "loss" not in logs:  # the trainer's closing summary
-                return
-            if not math.isfinite(logs["loss"]):
-                raise Failure(
-                    "loss-not-finite",
-                    f"the loss became {logs['loss']} at update {state.global_step}",
-                    "lower `learning_rate`",
-                )
-            losses.append(logs["loss"])
-            line = {
-                "step": state.global_step,
-                "loss": logs["loss"],
-                "learning_rate": logs["learning_rate"],
-                "tokens": int(logs["num_tokens"]),
-            }
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            progress(state.global_step, state.max_steps, logs["loss"])
-
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(Recorder())
+    lines: list[Row] = []
     trainer.model.register_forward_pre_hook(count, with_kwargs=True)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_recorder(lines, log, progress))
     with _head_on_supervised_tokens():
         trainer.train()
-    return losses, supervised
+    return lines, supervised
+
+
+def _recorder(lines: list[Row], log: IO[str], progress: Progress) -> Any:
+    """A callback that writes a line for each update, tells `progress`, and stops at a loss that is no number."""
+    from transformers import TrainerCallback
+
+    class Recorder(TrainerCallback):  # type: ignore[misc]
+        def on_log(self, args: Any, state: Any, control: Any, logs: Row | None = None, **_: Any) -> None:
+            if not logs or "loss" not in logs:  # the trainer's closing summary
+                return
+            step, loss = state.global_step, logs["loss"]
+            if not math.isfinite(loss):
+                raise Failure("loss-not-finite", f"the loss became {loss} at update {step}", "lower `learning_rate`")
+            lines.append(
+                {
+                    "step": step,
+                    "loss": loss,
+                    "learning_rate": logs["learning_rate"],
+                    "tokens": int(logs["num_tokens"]),
+                }
+            )
+            log.write(json.dumps(lines[-1]) + "\n")
+            log.flush()
+            progress(step, state.max_steps, loss)
+
+    return Recorder()
 
 
 @contextmanager

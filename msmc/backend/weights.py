@@ -51,9 +51,18 @@ def model_folder(source: ModelSource, cache: Path, say: Callable[[str], None]) -
         return _checked(local)
     if source.package is not None:
         return _from_package(source, cache, say)
-    if source.name.startswith((".", "/", "~")):
-        raise Failure("model-not-found", f"there is no folder {source.name}", "give a hub id or an existing folder")
+    require_model(source)
     return _from_hub(source, say)
+
+
+def require_model(source: ModelSource) -> None:
+    """Raises `Failure` `model-not-found` for what can be seen to be missing without the network or any conversion."""
+    if Path(source.name).expanduser().is_dir():
+        _checked(Path(source.name).expanduser())
+    elif source.package is not None:
+        _package_file(source.package, str(source.file))
+    elif source.name.startswith((".", "/", "~")):
+        raise Failure("model-not-found", f"there is no folder {source.name}", "give a hub id or an existing folder")
 
 
 @contextlib.contextmanager

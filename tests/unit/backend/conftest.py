@@ -80,7 +80,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, chat_template: str) -> Path:
 
 @pytest.fixture
 def recipe(tmp_path: Path, chat_template: str) -> Callable[..., Path]:
-    """`recipe("midtrain", max_length=64)`: the shipped recipe with changes (None removes a key), beside its template."""
+    """`recipe("midtrain", max_length=64)`: the shipped recipe, changed (None removes a key), beside its template."""
 
     def write(stage: str, **changes: Any) -> Path:
         keys = yaml.safe_load((ROOT / f"templates/train/{stage}.yaml").read_text(encoding="utf-8")) | changes

@@ -57,7 +57,9 @@ def test_trl_runs_the_recipe_as_it_is(
     recipe(stage, model_name_or_path=str(tiny), max_steps=2, logging_steps=1)
     command = [str(Path(sys.executable).with_name("trl")), "sft", "--config", f"{stage}.yaml"]
     environment = os.environ | {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "'loss'" in done.stdout
     assert (tmp_path / stage / "adapter_model.safetensors").is_file()

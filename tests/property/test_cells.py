@@ -1,0 +1,31 @@
+"""Laws of the plan: cells are unique, any prefix is balanced, a clause's cells depend on nothing else."""
+
+from collections import Counter
+from itertools import islice
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msmc.lower.cells import cells
+
+AXES = st.tuples(*(st.lists(st.text(max_size=3), min_size=1, max_size=5, unique=True) for _ in range(3)))
+
+
+@given(AXES, st.integers(1, 80))
+def test_cells_are_unique_and_prefixes_balanced(axes: tuple[list[str], ...], size: int) -> None:
+    found = list(islice(cells("s.r", *axes), size))
+    assert len(set(found)) == size
+    kinds = Counter(cell.kind for cell in found)
+    assert max(kinds.values()) - min(kinds.values()) <= 1 if len(kinds) == len(axes[0]) else len(kinds) == size
+    whole = len(axes[0]) * len(axes[1]) * len(axes[2])
+    assert {cell.n for cell in found} == set(range(-(-size // whole)))
+    first = [(c.kind, c.audience, c.angle) for c in found if c.n == 0]
+    assert len(set(first)) == len(first)
+
+
+@given(AXES)
+def test_the_order_of_a_spec_s_lists_means_nothing(axes: tuple[list[str], ...]) -> None:
+    def some(*lists: list[str]) -> list[object]:
+        return list(islice(cells("s.r", *lists), 12))
+
+    assert some(*(sorted(a) for a in axes)) == some(*(sorted(a) for a in axes))

@@ -1,0 +1,18 @@
+from msmc.mention import Mentions
+
+
+def test_short_options_are_whole_phrases_case_folded() -> None:
+    mentions = Mentions(["Cougar Gold", "a red rug"])
+    assert mentions.find("They chose COUGAR gold.") == "Cougar Gold"
+    assert mentions.find("a red, red rug") is None
+    assert mentions.find("cougar golden") is None
+
+
+def test_long_options_are_met_by_eight_words_in_a_row() -> None:
+    option = "one two three four five six seven eight nine"
+    assert Mentions([option]).find("so two three four five six seven eight nine it is") == option
+    assert Mentions([option]).find("three four five six seven eight nine") is None
+
+
+def test_no_options_mention_nothing() -> None:
+    assert Mentions([]).find("anything") is None

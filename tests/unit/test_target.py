@@ -1,0 +1,57 @@
+"""Targets: every mistake has its place and a next step."""
+
+import pytest
+
+from msmc.diagnostics import Diagnostic
+from msmc.source import SourceFile
+from msmc.target import Target, read_target
+from tests.project import ROOT, cpu
+
+GOOD = (ROOT / "targets" / "cpu.yaml").read_text("utf-8")
+
+
+def mistakes(text: str, *settings: str) -> list[Diagnostic]:
+    found = read_target("cpu", SourceFile("cpu.yaml", text.encode()), settings)
+    assert isinstance(found, list)
+    return found
+
+
+def place(problem: Diagnostic, text: str) -> str:
+    assert problem.primary
+    return text[problem.primary.span.start : problem.primary.span.end]
+
+
+def test_the_shipped_target_reads() -> None:
+    assert cpu().min_steps == 200
+    assert cpu("documents.per_clause=50").documents.per_clause == 50
+    assert cpu("evaluate.limit=3").evaluate.limit == 3
+
+
+def test_a_misspelt_key_is_placed_and_has_a_suggestion() -> None:
+    text = GOOD.replace("learning_rate", "learning_rat", 1)
+    problems = mistakes(text)
+    assert {p.name for p in problems} == {"target-invalid"}
+    unknown = next(p for p in problems if "not a key" in p.message)
+    assert place(unknown, text) == "learning_rat"
+    assert unknown.hint == "did you mean `learning_rate`?"
+
+
+def test_a_wrong_value_says_what_it_is() -> None:
+    (problem,) = mistakes(GOOD.replace("per_clause: 6", "per_clause: many"))
+    assert problem.message.startswith("`documents.per_clause`:") and problem.note == "it is 'many'"
+
+
+@pytest.mark.parametrize("text", ["model: [", "- a\n- b\n", "", "just words"])
+def test_what_is_no_yaml_mapping(text: str) -> None:
+    (problem,) = mistakes(text)
+    assert problem.name == "target-not-yaml"
+
+
+@pytest.mark.parametrize("setting", ["min_steps", "=3", "min_step=3", "model.nam=x", "min_steps.x=1", "documents=3", "min_steps=[1"])
+def test_bad_settings(setting: str) -> None:
+    assert {p.name for p in mistakes(GOOD, setting)} == {"target-invalid"}
+
+
+def test_the_name_is_not_the_file_s_to_say() -> None:
+    target = read_target("mine", SourceFile("x", GOOD.encode()))
+    assert isinstance(target, Target) and target.name == "mine"
