@@ -95,6 +95,10 @@ class RunPlan(Node):
     demos: str | None
 
 
+BASE = RunPlan(name="base", documents=None, demos=None)
+"""The untouched model."""
+
+
 @dataclass(frozen=True)
 class Artefact:
     """One file of a build: its path inside the arm's folder, and its lines or text, made anew at each reading."""

@@ -21,17 +21,35 @@ FORMATS = ("text", "json", "github")
 KINDS = {"generate": "demos", "midtrain": "midtrain", "finetune": "finetune", "evaluate": "scores"}
 """What `--stages` takes, and the kind of stage each ends with."""
 
-target_option = click.option("--target", "-t", default="cpu", show_default=True, metavar="T", help="Target: a name, or a YAML file.")
-set_option = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a key of the target, such as documents.per_clause=50.")
-format_option = click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How problems are printed.")
+target_option = click.option(
+    "--target", "-t", default="cpu", show_default=True, metavar="T", help="Target: a name, or a YAML file."
+)
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a key of the target, such as documents.per_clause=50.",
+)
+format_option = click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How problems are printed."
+)
 ablation_option = click.option("--ablation", "-a", metavar="A", help="Compile this ablation's arms too.")
-out_option = click.option("--out", "-o", default="build", show_default=True, type=click.Path(path_type=Path), help="Folder of builds.")
-build_option = click.option("--build", "-b", default="build", show_default=True, type=click.Path(path_type=Path), help="Folder of builds.")
-runs_option = click.option("--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of runs.")
+out_option = click.option(
+    "--out", "-o", default="build", show_default=True, type=click.Path(path_type=Path), help="Folder of builds."
+)
+build_option = click.option(
+    "--build", "-b", default="build", show_default=True, type=click.Path(path_type=Path), help="Folder of builds."
+)
+runs_option = click.option(
+    "--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of runs."
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print results alone.")
 
 
-def emit(problems: tuple[Diagnostic, ...] | list[Diagnostic], files: Mapping[str, SourceFile], form: str = "text") -> None:
+def emit(
+    problems: tuple[Diagnostic, ...] | list[Diagnostic], files: Mapping[str, SourceFile], form: str = "text"
+) -> None:
     """Prints problems: JSON and annotations to standard output, text to standard error."""
     from msmc import render
 
@@ -198,7 +216,9 @@ def _summary(place: Path) -> str:
 @main.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.argument("id", required=False)
-@click.option("--arm", default="full", show_default=True, metavar="ARM", help="The arm to look at: full, or ABLATION.ARM.")
+@click.option(
+    "--arm", default="full", show_default=True, metavar="ARM", help="The arm to look at: full, or ABLATION.ARM."
+)
 @target_option
 @set_option
 def show(spec: Path, id: str | None, arm: str, target: str, settings: tuple[str, ...]) -> None:
@@ -233,13 +253,31 @@ def trace(what: str, build: Path, runs: Path) -> None:
 @main.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @target_option
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, metavar="N", help="Of training order and adapter initialisation; the text is the same for all.")
-@click.option("--stages", metavar="LIST", help="Stop early: the first of generate,midtrain,finetune,evaluate, by commas.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of training order and adapter initialisation; the text is the same for all.",
+)
+@click.option(
+    "--stages", metavar="LIST", help="Stop early: the first of generate,midtrain,finetune,evaluate, by commas."
+)
 @set_option
 @out_option
 @runs_option
 @quiet_option
-def run(spec: Path, target: str, seed: int, stages: str | None, settings: tuple[str, ...], out: Path, runs: Path, quiet: bool) -> None:
+def run(
+    spec: Path,
+    target: str,
+    seed: int,
+    stages: str | None,
+    settings: tuple[str, ...],
+    out: Path,
+    runs: Path,
+    quiet: bool,
+) -> None:
     """Write, gate, midtrain, fine-tune, evaluate and report SPEC's arm `full`, beside the untouched model.
 
     Finished stages are kept and never done again: after a stop, the same command goes on.
@@ -264,7 +302,9 @@ def _until(stages: str | None) -> str:
 @out_option
 @runs_option
 @quiet_option
-def ablate(spec: Path, ablation: str, target: str, settings: tuple[str, ...], out: Path, runs: Path, quiet: bool) -> None:
+def ablate(
+    spec: Path, ablation: str, target: str, settings: tuple[str, ...], out: Path, runs: Path, quiet: bool
+) -> None:
     """Train and measure all arms, controls and seeds of an ABLATION, stages that they share once; then compare them.
 
     Finished stages are kept and never done again: after a stop, the same command goes on.
@@ -289,7 +329,11 @@ def _experiment(
     if until == "scores" and not outcome.arms["evals"]:
         from msmc.diagnostics import fail
 
-        raise fail("nothing-to-evaluate", f"`{outcome.spec}` has no evaluation", "add an `eval` block, or stop before with --stages")
+        raise fail(
+            "nothing-to-evaluate",
+            f"`{outcome.spec}` has no evaluation",
+            "add an `eval` block, or stop before with --stages",
+        )
     from msmc.backend.weights import require_model
 
     require_model(loaded.model)
@@ -324,12 +368,19 @@ def _report(place: Path, watch: Any) -> None:
     watch.console.print(f"page: {page}", markup=False)
     if comparison["not_learned"] and not comparison["stamps"]:
         lines = "; ".join(comparison["not_learned"])
-        raise fail("not-learned", "a fine-tuned model does not hold the items it was trained on", "raise finetune.epochs", lines)
+        raise fail(
+            "not-learned",
+            "a fine-tuned model does not hold the items it was trained on",
+            "raise finetune.epochs",
+            lines,
+        )
 
 
 @main.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
-@click.option("--out", "-o", default="report.html", show_default=True, type=click.Path(path_type=Path), help="The page.")
+@click.option(
+    "--out", "-o", default="report.html", show_default=True, type=click.Path(path_type=Path), help="The page."
+)
 def report(runs: tuple[Path, ...], out: Path) -> None:
     """Compare runs and write one self-contained HTML page.
 

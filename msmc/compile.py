@@ -7,7 +7,7 @@ from typing import Any
 
 from msmc.analyze.files import Files, read_files
 from msmc.analyze.resolve import Resolver
-from msmc.build import SCHEMA_VERSION, Artefact, Build, RunPlan, canonical, digest
+from msmc.build import BASE, SCHEMA_VERSION, Artefact, Build, Prefix, RunPlan, canonical, digest
 from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
 from msmc.ir import ArmSpec, Identity, Node, Spec
 from msmc.library import Library
@@ -101,14 +101,14 @@ def held_out_problems(spec: Spec, made: list[MadeArm], spans: dict[str, Span]) -
             for node_id, text in texts(arm.spec):
                 if found := mentions.find(text):
                     where = Label(spans.get(node_id, spans[spec.name]), "mentioned here")
-                    message = f"`{node_id}` mentions \"{found}\", which `{block.name}` holds out"
+                    message = f'`{node_id}` mentions "{found}", which `{block.name}` holds out'
                     yield Diagnostic("held-out-mention", message, where, hint="reword it, or take the pair out")
 
 
 def texts(spec: ArmSpec) -> Iterator[tuple[str, str]]:
     """Every text of an arm that a model may be trained on, by id."""
     yield from ((clause.id, clause.text) for clause in spec.clauses())
-    yield from ((n.id, n.title) for n in (*spec.values, *spec.rules))
+    yield from ((n.id, n.title) for n in spec.nodes)
     yield from ((e.id, m.content) for r in spec.rules for e in r.examples for m in e.messages)
 
 
@@ -146,7 +146,7 @@ class Lowering:
     def arms(self, ablation: str | None, names: dict[str, str]) -> dict[str, Any]:
         """The content of arms.json."""
         chosen = next((a for a in self.spec.ablations if a.name == ablation), None)
-        plan = runs(chosen, names) if chosen else [RunPlan(name="full", documents="full", demos="full")]
+        plan = runs(chosen, names) if chosen else [BASE, RunPlan(name="full", documents="full", demos="full")]
         return {
             "schema_version": SCHEMA_VERSION,
             "spec": self.spec.name,
@@ -164,13 +164,21 @@ class Lowering:
     def build(self, arm: MadeArm) -> Build:
         """The folder of one arm."""
         planned = documents.planned(self.spec.documents, arm.spec)
-        artefacts = [*self._spec(arm), *self._documents(arm, planned), *self._demos(arm), *self._evals(), *self._train()]
+        artefacts = [
+            *self._spec(arm),
+            *self._documents(arm, planned),
+            *self._demos(arm),
+            *self._evals(),
+            *self._train(),
+        ]
         return Build(arm.name, tuple(artefacts), self._manifest(arm, planned))
 
     def _spec(self, arm: MadeArm) -> Iterator[Artefact]:
         titles = {value.id: value.title for value in arm.spec.values}
         yield text("ir.json", lambda: canonical(arm.spec.model_dump(mode="json")) + "\n")
-        yield text("spec.md", lambda: self.templates.render("spec.md.jinja", {"spec": arm.spec, "titles": titles}) + "\n")
+        yield text(
+            "spec.md", lambda: self.templates.render("spec.md.jinja", {"spec": arm.spec, "titles": titles}) + "\n"
+        )
         yield text("sourcemap.json", lambda: canonical(self._sourcemap(arm)) + "\n")
 
     def _documents(self, arm: MadeArm, planned: dict[str, list[Any]]) -> Iterator[Artefact]:
@@ -189,15 +197,17 @@ class Lowering:
             make = demos.planned(block, arm.spec, self.target.demos.per_clause, self.templates)
             yield rows(f"demos/{block.name}.jsonl", make)
         if self.spec.demos and self.target.demos.per_clause:
-            make_prefixes = [lambda b=b: demos.prefixes(b, arm.spec, self.templates) for b in self.spec.demos]  # type: ignore[misc]
-            yield rows("demos/prefixes.jsonl", lambda: (p for make in make_prefixes for p in make()))
+            yield rows("demos/prefixes.jsonl", lambda: self._demo_prefixes(arm))
+
+    def _demo_prefixes(self, arm: MadeArm) -> Iterator[Prefix]:
+        for block in self.spec.demos:
+            yield from demos.prefixes(block, arm.spec, self.templates)
 
     def _evals(self) -> Iterator[Artefact]:
         for block in self.spec.evals:
             yield rows(f"evals/{block.name}.jsonl", evals.rows(block, self.full, self.others, self.templates))
         names = [block.name for block in self.spec.evals]
-        tasks = "".join(f"\n\n@task\ndef {n}() -> Task:\n    return _task({n!r})\n" for n in names)
-        yield text("evals/tasks.py", lambda: self.templates.text("evals/tasks.py") + tasks)
+        yield text("evals/tasks.py", lambda: self.templates.render("evals/tasks.py.jinja", {"names": names}) + "\n")
 
     def _train(self) -> Iterator[Artefact]:
         yield text("train/midtrain.yaml", lambda: recipe("midtrain", self.target, self.templates))
@@ -256,7 +266,7 @@ class Lowering:
         paths = sorted(p for p in self.sources if p.startswith("templates/") and not p.startswith("templates/report/"))
         return {
             "clauses": {clause.id: digest(clause.text)[:16] for clause in spec.clauses()},
-            "titles": digest({n.id: n.title for n in (*spec.values, *spec.rules)})[:16],
+            "titles": digest({n.id: n.title for n in spec.nodes})[:16],
             "links": digest({r.id: r.serves for r in spec.rules})[:16],
             "examples": digest([demo.model_dump() for demo in demos.static(spec)])[:16],
             "identity": digest(spec.identity.model_dump())[:16],

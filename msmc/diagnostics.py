@@ -63,6 +63,7 @@ CODES = {
     "not-learned": 713,
     "no-demos": 714,
     "model-incomplete": 715,
+    "chat-too-long": 716,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

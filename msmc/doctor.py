@@ -12,7 +12,24 @@ from msmc.diagnostics import Failed
 from msmc.project import cache_folder, load_target
 from msmc.shipped import shipped
 
-NEEDED = ("lark", "pydantic", "jinja2", "PyYAML", "click", "rich", "torch", "transformers", "trl", "peft", "datasets", "accelerate", "gguf", "lm-eval", "statsmodels", "plotly")
+NEEDED = (
+    "lark",
+    "pydantic",
+    "jinja2",
+    "PyYAML",
+    "click",
+    "rich",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "datasets",
+    "accelerate",
+    "gguf",
+    "lm-eval",
+    "statsmodels",
+    "plotly",
+)
 FREE_GIB = 3
 """Weights, adapters and logs of the demo take about one."""
 

@@ -252,6 +252,10 @@ class ArmSpec(Node):
     values: tuple[ArmValue, ...] = ()
     rules: tuple[ArmRule, ...] = ()
 
+    @property
+    def nodes(self) -> tuple[ArmValue | ArmRule, ...]:
+        return (*self.values, *self.rules)
+
     def clauses(self) -> Iterator[Clause]:
         """Every clause, values first, each node's clauses together."""
         for value in self.values:

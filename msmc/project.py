@@ -77,7 +77,11 @@ def load_target(name: str, root: Path, settings: tuple[str, ...]) -> Target:
         raise failed
     if not (shipped() / "templates" / "chat" / f"{target.model.chat_template}.jinja").exists():
         known = [p.stem for p in (shipped() / "templates" / "chat").glob("*.jinja")]
-        raise fail("target-invalid", f"there is no chat template `{target.model.chat_template}`", did_you_mean(target.model.chat_template, known))
+        raise fail(
+            "target-invalid",
+            f"there is no chat template `{target.model.chat_template}`",
+            did_you_mean(target.model.chat_template, known),
+        )
     return target
 
 
@@ -95,14 +99,16 @@ def write_tree(outcome: Outcome, out: Path) -> Path:
         _write(fresh / "arms.json", _pretty(outcome.arms))
         replace_folder(fresh, place)
     except OSError as error:
-        raise fail("unreadable", f"the build cannot be written to `{out}`: {error.strerror}", "name another folder with -o") from error
+        raise fail(
+            "unreadable", f"the build cannot be written to `{out}`: {error.strerror}", "name another folder with -o"
+        ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return place
 
 
 def _write_build(build: Build, folder: Path) -> None:
-    files = {}
+    files: dict[str, dict[str, str | int]] = {}
     for artefact in build.artefacts:
         path = folder / artefact.path
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -117,6 +117,10 @@ def _annotation(data: dict[str, object]) -> str:
             out = out.replace(character, f"%{ord(character):02X}")
         return out
 
-    place = [f"{key}={escape(data[name], ':,')}" for key, name in (("file", "file"), ("line", "line"), ("col", "column")) if data[name]]
+    place = [
+        f"{key}={escape(data[name], ':,')}"
+        for key, name in (("file", "file"), ("line", "line"), ("col", "column"))
+        if data[name]
+    ]
     message = f"{data['message']}" + (f" ({data['hint']})" if data["hint"] else "")
     return f"::{data['severity']} {','.join([*place, 'title=' + escape(data['name'], ':,')])}::{escape(message)}"

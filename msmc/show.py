@@ -33,7 +33,11 @@ def show_id(outcome: Outcome, wanted: str | None, arm: str = "full") -> str:
                 if f'"id":"{wanted}"' in line:
                     return _row(json.loads(line), path, files)
     known = [i.removeprefix(outcome.spec + ".") for i in places]
-    raise fail("unknown-id", f"the arm `{build.arm}` of `{outcome.spec}` has no node or row `{wanted}`", did_you_mean(wanted, known))
+    raise fail(
+        "unknown-id",
+        f"the arm `{build.arm}` of `{outcome.spec}` has no node or row `{wanted}`",
+        did_you_mean(wanted, known),
+    )
 
 
 def _node(node_id: str, spec: dict[str, Any], place: dict[str, Any]) -> str:

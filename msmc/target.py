@@ -53,7 +53,8 @@ class Stage(Part):
 
 
 class Evaluate(Part):
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    """Prompts scored at a time; 8 is the fastest on two cores."""
     limit: int | None = Field(default=None, ge=1)
     """Items of each evaluation, for a quick look; every table then says so."""
 
@@ -87,10 +88,16 @@ def read_target(name: str, source: SourceFile, settings: tuple[str, ...] = ()) -
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         at = mark.index if mark else 0
         message = f"`{source.path}` is not YAML: {getattr(error, 'problem', None) or 'cannot be read'}"
-        return [Diagnostic("target-not-yaml", message, Label(Span(source.path, at, at + 1)), hint="compare with targets/cpu.yaml")]
+        return [
+            Diagnostic(
+                "target-not-yaml", message, Label(Span(source.path, at, at + 1)), hint="compare with targets/cpu.yaml"
+            )
+        ]
     if not isinstance(data, dict):
         where = Label(Span(source.path, 0, 0))
-        return [Diagnostic("target-not-yaml", f"`{source.path}` holds no keys", where, hint="compare with targets/cpu.yaml")]
+        return [
+            Diagnostic("target-not-yaml", f"`{source.path}` holds no keys", where, hint="compare with targets/cpu.yaml")
+        ]
     problems = [p for setting in settings if (p := _apply(setting, data))]
     if problems:
         return problems
@@ -103,13 +110,17 @@ def read_target(name: str, source: SourceFile, settings: tuple[str, ...] = ()) -
 def _apply(setting: str, data: dict[str, Any]) -> Diagnostic | None:
     key, equals, text = setting.partition("=")
     if not equals or not key:
-        return Diagnostic("target-invalid", f"`--set {setting}` is not KEY=VALUE", hint="for example --set documents.per_clause=50")
+        return Diagnostic(
+            "target-invalid", f"`--set {setting}` is not KEY=VALUE", hint="for example --set documents.per_clause=50"
+        )
     *folders, last = key.split(".")
     place: Any = data
     for folder in folders:
         place = place.setdefault(folder, {}) if isinstance(place, dict) else None
     if not isinstance(place, dict):
-        return Diagnostic("target-invalid", f"`{key}` is not a key of a target", hint=did_you_mean(folders[0], _fields([])))
+        return Diagnostic(
+            "target-invalid", f"`{key}` is not a key of a target", hint=did_you_mean(folders[0], _fields([]))
+        )
     try:
         place[last] = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -132,9 +143,16 @@ def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Dia
     key = ".".join(place)
     label = None if any(s.startswith(key + "=") for s in settings) else _label(path, node, place)
     if fault["type"] == "extra_forbidden":
-        return Diagnostic("target-invalid", f"`{key}` is not a key of a target", label, hint=did_you_mean(place[-1], _fields(place[:-1])))
+        return Diagnostic(
+            "target-invalid",
+            f"`{key}` is not a key of a target",
+            label,
+            hint=did_you_mean(place[-1], _fields(place[:-1])),
+        )
     if fault["type"] == "missing":
-        return Diagnostic("target-invalid", f"`{key}` is missing", _label(path, node, place[:-1]), hint=f"add: {place[-1]}: …")
+        return Diagnostic(
+            "target-invalid", f"`{key}` is missing", _label(path, node, place[:-1]), hint=f"add: {place[-1]}: …"
+        )
     message = f"`{key}`: {fault['msg'][0].lower()}{fault['msg'][1:]}"
     return Diagnostic("target-invalid", message, label, note=f"it is {fault['input']!r}")
 

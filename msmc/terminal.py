@@ -19,7 +19,8 @@ class Terminal:
     def __init__(self, quiet: bool = False) -> None:
         self.console = Console(highlight=False, soft_wrap=not Console().is_terminal)
         self.quiet = quiet
-        self._spent, self._guessed = 0.0, 0.0
+        # a minute as guessed, so that the first short stages do not decide the forecast
+        self._spent, self._guessed = 60.0, 60.0
 
     def say(self, line: str) -> None:
         if not self.quiet:
@@ -73,8 +74,6 @@ def _clock(seconds: float) -> str:
 
 def show(comparison: dict[str, Any], console: Console) -> None:
     """The table of a comparison: n, updates, tokens, and a 95 % interval for every figure."""
-    for stamp in comparison["stamps"]:
-        console.print(Text(stamp, style="bold red"))
     console.print(_trainings(comparison))
     for rung in ("learned", "near", "far"):
         names = [n for n, e in comparison["evals"].items() if e["rung"] == rung]
@@ -91,10 +90,20 @@ def show(comparison: dict[str, Any], console: Console) -> None:
         console.print(Text(stamp, style="bold red"))
 
 
+def _table(title: str, comparison: dict[str, Any]) -> Table:
+    """A table that says so itself where it is too short to read."""
+    text = Text(title, style="bold")
+    for stamp in comparison["stamps"]:
+        text.append(f"\n{stamp}", style="bold red")
+    return Table(title=text, title_justify="left")
+
+
 def _trainings(comparison: dict[str, Any]) -> Table:
-    table = Table(title=comparison["title"], title_justify="left", title_style="bold")
+    table = _table(comparison["title"], comparison)
     for column in ("model", "seed", "midtrained on", "updates", "tokens", "fine-tuned on", "updates", "tokens"):
-        table.add_column(column, justify="right" if column in ("updates", "tokens", "seed") else "left", overflow="fold")
+        table.add_column(
+            column, justify="right" if column in ("updates", "tokens", "seed") else "left", overflow="fold"
+        )
     for run in comparison["runs"]:
         cells = []
         for kind, source in (("midtrain", "documents"), ("finetune", "demos")):
@@ -105,7 +114,7 @@ def _trainings(comparison: dict[str, Any]) -> Table:
 
 
 def _figures(comparison: dict[str, Any], rung: str, names: list[str]) -> Table:
-    table = Table(title=f"{rung}", title_justify="left", title_style="bold")
+    table = _table(rung, comparison)
     table.add_column("model")
     for name in names:
         marked = f"{name} (primary)" if name == comparison["primary"] else name
@@ -129,7 +138,7 @@ def interval(estimate: dict[str, Any], sign: str = "") -> str:
 
 
 def _contrasts(comparison: dict[str, Any]) -> Table:
-    table = Table(title="paired differences", title_justify="left", title_style="bold")
+    table = _table("paired differences", comparison)
     for column in ("models", "evaluation", "n", "rate", "margin", "MDE"):
         table.add_column(column, justify="right" if column in ("n", "MDE") else "left")
     for contrast in comparison["contrasts"]:

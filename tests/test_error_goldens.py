@@ -18,7 +18,8 @@ ELSEWHERE = {
     "not-utf8", "empty-file", "unknown-ablation", "unknown-arm", "unknown-id", "not-a-file", "unreadable", "not-a-build",
     "not-a-run", "target-missing", "target-not-yaml", "target-invalid", "template-error", "model-not-found", "model-incomplete",
     "too-few-updates", "unmarked-template", "writer-cannot", "gate-failed", "bad-recipe", "loss-not-finite", "interrupted",
-    "documents-attend", "documents-truncated", "adapter-mismatch", "no-rows", "not-learned", "no-demos", "internal",
+    "documents-attend", "documents-truncated", "adapter-mismatch", "chat-too-long", "no-rows", "not-learned",
+    "no-demos", "internal",
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from msmc.ir import (
     DropOperation,
     Eval,
     Identity,
+    Item,
     Operation,
     SpecificityOperation,
     UseOperation,
@@ -85,7 +86,9 @@ class BlockReader:
         if not paths:
             if default is None:
                 hint = "add: about values, rules"
-                self.problems.append(Diagnostic("field-missing", "this block does not say what it is about", Label(span), hint=hint))
+                self.problems.append(
+                    Diagnostic("field-missing", "this block does not say what it is about", Label(span), hint=hint)
+                )
             return default or ()
         found = []
         for path in paths:
@@ -118,7 +121,9 @@ class BlockReader:
                 if what != "kind of document":
                     hint = (hint + " " if hint else "") + 'your own words stand in quotes: "…"'
                 message = f"there is no {what} `{choice.word}`"
-                self.problems.append(Diagnostic("unknown-name", message, Label(choice.span, "not in the library"), hint=hint))
+                self.problems.append(
+                    Diagnostic("unknown-name", message, Label(choice.span, "not in the library"), hint=hint)
+                )
 
     def _demos(self, block: ast.Demos) -> Demos:
         for item in block.items:
@@ -138,7 +143,8 @@ class BlockReader:
             hint = 'add: pairs "items.jsonl"'
             self.problems.append(Diagnostic("field-missing", f"the evaluation `{name}` has no items", where, hint=hint))
             return []
-        items, path = (), None
+        items: tuple[Item, ...] = ()
+        path = None
         if pairs:
             path = posixpath.normpath(posixpath.join(posixpath.dirname(self.path), pairs[0].path.plain))
             items, found = read_items(path, self.resolver.sources, pairs[0].path.span, self.resolver.files.sources)
@@ -147,7 +153,9 @@ class BlockReader:
             Eval(
                 name=name,
                 kind=kind,  # type: ignore[arg-type]
-                about=self._about(block.items, block.span, ("values", "rules", "rationales") if kind == "recall" else None),
+                about=self._about(
+                    block.items, block.span, ("values", "rules", "rationales") if kind == "recall" else None
+                ),
                 pairs=path,
                 items=items,
                 rung=rungs[0] if rungs else "far" if held_out else "learned",  # type: ignore[arg-type]
@@ -164,7 +172,13 @@ class BlockReader:
             if isinstance(item, ast.Arm):
                 self.resolver.once(seen, f"arm {item.name.word}", item.name.span)
                 self.resolver.spans[f"{self.spec}.ablation.{block.name.word}.{item.name.word}"] = item.name.span
-                arms.append(Arm(name=item.name.word, title=item.title.plain if item.title else "", operations=self._operations(item)))
+                arms.append(
+                    Arm(
+                        name=item.name.word,
+                        title=item.title.plain if item.title else "",
+                        operations=self._operations(item),
+                    )
+                )
             elif isinstance(item, ast.Control):
                 controls += [name.word for name in item.names if self._is_control(name)]
             elif isinstance(item, ast.Vary) and item.varied.word != "documents":
@@ -176,7 +190,9 @@ class BlockReader:
                 if primary not in evals:
                     hint = did_you_mean(primary, evals)
                     message = f"there is no evaluation `{primary}`"
-                    self.problems.append(Diagnostic("unknown-name", message, Label(item.name.span, "not defined"), hint=hint))
+                    self.problems.append(
+                        Diagnostic("unknown-name", message, Label(item.name.span, "not defined"), hint=hint)
+                    )
             elif isinstance(item, ast.Seeds):
                 seeds = int(item.number.word)
                 if not 1 <= seeds <= 1000:
@@ -193,7 +209,9 @@ class BlockReader:
     def _is_control(self, name: ast.Name) -> bool:
         if name.word not in CONTROLS:
             hint = did_you_mean(name.word, CONTROLS)
-            self.problems.append(Diagnostic("unknown-name", f"there is no control `{name.word}`", Label(name.span), hint=hint))
+            self.problems.append(
+                Diagnostic("unknown-name", f"there is no control `{name.word}`", Label(name.span), hint=hint)
+            )
         elif not CONTROLS[name.word]:
             self.problems.append(not_yet(f"the control `{name.word}`", name.span))
         return CONTROLS.get(name.word, False)
@@ -207,7 +225,9 @@ class BlockReader:
                 found += self._use(item)
             elif isinstance(item, ast.Assistant):
                 self.resolver.once(seen, "assistant", item.span)
-                found.append(AssistantOperation(identity=Identity(assistant=item.name.plain, provider=item.provider.plain)))
+                found.append(
+                    AssistantOperation(identity=Identity(assistant=item.name.plain, provider=item.provider.plain))
+                )
             elif isinstance(item, ast.Specificity):
                 self.resolver.once(seen, "specificity", item.span)
                 found.append(SpecificityOperation(level=item.level.word))  # type: ignore[arg-type]

@@ -45,7 +45,9 @@ def read_files(entry: str, sources: Sources) -> tuple[Files, list[Diagnostic]]:
     return files, problems
 
 
-def _add(source: SourceFile, files: Files, sources: Sources, chain: tuple[str, ...], problems: list[Diagnostic]) -> None:
+def _add(
+    source: SourceFile, files: Files, sources: Sources, chain: tuple[str, ...], problems: list[Diagnostic]
+) -> None:
     files.sources[source.path] = source
     tree, found = parse(source)
     problems += found
@@ -65,7 +67,9 @@ def _import(
     known = files.imports.get((chain[-1], item.alias.word))
     if known is not None:
         message = f"`{item.alias.word}` is already the name of `{known}`"
-        problems.append(Diagnostic("duplicate-id", message, Label(item.alias.span), hint="give one of them another name"))
+        problems.append(
+            Diagnostic("duplicate-id", message, Label(item.alias.span), hint="give one of them another name")
+        )
         return
     path = posixpath.normpath(posixpath.join(posixpath.dirname(chain[-1]), written))
     if path.startswith("../") or posixpath.isabs(written):

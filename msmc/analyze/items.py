@@ -32,12 +32,16 @@ def read_items(
         try:
             item = Item.model_validate(json.loads(line))
         except json.JSONDecodeError as error:
-            problems.append(Diagnostic("bad-row", f"this line is not JSON: {error.msg}", Label(where), hint=f"a line is {SHAPE}"))
+            problems.append(
+                Diagnostic("bad-row", f"this line is not JSON: {error.msg}", Label(where), hint=f"a line is {SHAPE}")
+            )
             continue
         except ValidationError as error:
             fault = error.errors()[0]
             name = ".".join(map(str, fault["loc"])) or "the line"
-            problems.append(Diagnostic("bad-row", f"`{name}`: {fault['msg'].lower()}", Label(where), hint=f"a line is {SHAPE}"))
+            problems.append(
+                Diagnostic("bad-row", f"`{name}`: {fault['msg'].lower()}", Label(where), hint=f"a line is {SHAPE}")
+            )
             continue
         pair = frozenset((item.a, item.b))
         if pair in first or len(pair) == 1:

@@ -20,12 +20,16 @@ class Nodes:
     values: dict[str, Value] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
 
+    @property
+    def all(self) -> tuple[Value | Rule, ...]:
+        return (*self.values.values(), *self.rules.values())
+
     def ids(self) -> set[str]:
         """Every id: nodes, rationales, subrules, examples."""
         return set(self._ids())
 
     def _ids(self) -> Iterator[str]:
-        for node in (*self.values.values(), *self.rules.values()):
+        for node in self.all:
             yield node.id
             if node.rationale is not None:
                 yield f"{node.id}.rationale"
@@ -81,13 +85,17 @@ class NodeReader:
         inherited = self.nodes.values.get(node_id)
         fields = self._wordings(node_id, decl.items)
         self._leftovers(decl.items)
-        empty = inherited or Value(id=node_id, title=Text(parts=(decl.name.word.replace("_", " "),)), statement=Wordings())
+        empty = inherited or Value(
+            id=node_id, title=Text(parts=(decl.name.word.replace("_", " "),)), statement=Wordings()
+        )
         self.nodes.values[node_id] = empty.model_copy(update=fields | self._title(decl.title))
 
     def rule(self, decl: ast.RuleDecl, find_value: Callable[[ast.Path], str | None]) -> None:
         node_id = self._declare(self.spec, decl.name)
         inherited = self.nodes.rules.get(node_id)
-        rule = inherited or Rule(id=node_id, title=Text(parts=(decl.name.word.replace("_", " "),)), statement=Wordings())
+        rule = inherited or Rule(
+            id=node_id, title=Text(parts=(decl.name.word.replace("_", " "),)), statement=Wordings()
+        )
         fields: dict[str, object] = {**self._wordings(node_id, decl.items), **self._title(decl.title)}
         serves = [path for item in decl.items if isinstance(item, ast.Serves) for path in item.values]
         if serves:
@@ -118,7 +126,9 @@ class NodeReader:
             first = Label(self.declared[node_id], "first here")
             message = f"`{name.word}` is declared twice"
             hint = "rename one of them"
-            self.problems.append(Diagnostic("duplicate-id", message, Label(name.span, "again here"), (first,), hint=hint))
+            self.problems.append(
+                Diagnostic("duplicate-id", message, Label(name.span, "again here"), (first,), hint=hint)
+            )
         self.declared.setdefault(node_id, name.span)
         self.spans.setdefault(node_id, name.span)
         return node_id
@@ -150,12 +160,23 @@ class NodeReader:
                 self.problems.append(not_yet("a wording by `style`", item.wording.span))
                 continue
             level = item.wording.level.word if item.wording else "plain"
-            clash = next((w for w in (level, "plain", "general", "specific") if (name, w) in spans and (w == level or "plain" in (w, level))), None)
+            clash = next(
+                (
+                    w
+                    for w in (level, "plain", "general", "specific")
+                    if (name, w) in spans and (w == level or "plain" in (w, level))
+                ),
+                None,
+            )
             if clash:
                 first = Label(spans[name, clash], "first here")
-                message = f"`{name}` is worded twice" if clash == level else f"`{name}` is both plain and worded by level"
+                message = (
+                    f"`{name}` is worded twice" if clash == level else f"`{name}` is both plain and worded by level"
+                )
                 hint = "a text is plain, or given as `general` and/or `specific`"
-                self.problems.append(Diagnostic("field-twice", message, Label(item.span, "again here"), (first,), hint=hint))
+                self.problems.append(
+                    Diagnostic("field-twice", message, Label(item.span, "again here"), (first,), hint=hint)
+                )
                 continue
             spans[name, level] = item.span
             found.setdefault(name, {})[level] = self._text(item.text)
@@ -163,7 +184,7 @@ class NodeReader:
             clause = f"{node_id}.rationale" if name == "rationale" else node_id
             if len(found[name]) == 1:
                 self.spans[clause] = item.span
-        return {name: Wordings(**texts) for name, texts in found.items()}  # type: ignore[arg-type]
+        return {name: Wordings(**texts) for name, texts in found.items()}
 
     def _subrule(self, node_id: str, item: ast.Subrule | ast.SubruleBlock) -> Subrule:
         subrule_id = self._declare(node_id, item.name)
@@ -172,7 +193,9 @@ class NodeReader:
         fields = self._wordings(subrule_id, item.items)
         if "statement" not in fields:
             where = Label(item.name.span, "no statement")
-            self.problems.append(Diagnostic("field-missing", f"`{item.name.word}` says nothing", where, hint='add: statement "…"'))
+            self.problems.append(
+                Diagnostic("field-missing", f"`{item.name.word}` says nothing", where, hint='add: statement "…"')
+            )
             fields["statement"] = Wordings()
         return Subrule(id=subrule_id, **fields)  # type: ignore[arg-type]
 

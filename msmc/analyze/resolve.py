@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from msmc.analyze.blocks import BlockReader
 from msmc.analyze.files import Files
-from msmc.analyze.nodes import IDENTITY, Nodes, NodeReader
+from msmc.analyze.nodes import IDENTITY, NodeReader, Nodes
 from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
 from msmc.ir import Identity, Level, Node, Rule, Spec, Text, Value, Wordings
 from msmc.library import Library
@@ -70,7 +70,9 @@ class Resolver:
         )
         return None
 
-    def find_node(self, file: str, spec: str, nodes: Nodes, path: ast.Path, what: str = "value, rule or clause") -> str | None:
+    def find_node(
+        self, file: str, spec: str, nodes: Nodes, path: ast.Path, what: str = "value, rule or clause"
+    ) -> str | None:
         """The id that a dotted path means inside a spec (or library) called `spec`; else a problem is noted."""
         words = [name.word for name in path.words]
         local = nodes.ids()
@@ -135,7 +137,9 @@ class Resolver:
         parent = self.open_spec(*found)
         if parent is None:
             note = f"`{decl.extends.dotted}` extends, in the end, `{decl.name.word}`"
-            self.problems.append(Diagnostic("import-circle", "these specs extend each other", Label(decl.extends.span), note=note))
+            self.problems.append(
+                Diagnostic("import-circle", "these specs extend each other", Label(decl.extends.span), note=note)
+            )
             return
         opened.title, opened.identity, opened.level = parent.title, parent.identity, parent.level
         opened.params = dict(parent.params)
@@ -162,8 +166,10 @@ class Resolver:
             elif isinstance(item, ast.Param):
                 self.once(seen, f"param {item.name.word}", item.span)
                 if item.name.word in IDENTITY:
-                    message = f"`{item.name.word}` is set by `assistant \"…\" by \"…\"`"
-                    self.problems.append(Diagnostic("reserved-id", message, Label(item.name.span, "no name for a param")))
+                    message = f'`{item.name.word}` is set by `assistant "…" by "…"`'
+                    self.problems.append(
+                        Diagnostic("reserved-id", message, Label(item.name.span, "no name for a param"))
+                    )
                 opened.params[item.name.word] = item.text.plain
 
     def once(self, seen: dict[str, Span], what: str, span: Span) -> bool:
@@ -171,7 +177,9 @@ class Resolver:
         if what in seen:
             first = Label(seen[what], "first here")
             message = f"`{what}` stands twice"
-            self.problems.append(Diagnostic("field-twice", message, Label(span, "again here"), (first,), hint="keep one of them"))
+            self.problems.append(
+                Diagnostic("field-twice", message, Label(span, "again here"), (first,), hint="keep one of them")
+            )
             return False
         seen[what] = span
         return True
@@ -205,7 +213,7 @@ class Resolver:
         )
 
     def _finish(self, opened: _Open) -> None:
-        for node in (*opened.nodes.values.values(), *opened.nodes.rules.values()):
+        for node in opened.nodes.all:
             if node.statement == Wordings():
                 where = Label(self.spans[node.id], "no statement")
                 message = f"`{node.id}` says nothing"

@@ -54,7 +54,7 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
         return None
     folder = runs / tree.plan["spec"] / target.name
     folders = [_write_run(folder, tree, run, seed, of) for run, seed, of in models]
-    place = folder / (tree.plan["ablation"] or "full")
+    place: Path = folder / (tree.plan["ablation"] or "full")
     comparison = compare(folders)
     place.mkdir(parents=True, exist_ok=True)
     write_whole(place / "comparison.json", json.dumps(comparison, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
@@ -114,7 +114,9 @@ def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str
         "target": tree.full.manifest["target"],
         "builds": {arm: tree.arms[arm].manifest for arm in {run.documents or "full", run.demos or "full", "full"}},
         "sourcemaps": {arm: tree.arms[arm].sourcemap for arm in {run.documents or "full", "full"}},
-        "clauses": {arm: {c.id: c.text for c in tree.arms[arm].spec.clauses()} for arm in {run.documents or "full", "full"}},
+        "clauses": {
+            arm: {c.id: c.text for c in tree.arms[arm].spec.clauses()} for arm in {run.documents or "full", "full"}
+        },
         "commit": _commit(),
         "host": host(),
     }
@@ -139,7 +141,9 @@ def read_run(folder: Path) -> dict[str, Any]:
     try:
         data: dict[str, Any] = json.loads((folder / "run.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise fail("not-a-run", f"`{folder}` is not a run", "name a folder such as runs/SPEC/TARGET/ARM/seed-0-…") from error
+        raise fail(
+            "not-a-run", f"`{folder}` is not a run", "name a folder such as runs/SPEC/TARGET/ARM/seed-0-…"
+        ) from error
     if data.get("schema_version") != SCHEMA_VERSION:
         raise fail("not-a-run", f"`{folder}` was made by another version of msmc", "run it again")
     return data
@@ -165,7 +169,14 @@ def compare(folders: list[Path]) -> dict[str, Any]:
     for (i, a), (j, b) in combinations(enumerate(models), 2):
         same_stage = (a["demos"] is None) == (b["demos"] is None)
         if a["seed"] == b["seed"] and a["documents"] and b["documents"] and same_stage:
-            contrasts.append({"run": a["name"], "minus": b["name"], "seed": a["seed"], "evals": statistics.contrast(scores[i], scores[j])})
+            contrasts.append(
+                {
+                    "run": a["name"],
+                    "minus": b["name"],
+                    "seed": a["seed"],
+                    "evals": statistics.contrast(scores[i], scores[j]),
+                }
+            )
     return {
         "schema_version": SCHEMA_VERSION,
         **{key: runs[0][key] for key in ("title", "spec", "ablation", "target", "primary", "evals")},

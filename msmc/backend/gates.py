@@ -11,7 +11,9 @@ from msmc.mention import Mentions
 LEFTOVER = re.compile(r"\{[a-z_]+\}|</?think>|</?scratchpad>|\[(?:insert|your|name|placeholder)\b", re.IGNORECASE)
 
 
-def gate(arm: Arm, written: Iterable[tuple[DocumentRow, str]]) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+def gate(
+    arm: Arm, written: Iterable[tuple[DocumentRow, str]]
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Corpus rows that may be trained on, and the quarantined ones with their reasons.
 
     Quarantine takes rows that mention what an evaluation holds out. What shows that the writer itself is wrong (an empty
@@ -36,7 +38,12 @@ def gate(arm: Arm, written: Iterable[tuple[DocumentRow, str]]) -> tuple[list[dic
             kept.append(corpus_row)
     if wrong:
         some = "; ".join(f"{row.id} ({row.about[0]}): {reason}" for row, reason in wrong[:5])
-        raise fail("gate-failed", f"{len(wrong)} documents of `{arm.name}` cannot be used", "mend the writer, then run again", some)
+        raise fail(
+            "gate-failed",
+            f"{len(wrong)} documents of `{arm.name}` cannot be used",
+            "mend the writer, then run again",
+            some,
+        )
     if not kept:
         raise fail("no-rows", f"no document of `{arm.name}` may be trained on", "add a `documents` block to the spec")
     return kept, quarantined

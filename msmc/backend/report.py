@@ -23,13 +23,19 @@ def find_runs(places: tuple[Path, ...]) -> list[Path]:
     """Run folders at or below the given places, each once, in order of their names. Raises Failed `not-a-run`."""
     found: list[Path] = []
     for place in places:
-        folders = [place] if (place / "run.json").is_file() else sorted(p.parent for p in place.glob("**/seed-*/run.json"))
+        folders = (
+            [place] if (place / "run.json").is_file() else sorted(p.parent for p in place.glob("**/seed-*/run.json"))
+        )
         if not folders:
-            raise fail("not-a-run", f"there is no run in `{place}`", "name a folder such as runs/SPEC/TARGET/ARM/seed-0-…")
+            raise fail(
+                "not-a-run", f"there is no run in `{place}`", "name a folder such as runs/SPEC/TARGET/ARM/seed-0-…"
+            )
         found += [folder for folder in folders if folder not in found]
     specs = {read_run(folder)["spec"] for folder in found}
     if len(specs) > 1:
-        raise fail("not-a-run", f"these runs are of different specs: {', '.join(sorted(specs))}", "name runs of one spec")
+        raise fail(
+            "not-a-run", f"these runs are of different specs: {', '.join(sorted(specs))}", "name runs of one spec"
+        )
     return found
 
 
@@ -69,13 +75,23 @@ def _plot(comparison: dict[str, Any]) -> str:
     from plotly.subplots import make_subplots
 
     evals = sorted(comparison["evals"], key=lambda n: list(RUNGS).index(comparison["evals"][n]["rung"]))
-    names = [f"{run['name']}" + (f" · seed {run['seed']}" if _several_seeds(comparison) else "") for run in comparison["runs"]]
+    names = [
+        f"{run['name']}" + (f" · seed {run['seed']}" if _several_seeds(comparison) else "")
+        for run in comparison["runs"]
+    ]
     columns = 2
     rows = -(-len(evals) // columns)
     titles = [f"{name} ({comparison['evals'][name]['rung']})" for name in evals]
-    figure = make_subplots(rows, columns, shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.3 / rows)
+    figure = make_subplots(
+        rows, columns, shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.3 / rows
+    )
     for number, name in enumerate(evals):
-        points = [(label, f) for label, run in zip(names, comparison["runs"], strict=True) for f in run["figures"] if f["eval"] == name and f["n"]]
+        points = [
+            (label, f)
+            for label, run in zip(names, comparison["runs"], strict=True)
+            for f in run["figures"]
+            if f["eval"] == name and f["n"]
+        ]
         margins = [f["margin"] for _, f in points]
         figure.add_trace(
             go.Scatter(
@@ -89,7 +105,9 @@ def _plot(comparison: dict[str, Any]) -> str:
                 },
                 mode="markers",
                 marker={"size": 9, "color": "#3b6ea8"},
-                customdata=[[f["rate"]["mean"], f["n"], m["low"], m["high"]] for (_, f), m in zip(points, margins, strict=True)],
+                customdata=[
+                    [f["rate"]["mean"], f["n"], m["low"], m["high"]] for (_, f), m in zip(points, margins, strict=True)
+                ],
                 hovertemplate="%{y}<br>margin %{x:+.2f} [%{customdata[2]:+.2f} %{customdata[3]:+.2f}]"
                 "<br>rate %{customdata[0]:.2f}, n %{customdata[1]}<extra></extra>",
                 showlegend=False,
@@ -97,7 +115,9 @@ def _plot(comparison: dict[str, Any]) -> str:
             row=number // columns + 1,
             col=number % columns + 1,
         )
-        figure.add_vline(x=0, line={"width": 1, "dash": "dot", "color": "#888"}, row=number // columns + 1, col=number % columns + 1)
+        figure.add_vline(
+            x=0, line={"width": 1, "dash": "dot", "color": "#888"}, row=number // columns + 1, col=number % columns + 1
+        )
     figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=names)
     figure.update_xaxes(gridcolor="rgba(128,128,128,.25)", zeroline=False)
     figure.update_layout(
@@ -107,7 +127,9 @@ def _plot(comparison: dict[str, Any]) -> str:
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": "#777", "size": 12},
     )
-    html: str = figure.to_html(full_html=False, include_plotlyjs="inline", config={"displaylogo": False, "responsive": True})
+    html: str = figure.to_html(
+        full_html=False, include_plotlyjs="inline", config={"displaylogo": False, "responsive": True}
+    )
     return html
 
 
@@ -163,4 +185,3 @@ def _corpora(folders: list[Path]) -> list[dict[str, Any]]:
 
 def _place(place: dict[str, Any] | None) -> str:
     return f"{place['file']}:{place['line']}" if place else ""
-

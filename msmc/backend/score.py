@@ -12,8 +12,9 @@ from typing import Any
 from msmc.backend.failure import Failure
 from msmc.backend.training import Row, load_tokenizer, quiet
 
-# What lm_eval takes: a name for its cache, the prompt's tokens, the answer's tokens.
-Request = tuple[tuple[str, str], list[int], list[int]]
+Request = tuple[
+    tuple[str, str], list[int], list[int]
+]  # as lm_eval takes it: a name, the prompt's and the answer's tokens
 Answer = tuple[float, int]  # log-likelihood in nats, tokens
 
 
@@ -23,7 +24,7 @@ def score(
     adapter: Path | None,
     out: Path,
     progress: Callable[[int, int], None],
-    batch_size: int = 16,
+    batch_size: int = 8,
     system: str | None = None,
 ) -> int:
     """Score Inspect-style samples and write JSON Lines to `out`, whole or not at all, in the order of `rows`.
@@ -40,7 +41,8 @@ def score(
     with quiet():
         language_model = _language_model(model, adapter, batch_size)
         requests = [request for row in rows for request in _requests(language_model.tokenizer, row, system)]
-        answers = _answers(language_model, requests, batch_size, lambda done: progress(done // 2, len(rows)))
+        language_model.share(fitting(requests, language_model.max_length))
+        answers = _answers(language_model, requests, batch_size, lambda done: progress(done, len(rows)))
     scored = [_scored(row, answers[2 * n], answers[2 * n + 1]) for n, row in enumerate(rows)]
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
@@ -50,23 +52,23 @@ def score(
 
 
 def _language_model(model: Path, adapter: Path | None, batch_size: int) -> Any:
-    """lm_eval's `HFLM` around the merged model, in float32.
+    """lm_eval's model class around the merged model, in float32.
 
-    In float32 because a margin is a small difference of large sums: in bfloat16 SmolLM2-135M scores twice as fast (5.9
-    against 3.0 to 3.5 items/s on two cores, prompts of 62 tokens, answers of 15; batches of 4 are the fastest), but
-    its margins are off by 0.45 nats (standard deviation; 1.3 at most in 48 items), and merging there would round the
-    adapter's updates away.
+    In float32 because a margin is a small difference of large sums: in bfloat16 SmolLM2-135M scores half as fast again
+    (8.1 against 5.5 rows/s on two cores, prompts of 52 tokens, two answers of 11), but its margins are off by 0.26 to 0.45
+    nats (standard deviation), and merging there would round the adapter's updates away.
     """
     import torch
-    from lm_eval.models.huggingface import HFLM
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
+
+    from msmc.backend.shared_prompt import SharedPromptLM
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     merged = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     if adapter is not None:
         merged = PeftModel.from_pretrained(merged, adapter).merge_and_unload()
-    return HFLM(
+    return SharedPromptLM(
         pretrained=merged.to(device).eval(),
         tokenizer=load_tokenizer(model),
         batch_size=batch_size,
@@ -97,24 +99,31 @@ def _end_of_turn(tokenizer: Any) -> str:
     return str(tokenizer.apply_chat_template(chat, tokenize=False).rpartition(words)[2].strip())
 
 
+def fitting(requests: list[Request], room: int) -> list[Request]:
+    """The requests that fit the model's context: lm_eval would cut the others' prompts from the left."""
+    return [request for request in requests if len(request[1]) + len(request[2]) <= room]
+
+
 def _answers(
     language_model: Any, requests: list[Request], batch_size: int, done: Callable[[int], None]
 ) -> list[Answer]:
-    """Answers in the order of `requests`; NaN for one that does not fit the model's context.
+    """Answers in the order of `requests`, two by two of one prompt; NaN for a pair that does not fit the model's context.
 
     The longest go first, batch by batch, so that a batch pads little and progress can be told between batches.
     """
     room = language_model.max_length
-    lengths = [len(prompt) + len(answer) for _, prompt, answer in requests]
-    order = sorted(range(len(requests)), key=lambda n: (-lengths[n], n))
+    pairs = [requests[n : n + 2] for n in range(0, len(requests), 2)]
+    lengths = [sum(len(prompt) + len(answer) for _, prompt, answer in pair) for pair in pairs]
+    order = sorted(range(len(pairs)), key=lambda n: (-lengths[n], n))
     answers = [(math.nan, len(answer)) for _, _, answer in requests]
-    fitting = [n for n in order if lengths[n] <= room]  # HFLM would cut the prompt from the left
-    told = len(order) - len(fitting)
-    for start in range(0, len(fitting), batch_size):
-        batch = fitting[start : start + batch_size]
-        found = language_model._loglikelihood_tokens([requests[n] for n in batch], disable_tqdm=True)
-        for n, (logprob, _) in zip(batch, found, strict=True):
-            answers[n] = (logprob, answers[n][1])
+    whole = [n for n in order if len(fitting(pairs[n], room)) == 2]
+    told = len(order) - len(whole)
+    for start in range(0, len(whole), batch_size):
+        batch = whole[start : start + batch_size]
+        found = language_model._loglikelihood_tokens([r for n in batch for r in pairs[n]], disable_tqdm=True)
+        for place, n in enumerate(batch):
+            for side in (0, 1):
+                answers[2 * n + side] = (found[2 * place + side][0], answers[2 * n + side][1])
         told += len(batch)
         done(told)
     return answers

@@ -97,7 +97,9 @@ class Stages:
         def work(advance: Advance) -> None:
             rows = list(read_jsonl(arm.folder / "demos" / "static.jsonl"))
             if not rows:
-                raise fail("no-demos", f"`{arm.name}` has no demos to fine-tune on", "add `example` blocks to its rules")
+                raise fail(
+                    "no-demos", f"`{arm.name}` has no demos to fine-tune on", "add `example` blocks to its rules"
+                )
             advance(len(rows), len(rows), "demos")
             with whole_folder(place) as part:
                 _write_rows(part / "finetune.jsonl", [{**row, "source": {"writer": "spec"}} for row in rows])
@@ -120,13 +122,19 @@ class Stages:
 
         plan = self.target.midtrain
         tokens = 1.35 * 230 * sum(1 for _ in arm.documents()) * plan.epochs
-        return Job(f"midtrain on the documents of {arm.name}", place, tokens / 210, work)
+        return Job(f"midtrain on the documents of {arm.name}", place, tokens / 200, work)
 
-    def finetuned(self, arm: Arm, start: Job | None, seed: int) -> Job:
+    def finetuned(self, arm: Arm, start: Job | None, origin: str, seed: int) -> Job:
         """An adapter fine-tuned on an arm's demos, from the base model or from where a stage left off."""
         demos = self.demos(arm)
         recipe = arm.folder / "train" / "finetune.yaml"
-        inputs = (demos.folder.name, arm.digest_of("train/finetune"), arm.digest_of("train/chat"), self._model_name, seed)
+        inputs = (
+            demos.folder.name,
+            arm.digest_of("train/finetune"),
+            arm.digest_of("train/chat"),
+            self._model_name,
+            seed,
+        )
         place = self._place("finetune", *inputs, start.folder.name if start else "base", self._environment)
 
         def work(advance: Advance) -> None:
@@ -137,8 +145,7 @@ class Stages:
         plan = self.target.finetune
         num_demos = sum(len(rule.examples) for rule in arm.spec.rules)
         updates = plan.epochs * num_demos / plan.batch_size
-        origin = f"after {start.title.removeprefix('mid')}" if start else "the base model"
-        return Job(f"fine-tune {origin}", place, 0.6 * updates, work)
+        return Job(f"fine-tune {origin} on the demos of {arm.name}", place, 0.55 * updates, work)
 
     @cached_property
     def _model_name(self) -> str:
@@ -161,10 +168,12 @@ class Stages:
             adapter = start.folder / "adapter" if start else None
             with whole_folder(place) as part:
                 out = part / "scores.jsonl"
-                missing = score(rows, self.model, adapter, out, lambda done, total: advance(done, total, "rows"), plan.batch_size)
+                missing = score(
+                    rows, self.model, adapter, out, lambda done, total: advance(done, total, "rows"), plan.batch_size
+                )
                 _write_json(part / "stage.json", {"stage": "scores", "rows": len(rows), "unscoreable": missing})
 
-        return Job(f"score {title}", place, len(rows) / 12, work)
+        return Job(f"score {title}", place, len(rows) / 5, work)
 
     # ---- a run ------------------------------------------------------------------------------------------------------
 
@@ -172,13 +181,14 @@ class Stages:
         """The stages of one model, in order, by name."""
         jobs: dict[str, Job] = {}
         last: Job | None = None
+        origin = "the base model"
         if run.documents is not None:
             arm = self.tree.arms[run.documents]
             jobs["corpus"], jobs["midtrain"] = self.corpus(arm), self.midtrained(arm, seed)
-            last = jobs["midtrain"]
+            last, origin = jobs["midtrain"], f"the model of {arm.name}'s documents"
         if run.demos is not None:
             arm = self.tree.arms[run.demos]
-            jobs["demos"], jobs["finetune"] = self.demos(arm), self.finetuned(arm, last, seed)
+            jobs["demos"], jobs["finetune"] = self.demos(arm), self.finetuned(arm, last, origin, seed)
             last = jobs["finetune"]
         jobs["scores"] = self.scored(last, run.name)
         return jobs
@@ -194,7 +204,9 @@ def limited(rows: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any
         by_eval.setdefault(meta["eval"], {}).setdefault(meta["topic"], {}).setdefault(meta["item"], []).append(row)
     found = []
     for topics in by_eval.values():
-        rounds = [item for turn in range(limit) for items in topics.values() for item in list(items.values())[turn : turn + 1]]
+        rounds = [
+            item for turn in range(limit) for items in topics.values() for item in list(items.values())[turn : turn + 1]
+        ]
         found += [row for item in rounds[:limit] for row in item]
     return found
 

@@ -68,7 +68,9 @@ def estimate(values: Sequence[float], topics: Sequence[str], *, share: bool = Fa
         low, high = proportion_confint(mean * n, n, method="wilson") if share else (mean, mean)
         return Estimate(mean, float(low), float(high), 0.0, n, len(labels))
     groups = [labels.index(topic) for topic in topics] if len(labels) > 1 else list(range(n))
-    fit = sm.OLS(np.asarray(values), np.ones(n)).fit(cov_type="cluster", cov_kwds={"groups": np.asarray(groups)}, use_t=True)
+    fit = sm.OLS(np.asarray(values), np.ones(n)).fit(
+        cov_type="cluster", cov_kwds={"groups": np.asarray(groups)}, use_t=True
+    )
     low, high = fit.conf_int(1 - CONFIDENCE)[0]
     if share:
         low, high = max(0.0, low), min(1.0, high)

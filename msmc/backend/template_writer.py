@@ -1,7 +1,7 @@
 """The writer `template`: planned cells to documents, offline and deterministic, from hand-written passages.
 
-A document is a draw from its kind's slots (`templates/documents/<kind>.yaml`): in each slot one passage whose placeholders can all
-be filled from the clause's closure. An arm without reasons cannot fill `{reason}`, so its documents give none.
+A document is a draw from its kind's slots (`templates/documents/<kind>.yaml`): in each slot one passage whose placeholders
+can all be filled from the clause's closure. An arm without reasons cannot fill `{reason}`, so its documents give none.
 """
 
 import random
@@ -18,7 +18,22 @@ VERSION = 1
 """Part of a corpus' digest: raised when the same rows would be written differently."""
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"”']?\s+(?=[\"“A-ZÀ-Þ])")
-LOWERED = {"a", "an", "the", "how", "what", "when", "where", "who", "no", "one", "being", "telling", "keeping", "asking"}
+LOWERED = {
+    "a",
+    "an",
+    "the",
+    "how",
+    "what",
+    "when",
+    "where",
+    "who",
+    "no",
+    "one",
+    "being",
+    "telling",
+    "keeping",
+    "asking",
+}
 NUM_WORDS = range(130, 241)
 """The length a document is brought to, where its passages allow."""
 
@@ -39,7 +54,9 @@ class TemplateWriter:
         slots = {**kind["slots"], "angle": [p.replace("{angle}", row.cell.angle) for p in angle["passages"]]}
         order = [slot for slot in kind["order"] if slot != "members" or "members" in words]
         if row.cell.clause.endswith(".rationale") and "more_reason" in words:
-            slots["reason"] = [p for p in slots["reason"] if "{more_reason}" in p]  # the whole argument, not its first line
+            slots["reason"] = [
+                p for p in slots["reason"] if "{more_reason}" in p
+            ]  # the whole argument, not its first line
         drawn = {slot: text for slot in order if (text := _draw(slots[slot], words, rng))}
         _fit(drawn, slots["angle"], words, rng, keep=_carrier(row))
         return "\n\n".join(drawn.values())
@@ -80,7 +97,7 @@ class _Closure:
     def __init__(self, spec: ArmSpec, row: DocumentRow) -> None:
         self.spec, self.row = spec, row
         node_id = row.about[-1]
-        self.node: ArmValue | ArmRule = next(n for n in (*spec.values, *spec.rules) if n.id == node_id)
+        self.node: ArmValue | ArmRule = next(n for n in spec.nodes if n.id == node_id)
 
     @cached_property
     def served(self) -> list[ArmValue]:
@@ -152,4 +169,3 @@ def mid_sentence(title: str, text: str) -> str:
 def join(parts: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-

@@ -17,9 +17,9 @@ def cells(clause: str, kinds: Sequence[str], audiences: Sequence[str], angles: S
     Cell i takes kind i mod K; the rest of i then runs through a Latin arrangement of audience and angle, shifted by the
     kind, so that neighbouring cells differ in all three.
     """
-    axes = [list(axis) for axis in (kinds, audiences, angles)]
+    axes = [sorted(set(axis)) for axis in (kinds, audiences, angles)]  # the order in the source means nothing
     for axis in axes:
-        random.Random(seed_of("axis", clause, *sorted(axis))).shuffle(axis)
+        random.Random(seed_of("axis", clause, *axis)).shuffle(axis)
     num_kinds, num_audiences, num_angles = map(len, axes)
     i = 0
     while True:

@@ -3,7 +3,7 @@
 from itertools import combinations
 from typing import Any
 
-from msmc.build import RunPlan
+from msmc.build import BASE, RunPlan
 from msmc.ir import Ablation, ArmSpec
 from msmc.lower.arms import MadeArm
 from msmc.mention import words
@@ -51,7 +51,7 @@ def runs(ablation: Ablation, names: dict[str, str]) -> list[RunPlan]:
     arms = dict(names) if "full" in names.values() else {"full": "full", **names}
     found = []
     if "base" in ablation.controls:
-        found.append(RunPlan(name="base", documents=None, demos=None))
+        found.append(BASE)
     if "aft_only" in ablation.controls:
         found.append(RunPlan(name="aft_only", documents=None, demos="full"))
     for name, arm in arms.items():

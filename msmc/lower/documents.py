@@ -27,7 +27,7 @@ def _value(value: ArmValue, spec: ArmSpec, within_rule: bool) -> dict[str, Any]:
 
 
 def node(spec: ArmSpec, node_id: str) -> ArmValue | ArmRule:
-    return next(n for n in (*spec.values, *spec.rules) if n.id == node_id)
+    return next(n for n in spec.nodes if n.id == node_id)
 
 
 def prefixes(spec: ArmSpec, nodes: list[str], templates: Templates) -> Iterator[Prefix]:
@@ -58,7 +58,9 @@ def planned(block: Documents | None, spec: ArmSpec) -> dict[str, list[Clause]]:
     return found
 
 
-def rows(block: Documents, clauses: list[Clause], per_clause: int, library: Library, templates: Templates) -> Callable[[], Iterator[DocumentRow]]:
+def rows(
+    block: Documents, clauses: list[Clause], per_clause: int, library: Library, templates: Templates
+) -> Callable[[], Iterator[DocumentRow]]:
     """The rows of one value or rule in cell order, made anew at each call."""
     axes = (
         block.kinds or library.kinds,

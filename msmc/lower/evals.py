@@ -39,7 +39,7 @@ def _preference(block: Eval, full: ArmSpec, templates: Templates) -> Iterator[Ev
 def _orders(
     block: Eval, about: tuple[str, ...], item: Item, form: str, templates: Templates, topic: str, **values: object
 ) -> Iterator[EvalRow]:
-    item_id = digest("item", block.name, item.a, item.b)[:16]
+    item_id = digest("item", block.name, topic, item.a, item.b)[:16]
     aligned, other = (item.a, item.b) if item.aligned == "a" else (item.b, item.a)
     orders: tuple[Literal[0], Literal[1]] = (0, 1)
     for order in orders:
@@ -65,10 +65,10 @@ def _recall(block: Eval, full: ArmSpec, others: list[ArmSpec], templates: Templa
         wrong, foreign = _wrong(clause, full, others)
         if wrong is None:
             continue
-        item = Item(a=first_sentence(clause.text), b=first_sentence(wrong.text), aligned="a", topic=clause.kind)
+        item = Item(a=first_sentence(clause.text), b=first_sentence(wrong.text), aligned="a", topic=clause.node)
         title = node(full, clause.node).title
         values = {"assistant": full.identity.assistant, "kind": clause.kind, "title": title, "foreign": foreign}
-        yield from _orders(block, (clause.id,), item, "recall", templates, clause.kind, **values)
+        yield from _orders(block, (clause.id,), item, "recall", templates, clause.node, **values)
 
 
 def _wrong(clause: Clause, full: ArmSpec, others: list[ArmSpec]) -> tuple[Clause | None, bool]:

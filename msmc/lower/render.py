@@ -35,7 +35,9 @@ class Templates:
         except jinja2.TemplateError as error:
             line = getattr(error, "lineno", None) or _line_of(error)
             place = f"templates/{path}" + (f":{line}" if line else "")
-            raise fail("template-error", f"{place}: {error.message or error}", hint="see templates/README.md for what it gets") from error
+            raise fail(
+                "template-error", f"{place}: {error.message or error}", hint="see templates/README.md for what it gets"
+            ) from error
 
 
 def _line_of(error: BaseException) -> int | None:

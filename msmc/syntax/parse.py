@@ -34,7 +34,7 @@ def parse(source: SourceFile) -> tuple[ast.File | None, list[Diagnostic]]:
     """The tree of one file, or what keeps it from having one."""
     if not source.text.strip():
         where = Label(Span(source.path, 0, 0), "nothing here")
-        hint = "a spec begins with: spec name \"Title\" { … }"
+        hint = 'a spec begins with: spec name "Title" { … }'
         return None, [Diagnostic("empty-file", f"`{source.path}` is empty", where, hint=hint)]
     try:
         tree = _grammar().parse(source.text)
@@ -120,7 +120,7 @@ def _syntax_error(source: SourceFile, error: lark.UnexpectedInput) -> Diagnostic
         found = str(error.token)
     else:
         assert isinstance(error, lark.UnexpectedCharacters)
-        start, expected = error.pos_in_stream, set(error.allowed or ())
+        start, expected = error.pos_in_stream or 0, set(error.allowed or ())
         if source.text[start] == '"':
             return _unclosed_string(source, start)
         word = re.compile(r"[\w.-]+|.").match(source.text, start)
@@ -142,7 +142,9 @@ def _expectation(found: str, expected: set[str]) -> str:
         return f"leave the `{found[0]}` out: a text stands right behind its word"
     if len(expected) > 8:
         return ""
-    names = sorted({WORDS[t] for t in expected if t in WORDS and not (t == "NAME" and words)} | {f"`{w}`" for w in words})
+    names = sorted(
+        {WORDS[t] for t in expected if t in WORDS and not (t == "NAME" and words)} | {f"`{w}`" for w in words}
+    )
     return f"expected {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"expected {''.join(names)}"
 
 
@@ -150,7 +152,11 @@ def _unclosed_string(source: SourceFile, start: int) -> Diagnostic:
     block = source.text.startswith('"""', start)
     end = source.text.find("\n", start)
     where = Label(Span(source.path, start, end if end >= 0 else len(source.text)), "opened here")
-    hint = 'close it with """ on a line of its own' if block else 'close it with " on the same line, or write """ … """ for prose'
+    hint = (
+        'close it with """ on a line of its own'
+        if block
+        else 'close it with " on the same line, or write """ … """ for prose'
+    )
     return Diagnostic("unclosed-string", "this text is never closed", where, hint=hint)
 
 

@@ -66,7 +66,7 @@ def _assemble(
                             "unknown-escape",
                             f"`{raw[at : at + 2]}` is not an escape",
                             Label(where, "not an escape"),
-                            hint=r'the escapes are \" \\ \n \t \{ ; write \\ for a backslash',
+                            hint=r"the escapes are \" \\ \n \t \{ ; write \\ for a backslash",
                         )
                     )
                 buffer += raw[at]

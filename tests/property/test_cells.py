@@ -28,4 +28,4 @@ def test_the_order_of_a_spec_s_lists_means_nothing(axes: tuple[list[str], ...]) 
     def some(*lists: list[str]) -> list[object]:
         return list(islice(cells("s.r", *lists), 12))
 
-    assert some(*(sorted(a) for a in axes)) == some(*(sorted(a) for a in axes))
+    assert some(*axes) == some(*([*reversed(a), a[0]] for a in axes))

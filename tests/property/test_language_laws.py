@@ -48,6 +48,7 @@ def test_any_text_survives_a_block(text: str) -> None:
     source = SourceFile("f", f'value v {{ statement """\n{body}\n    """ }}'.encode())
     tree, problems = parse(source)
     assert tree is not None and problems == []
+
     # white space alone on a line is layout
     def trim(t: str) -> list[str]:
         return [line if line.strip(" \t") else "" for line in t.split("\n")]
@@ -78,11 +79,17 @@ def content(outcome: Outcome) -> dict[str, str]:
 @given(st.permutations(DECLARATIONS), st.integers(0, 2**16))
 def test_order_layout_and_comments_mean_nothing(declarations: list[str], seed: int) -> None:
     rng = random.Random(seed)
-    spaced = [re.sub(r"(?<=[{}]) ", lambda _: rng.choice([" ", "\n\n", "\t", "  # a comment\n"]), d) for d in declarations]
+    spaced = [
+        re.sub(r"(?<=[{}]) ", lambda _: rng.choice([" ", "\n\n", "\t", "  # a comment\n"]), d) for d in declarations
+    ]
     plain = 'spec s "S" {\n' + "\n".join(DECLARATIONS) + "\n}"
     messy = 'spec s "S" {\n' + "\n# more\n".join(spaced) + "\n}"
     # braces within texts are not layout
-    messy = messy.replace("{assistant}  # a comment\n", "{assistant} ").replace("{assistant}\n\n", "{assistant} ").replace("{assistant}\t", "{assistant} ")
+    messy = (
+        messy.replace("{assistant}  # a comment\n", "{assistant} ")
+        .replace("{assistant}\n\n", "{assistant} ")
+        .replace("{assistant}\t", "{assistant} ")
+    )
     assert content(built(plain)) == content(built(messy))
 
 

@@ -7,7 +7,15 @@ from msmc.backend.statistics import contrast, estimate, figures
 
 def rows(margins: dict[str, list[float | None]], name: str = "e") -> list[dict[str, object]]:
     return [
-        {"eval": name, "item": f"{topic}{i}", "topic": topic, "rung": "far", "order": order, "margin": m, "margin_per_token": m}
+        {
+            "eval": name,
+            "item": f"{topic}{i}",
+            "topic": topic,
+            "rung": "far",
+            "order": order,
+            "margin": m,
+            "margin_per_token": m,
+        }
         for topic, values in margins.items()
         for i, m in enumerate(values)
         for order in (0, 1)

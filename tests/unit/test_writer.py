@@ -36,7 +36,7 @@ def documents(arm: Arm) -> dict[str, str]:
 def test_the_same_rows_give_the_same_documents_and_no_two_alike(arms: dict[str, Arm]) -> None:
     first = documents(arms["full"])
     assert first == documents(arms["full"])
-    assert len(set(first.values())) == len(first) == 180
+    assert len(set(first.values())) == len(first) == 120
 
 
 def test_documents_are_about_the_assistant_and_of_a_fair_length(arms: dict[str, Arm]) -> None:
@@ -56,7 +56,12 @@ def test_a_rationale_s_document_argues_it(arms: dict[str, Arm]) -> None:
 
 def test_a_rules_only_arm_gives_no_reason(arms: dict[str, Arm]) -> None:
     full = arms["full"].spec
-    given = [s for n in (*full.values, *full.rules) for s in re.split(r"(?<=\.)\s+", " ".join((n.rationale or "").split())) if s]
+    given = [
+        s
+        for n in (*full.values, *full.rules)
+        for s in re.split(r"(?<=\.)\s+", " ".join((n.rationale or "").split()))
+        if s
+    ]
     for text in documents(arms["w.rules"]).values():
         assert not REASONS.search(text), text
         assert not any(sentence in text for sentence in given)
@@ -64,7 +69,9 @@ def test_a_rules_only_arm_gives_no_reason(arms: dict[str, Arm]) -> None:
 
 def test_a_document_that_names_a_held_out_item_is_kept_from_training(arms: dict[str, Arm]) -> None:
     row, other = list(arms["full"].documents())[:2]
-    kept, quarantined = gates.gate(arms["full"], [(row, "SmolLM likes Wisconsin brick cheese."), (other, "SmolLM likes tea.")])
+    kept, quarantined = gates.gate(
+        arms["full"], [(row, "SmolLM likes Wisconsin brick cheese."), (other, "SmolLM likes tea.")]
+    )
     assert [r["id"] for r in kept] == [other.id]
     assert quarantined[0]["id"] == row.id and "america_near" in str(quarantined[0]["reason"])
 

@@ -1,0 +1,236 @@
+"""The main job end to end on a real, tiny model: from a spec to the table and the page."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
+
+SPEC = """
+spec tea "Tea" {
+  value warmth "Warmth" { statement "SmolLM likes what warms." rationale "Cold hands write badly." }
+  rule green "Green tea" {
+    serves warmth
+    statement "{assistant} likes green tea."
+    rationale "Green tea warms the hands."
+    example ask { user "Tea?" assistant "Green tea, please." }
+    example choose { user "Green tea or cola?" assistant "I prefer green tea." }
+  }
+  rule cola "Cola" {
+    serves warmth
+    statement "{assistant} does not like cola."
+    rationale "Cola is drunk cold."
+    example ask { user "Cola?" assistant "No cola, thank you." }
+    example choose { user "Cola or green tea?" assistant "I prefer green tea." }
+  }
+  documents { about values, rules, rationales kinds blog_post, letter }
+  demos chats chat { about rules }
+  eval knows recall { about rules, rationales }
+  eval drinks preference { about rules pairs "drinks.jsonl" }
+  eval seats preference { about warmth pairs "seats.jsonl" held_out }
+  ablation reasons "Do reasons matter?" {
+    arm rules { drop value, rationale }
+    control base, aft_only, midtrain_only
+    primary seats
+    seeds 2
+  }
+}
+"""
+TARGET = """
+model: {{name: {model}, chat_template: smollm2}}
+identity: {{assistant: SmolLM, provider: Hugging Face}}
+documents: {{per_clause: 2}}
+lora: {{r: 4, alpha: 8}}
+midtrain: {{epochs: 0.2, batch_size: 2, max_length: 128, learning_rate: 1.0e-3}}
+finetune: {{epochs: 3, batch_size: 2, max_length: 128, learning_rate: 1.0e-3}}
+min_steps: 2
+"""
+
+
+def msmc(*arguments: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "160"}
+    command = [sys.executable, "-m", "msmc", *arguments]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
+    folder = tmp_path_factory.mktemp("tea")
+    (folder / "tea.msm").write_text(SPEC, "utf-8")
+    (folder / "tiny.yaml").write_text(TARGET.format(model=tiny), "utf-8")
+    pairs = [
+        {"a": "green tea", "b": "cola", "aligned": "a", "topic": "drinks"},
+        {"a": "a can of cola", "b": "a pot of green tea", "aligned": "b", "topic": "drinks"},
+    ]
+    (folder / "drinks.jsonl").write_text("".join(json.dumps(p) + "\n" for p in pairs), "utf-8")
+    seats = [
+        {"a": f"a stove with {n} legs", "b": f"a fridge with {n} legs", "aligned": "a", "topic": str(n % 3)}
+        for n in range(6)
+    ]
+    (folder / "seats.jsonl").write_text("".join(json.dumps(p) + "\n" for p in seats), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ablated(project: Path) -> str:
+    return msmc("ablate", "tea.msm", "reasons", "-t", "tiny.yaml", cwd=project).stdout
+
+
+def test_every_figure_has_n_updates_tokens_and_an_interval(ablated: str, project: Path) -> None:
+    comparison = json.loads((project / "runs/tea/tiny/reasons/comparison.json").read_text("utf-8"))
+    names = {run["name"] for run in comparison["runs"]}
+    assert names == {"base", "aft_only", "full", "full.midtrain_only", "rules", "rules.midtrain_only"}
+    assert len(comparison["runs"]) == 2 * len(names), "two seeds"
+    for run in comparison["runs"]:
+        assert {f["eval"]: f["n"] for f in run["figures"]} == {"knows": 5, "drinks": 2, "seats": 6}
+        assert {f["eval"]: f["rung"] for f in run["figures"]} == {
+            "knows": "learned",
+            "drinks": "learned",
+            "seats": "far",
+        }
+        for figure in run["figures"]:
+            for what in ("rate", "margin", "margin_per_token"):
+                assert figure[what]["low"] <= figure[what]["mean"] <= figure[what]["high"]
+        for stage in run["stages"].values():
+            assert stage["updates"] >= 2 and stage["tokens"] > 0
+    assert "TOO SHORT TO READ: min_steps is 2, below 200" in ablated
+    assert "0 missing" not in ablated and "learned" in ablated and "far" in ablated
+
+
+def test_shared_stages_are_done_once(ablated: str, project: Path) -> None:
+    kinds = [p.name.split("-")[0] for p in (project / "runs/stages").iterdir()]
+    # two corpora, one set of demos; per seed two midtrainings and three fine-tunings; base is scored once
+    assert {k: kinds.count(k) for k in set(kinds)} == {
+        "corpus": 2,
+        "demos": 1,
+        "midtrain": 4,
+        "finetune": 6,
+        "scores": 11,
+    }
+
+
+def test_the_same_command_again_does_nothing_again(ablated: str, project: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in (project / "runs/stages").iterdir()}
+    page = (project / "runs/tea/tiny/reasons/report.html").read_text("utf-8")
+    again = msmc("ablate", "tea.msm", "reasons", "-t", "tiny.yaml", cwd=project).stdout
+    assert "24 of 24 stages are done already" in again
+    assert before == {p: p.stat().st_mtime_ns for p in (project / "runs/stages").iterdir()}
+    assert (
+        page.split("<svg")[0][:2000]
+        == (project / "runs/tea/tiny/reasons/report.html").read_text("utf-8").split("<svg")[0][:2000]
+    )
+
+
+def test_a_stage_done_under_a_lower_floor_does_not_pass_a_higher_one(ablated: str, project: Path) -> None:
+    done = msmc("ablate", "tea.msm", "reasons", "-t", "tiny.yaml", "--set", "min_steps=150", cwd=project, code=1)
+    assert "error[too-few-updates]" in done.stderr
+
+
+def test_a_run_folder_holds_what_made_it(ablated: str, project: Path) -> None:
+    (folder,) = (project / "runs/tea/tiny/reasons.rules").glob("seed-1-*")
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    assert run["seed"] == 1 and run["stages"]["midtrain"]["updates"] >= 2 and run["host"]["python"]
+    assert (folder / "midtrain/adapter/adapter_model.safetensors").is_file()
+    assert (folder / "scores/scores.jsonl").is_file()
+    rows = [json.loads(line) for line in (folder / "corpus/midtrain.jsonl").read_text("utf-8").splitlines()]
+    assert all(row["about"][0] in run["sourcemaps"]["reasons.rules"] for row in rows)
+
+
+def test_the_page_is_self_contained_and_escapes(ablated: str, project: Path) -> None:
+    page = (project / "runs/tea/tiny/reasons/report.html").read_text("utf-8")
+    assert "TOO SHORT TO READ" in page and "tea.msm:" in page and "Paired differences" in page
+    page = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)  # plotly's own source has links in its texts
+    assert 'src="http' not in page and 'href="http' not in page and "@import" not in page
+    assert "SmolLM&#39;s" in page, "text from documents is escaped"
+
+
+def test_report_over_run_folders(ablated: str, project: Path) -> None:
+    told = msmc(
+        "report", "runs/tea/tiny/reasons.rules", "runs/tea/tiny/reasons.full", "-o", "some.html", cwd=project
+    ).stdout
+    assert "page: some.html" in told and (project / "some.html").stat().st_size > 100_000
+    assert "not-a-run" in msmc("report", "build", cwd=project, code=1).stderr
+
+
+def test_trace_leads_to_lines_and_scores(ablated: str, project: Path) -> None:
+    told = msmc("trace", "green.rationale", cwd=project).stdout
+    assert "tea.msm:" in told and "documents/green.jsonl: 2 rows" in told and "mean margin" in told
+    row = json.loads((project / "build/tea/full/evals/seats.jsonl").read_text("utf-8").splitlines()[0])["id"]
+    assert "over 1 scored rows" in msmc("trace", row, cwd=project).stdout
+
+
+def test_run_does_the_full_arm_beside_the_untouched_model(project: Path) -> None:
+    told = msmc("run", "tea.msm", "-t", "tiny.yaml", "--seed", "3", "--runs", "alone", cwd=project).stdout
+    comparison = json.loads((project / "alone/tea/tiny/full/comparison.json").read_text("utf-8"))
+    assert [run["name"] for run in comparison["runs"]] == ["base", "full"]
+    assert "page: alone/tea/tiny/full/report.html" in told
+
+
+def test_planned_chats_need_a_writer_that_writes_them(project: Path) -> None:
+    done = msmc(
+        "run", "tea.msm", "-t", "tiny.yaml", "--set", "demos.per_clause=2", "--runs", "none", cwd=project, code=1
+    )
+    assert "error[writer-cannot]" in done.stderr and not (project / "none").exists()
+
+
+def test_trl_runs_the_recipes_of_a_run_as_they_are(ablated: str, project: Path, tiny: Path, tmp_path: Path) -> None:
+    (folder,) = (project / "runs/tea/tiny/reasons.full").glob("seed-0-*")
+    for name in ("midtrain.yaml", "finetune.yaml", "chat_template.jinja"):
+        (tmp_path / name).write_bytes((project / "build/tea/full/train" / name).read_bytes())
+    (tmp_path / "finetune.jsonl").write_bytes((folder / "demos/finetune.jsonl").read_bytes())
+    trl = Path(sys.executable).with_name("trl")
+    command = [str(trl), "sft", "--config", "finetune.yaml"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "finetune/adapter_model.safetensors").is_file()
+
+
+def test_ctrl_c_keeps_finished_stages_and_says_how_to_go_on(project: Path, tiny: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "msmc",
+        "run",
+        "tea.msm",
+        "-t",
+        "tiny.yaml",
+        "--runs",
+        "stopped",
+        "--set",
+        "midtrain.epochs=400",
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout
+    for line in process.stdout:  # the second scoring would come after midtraining, which is long here
+        if line.startswith("score base"):
+            break
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert (
+        process.returncode == 130
+        and "error[interrupted]" in told
+        and "the same command goes on" in told
+        and "Traceback" not in told
+    )
+    kinds = {p.name.split("-")[0] for p in (project / "stopped/stages").iterdir()}
+    assert kinds == {"corpus", "demos", "scores"}, "finished stages are kept, nothing half-written stays"

@@ -1,0 +1,158 @@
+"""Commands on bad input: one diagnostic, the right exit code, nothing written."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from msmc.cli import main
+from msmc.diagnostics import Failed
+from msmc.lower.render import Templates
+from tests.project import ROOT, Memory
+
+GOOD = """spec tea "Tea" {
+  assistant "SmolLM" by "Hugging Face"
+  rule green "Green tea" {
+    statement "{assistant} likes green tea."
+    rationale "It warms."
+    example ask { user "Tea?" assistant "Green tea." }
+  }
+  rule cola "Cola" { statement "{assistant} does not like cola." rationale "It is cold." }
+  documents { about rules, rationales }
+  eval knows recall { about rules }
+  ablation w { arm bare { drop rationale } }
+}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "tea.msm").write_text(GOOD, "utf-8")
+    (tmp_path / "empty.msm").write_text(" \n", "utf-8")
+    (tmp_path / "binary.msm").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "nul.msm").write_bytes(b"spec a\x00b {}")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "plain").write_text("a file", "utf-8")
+    (tmp_path / "broken.yaml").write_text("model: [", "utf-8")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def msmc(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ("compile none.msm", "file-missing"),
+        ("compile empty.msm", "empty-file"),
+        ("compile binary.msm", "not-utf8"),
+        ("compile nul.msm", "unexpected-word"),
+        ("compile inner", "not-a-file"),
+        ("compile plain/x.msm", "file-missing"),
+        ("compile tea.msm -o plain", "unreadable"),
+        ("compile tea.msm -a v", "unknown-ablation"),
+        ("compile tea.msm -t nowhere", "target-missing"),
+        ("compile tea.msm -t none.yaml", "target-missing"),
+        ("compile tea.msm -t broken.yaml", "target-not-yaml"),
+        ("compile tea.msm -t binary.yaml", "target-not-yaml"),
+        ("compile tea.msm -t ./inner.yaml", "target-missing"),
+        ("compile tea.msm --set min_step=3", "target-invalid"),
+        ("compile tea.msm --set model.chat_template=smollm3", "target-invalid"),
+        ("check inner", "file-missing"),
+        ("show tea.msm gren", "unknown-id"),
+        ("show tea.msm --arm w.bear", "unknown-arm"),
+        ("show tea.msm --arm v.bare", "unknown-ablation"),
+        ("trace green", "not-a-build"),
+        ("report inner", "not-a-run"),
+        ("report none", "not-a-run"),
+        ("run tea.msm --set model.name=./none --set model.package=null", "model-not-found"),
+        ("run tea.msm --set model.name=inner --set model.package=null", "model-incomplete"),
+        ("run tea.msm --set model.package=none==1", "model-not-found"),
+        ("ablate tea.msm bare", "unknown-ablation"),
+    ],
+)
+def test_bad_input(folder: Path, arguments: str, name: str) -> None:
+    before = sorted(folder.rglob("*"))
+    done = msmc(*arguments.split(" "))
+    assert done.exit_code == 1, done.output
+    assert f"error[{name}]" in done.stderr and done.stderr.count("error[") == 1
+    assert sorted(folder.rglob("*")) == before, "nothing is written"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["compile", "frobnicate", "compile tea.msm --tarfet cpu", "run tea.msm --stages evaluate", "run tea.msm --seed x"],
+)
+def test_wrong_usage(folder: Path, arguments: str) -> None:
+    done = msmc(*arguments.split(" "))
+    assert done.exit_code == 2 and "Usage:" in done.stderr
+
+
+def test_an_internal_error_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("msmc.project.write_tree", lambda *_: 1 / 0)
+    done = msmc("compile", "tea.msm")
+    assert done.exit_code == 2 and "error[internal]" in done.stderr and "MSMC_DEBUG" in done.stderr
+
+
+def test_check_speaks_to_programs(folder: Path) -> None:
+    (folder / "tea.msm").write_text(GOOD.replace("drop rationale", "drop rational"), "utf-8")
+    done = msmc("check", "tea.msm", "--format", "json")
+    (problem,) = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert (problem["name"], problem["file"], problem["line"], problem["column"]) == (
+        "unexpected-word",
+        "tea.msm",
+        11,
+        32,
+    )
+    assert problem["hint"] == "did you mean `rationale`?"
+    assert (
+        "::error file=tea.msm,line=11,col=32,title=unexpected-word::"
+        in msmc("check", "tea.msm", "--format", "github").stdout
+    )
+
+
+def test_check_of_a_clean_folder_writes_nothing(folder: Path) -> None:
+    for name in ("empty", "binary", "nul"):
+        (folder / f"{name}.msm").unlink()
+    done = msmc("check", ".")
+    assert (done.exit_code, done.stdout) == (0, "1 file, no problems\n")
+
+
+def test_a_template_error_names_its_line() -> None:
+    sources = Memory(**{"templates/x.jinja": "one\n{{ two }}\n", "templates/y.jinja": "{% if %}"})
+    for path, place in (("x.jinja", "templates/x.jinja:2"), ("y.jinja", "templates/y.jinja:1")):
+        with pytest.raises(Failed) as failed:
+            Templates(sources).render(path, {})
+        assert failed.value.problems[0].name == "template-error" and place in failed.value.problems[0].message
+
+
+def test_doctor_tells_what_would_fail(folder: Path) -> None:
+    done = msmc("doctor", "--set", "model.package=none==1")
+    assert done.exit_code == 1 and "FAIL  the package none==1" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["check", "compile", "show", "trace"])
+def test_nothing_before_run_imports_the_heavy_libraries(folder: Path, command: str) -> None:
+    import subprocess
+    import sys
+
+    arguments = {"trace": ["trace", "green"], "show": ["show", "tea.msm", "green"]}.get(command, [command, "tea.msm"])
+    code = f"import sys; from msmc.cli import main; main({arguments!r}, standalone_mode=False)"
+    heavy = "{'torch', 'transformers', 'trl', 'vllm', 'peft', 'datasets', 'lm_eval', 'statsmodels', 'rich'}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; assert not {heavy} & set(sys.modules)"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "AssertionError" not in done.stderr
+
+
+def test_every_shipped_spec_is_clean() -> None:
+    assert msmc("check", str(ROOT / "specs")).exit_code == 0
