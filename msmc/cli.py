@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from msmc.target import Target
 
 FORMATS = ("text", "json", "github")
-KINDS = {"generate": "demos", "midtrain": "midtrain", "finetune": "finetune", "evaluate": "scores"}
+KINDS = {"generate": "corpus", "midtrain": "midtrain", "finetune": "finetune", "evaluate": "scores"}
 """What `--stages` takes, and the kind of stage each ends with."""
 
 target_option = click.option(
@@ -323,12 +323,11 @@ def _experiment(
     until: str,
     quiet: bool,
 ) -> None:
+    from msmc.diagnostics import fail
     from msmc.project import write_tree
 
     outcome, loaded, sources = _compiled(spec, target, ablation, settings)
     if until == "scores" and not outcome.arms["evals"]:
-        from msmc.diagnostics import fail
-
         raise fail(
             "nothing-to-evaluate",
             f"`{outcome.spec}` has no evaluation",
@@ -337,6 +336,12 @@ def _experiment(
     from msmc.backend.weights import require_model
 
     require_model(loaded.model)
+    try:
+        (runs / "stages").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise fail(
+            "unreadable", f"`{runs}` cannot be written: {error.strerror}", "name another folder with --runs"
+        ) from error
     place = write_tree(outcome, out)
     if not quiet:
         click.echo(_summary(place) + "\n")
@@ -390,12 +395,17 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
 
     from msmc.backend.experiment import compare
     from msmc.backend.report import find_runs, render_page
+    from msmc.diagnostics import fail
     from msmc.terminal import show as show_table
 
     folders = find_runs(runs)
     comparison = compare(folders)
     show_table(comparison, Console(highlight=False))
-    out.write_text(render_page(comparison, folders), "utf-8")
+    page = render_page(comparison, folders)
+    try:
+        out.write_text(page, "utf-8")
+    except OSError as error:
+        raise fail("unreadable", f"`{out}` cannot be written: {error.strerror}", "name another file with -o") from error
     click.echo(f"page: {out}")
 
 

@@ -9,7 +9,7 @@ from msmc.analyze.files import Files, read_files
 from msmc.analyze.resolve import Resolver
 from msmc.build import BASE, SCHEMA_VERSION, Artefact, Build, Prefix, RunPlan, canonical, digest
 from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
-from msmc.ir import ArmSpec, Identity, Node, Spec
+from msmc.ir import ArmSpec, Identity, Node, Spec, Text
 from msmc.library import Library
 from msmc.lower import demos, documents, evals
 from msmc.lower.arms import MadeArm, make_arms
@@ -50,13 +50,16 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
     for path, tree in files.trees.items():
         problems += [not_yet(f"the suppression of `{name.word}`", name.span) for name in tree.allowances]
         resolver.library_of(path)
+    resolver.roots()
     decls = resolver.spec_decls(entry)
     specs = [spec for decl in decls if (spec := resolver.resolve(entry, decl))]
     problems += resolver.problems
     for spec in specs if not problems else ():
         for ablation in (None, *(a.name for a in spec.ablations)):
             made, _, more = make_arms(spec, ablation, identity, resolver.spans)
-            problems += [p for p in (*more, *held_out_problems(spec, made, resolver.spans)) if p not in problems]
+            problems += [p for p in (*more, *held_out_problems(spec, made)) if p not in problems]
+        if not problems:
+            problems += empty_blocks(spec, identity, Templates(sources), resolver.spans)
     return Checked(specs, resolver.spans, problems, files)
 
 
@@ -71,12 +74,10 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
     spec = checked.specs[0]
     made, names, _ = make_arms(spec, ablation, target.identity, checked.spans)
     lowering = Lowering(spec, target, sources, checked, made)
-    problems = lowering.empty_evals()
     return Outcome(
         spec=spec.name,
-        builds=() if problems else tuple(lowering.build(arm) for arm in made),
+        builds=tuple(lowering.build(arm) for arm in made),
         arms=lowering.arms(ablation, names),
-        problems=tuple(problems),
         files=checked.files,
     )
 
@@ -93,16 +94,48 @@ def _one_spec(checked: Checked, entry: str, ablation: str | None) -> Diagnostic 
     return None
 
 
-def held_out_problems(spec: Spec, made: list[MadeArm], spans: dict[str, Span]) -> Iterator[Diagnostic]:
+def held_out_problems(spec: Spec, made: list[MadeArm]) -> Iterator[Diagnostic]:
     """The spec's own text must not mention what an evaluation holds out."""
     for block in spec.evals:
         mentions = Mentions([o for item in block.items for o in (item.a, item.b)] if block.held_out else [])
+        own = (*spec.documents.audiences, *spec.documents.angles) if spec.documents else ()
+        for words in own:
+            if found := mentions.find(words):
+                message = f'"{words}" mentions "{found}", which `{block.name}` holds out'
+                where = Label(made[0].spans[f"{spec.name} documents"], "in this block")
+                yield Diagnostic("held-out-mention", message, where, hint="reword it, or take the pair out")
         for arm in made:
             for node_id, text in texts(arm.spec):
                 if found := mentions.find(text):
-                    where = Label(spans.get(node_id, spans[spec.name]), "mentioned here")
+                    where = Label(arm.spans[node_id], "mentioned here")
                     message = f'`{node_id}` mentions "{found}", which `{block.name}` holds out'
                     yield Diagnostic("held-out-mention", message, where, hint="reword it, or take the pair out")
+
+
+def others(spec: Spec, identity: Identity | None, spans: dict[str, Span]) -> list[ArmSpec]:
+    """What arms of any ablation say instead of this spec: of any, so that eval rows do not depend on the one compiled."""
+    made = [arm for a in spec.ablations for arm in make_arms(spec, a.name, identity, spans)[0][1:]]
+    return [arm.spec for arm in made if any(d.startswith("use ") for d in arm.declared)]
+
+
+def empty_blocks(
+    spec: Spec, identity: Identity | None, templates: Templates, spans: dict[str, Span]
+) -> Iterator[Diagnostic]:
+    """Blocks from which no row of `full` comes."""
+    full = make_arms(spec, None, identity, spans)[0][0].spec
+    blocks = [("documents", spec.documents.about)] if spec.documents else []
+    for name, about in [*blocks, *((f"demos {b.name}", b.about) for b in spec.demos)]:
+        if not any(full.about(about)):
+            message = f"`{name}` is about nothing that this spec has"
+            hint = "a value of another file belongs to it only where a rule serves it"
+            where = Label(spans[f"{spec.name} {name}"], "no clause")
+            yield Diagnostic("matches-nothing", message, where, hint=hint)
+    for block in spec.evals:
+        made = evals.rows(block, full, others(spec, identity, spans), templates)()
+        if next(iter(made), None) is None:
+            message = f"the evaluation `{block.name}` has no items"
+            hint = "recall needs two clauses of a kind, so that one can be the wrong answer of the other"
+            yield Diagnostic("nothing-to-evaluate", message, Label(spans[f"{spec.name} eval {block.name}"]), hint=hint)
 
 
 def texts(spec: ArmSpec) -> Iterator[tuple[str, str]]:
@@ -120,28 +153,7 @@ class Lowering:
         self.checked, self.sources = checked, sources
         self.library, self.templates = Library(sources), Templates(sources)
         self.full = made[0].spec
-        identity = target.identity or spec.identity
-        assert identity is not None
-        self.others = list(self._all_others(identity))
-
-    def _all_others(self, identity: Identity) -> Iterator[ArmSpec]:
-        """What arms of any ablation say instead, so that eval rows do not depend on which ablation is compiled."""
-        for ablation in self.spec.ablations:
-            made, _, _ = make_arms(self.spec, ablation.name, identity, self.checked.spans)
-            yield from (arm.spec for arm in made[1:] if any(d.startswith("use ") for d in arm.declared))
-
-    def empty_evals(self) -> list[Diagnostic]:
-        """Evaluations that come out without a row."""
-        return [
-            Diagnostic(
-                "nothing-to-evaluate",
-                f"the evaluation `{block.name}` has no items",
-                Label(self.checked.spans[f"{self.spec.name}.eval.{block.name}"]),
-                hint="recall needs two clauses of a kind, so that one can be the wrong answer of the other",
-            )
-            for block in self.spec.evals
-            if next(iter(evals.rows(block, self.full, self.others, self.templates)()), None) is None
-        ]
+        self.others = others(spec, target.identity, checked.spans)
 
     def arms(self, ablation: str | None, names: dict[str, str]) -> dict[str, Any]:
         """The content of arms.json."""
@@ -150,7 +162,8 @@ class Lowering:
         return {
             "schema_version": SCHEMA_VERSION,
             "spec": self.spec.name,
-            "title": chosen.title or self.spec.title if chosen else self.spec.title,
+            "title": self._fill(chosen.title) if chosen and chosen.title else self.full.title,
+            "arm_titles": {a.name: self._fill(a.title) for a in (chosen.arms if chosen else ()) if a.title},
             "ablation": ablation,
             "arms": {arm.name: compare(arm.spec) for arm in self.made},
             "names": names or {"full": "full"},
@@ -160,6 +173,9 @@ class Lowering:
             "primary": chosen.primary if chosen else None,
             "seeds": chosen.seeds if chosen else 1,
         }
+
+    def _fill(self, title: Text) -> str:
+        return title.fill(self.full.identity.model_dump())
 
     def build(self, arm: MadeArm) -> Build:
         """The folder of one arm."""
@@ -217,15 +233,12 @@ class Lowering:
 
     def _sourcemap(self, arm: MadeArm) -> dict[str, Any]:
         """Every id of the arm, and every id that an eval row is about, to its place."""
-        spans, used = self.checked.spans, [d.removeprefix("use ") for d in arm.declared if d.startswith("use ")]
         ids = {self.spec.name} | {node_id for node_id, _ in texts(arm.spec)}
         # eval rows are `full`'s in every arm, and may be about nodes of other specs
         ids |= {node_id for node_id, _ in texts(self.full)} | {a for b in self.spec.evals for a in b.about if "." in a}
-        ids |= {f"{self.spec.name}.eval.{block.name}" for block in self.spec.evals}
         found = {}
         for node_id in sorted(ids):
-            original = used[0] + node_id.removeprefix(self.spec.name) if used else node_id
-            span = spans.get(f"{used[0]}>{original}" if used else node_id) or spans[node_id]
+            span = arm.spans[node_id]
             line, column = self._file(span.file).position(span.start)
             found[node_id] = {"file": span.file, "line": line, "column": column}
         return found
@@ -263,7 +276,7 @@ class Lowering:
         }
 
     def _fingerprints(self, spec: ArmSpec) -> dict[str, Any]:
-        paths = sorted(p for p in self.sources if p.startswith("templates/") and not p.startswith("templates/report/"))
+        paths = sorted(p for p in self.sources if p.startswith("shipped:templates/") and "/report/" not in p)
         return {
             "clauses": {clause.id: digest(clause.text)[:16] for clause in spec.clauses()},
             "titles": digest({n.id: n.title for n in spec.nodes})[:16],

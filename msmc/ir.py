@@ -8,7 +8,7 @@ made from an `ArmSpec`. Spans live beside them, in a dict from id to `Span`.
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Level = Literal["general", "specific"]
 ClauseKind = Literal["value", "rule", "rationale", "subrule"]
@@ -127,10 +127,10 @@ class Demos(Node):
 class Item(Node):
     """One pair of a preference evaluation."""
 
-    a: str
-    b: str
+    a: str = Field(min_length=1)
+    b: str = Field(min_length=1)
     aligned: Literal["a", "b"]
-    topic: str
+    topic: str = Field(min_length=1)
 
 
 class Eval(Node):
@@ -171,13 +171,13 @@ Operation = UseOperation | AssistantOperation | SpecificityOperation | DropOpera
 
 class Arm(Node):
     name: str
-    title: str = ""
+    title: Text | None = None
     operations: tuple[Operation, ...] = ()
 
 
 class Ablation(Node):
     name: str
-    title: str = ""
+    title: Text | None = None
     arms: tuple[Arm, ...] = ()
     controls: tuple[str, ...] = ()
     primary: str | None = None
@@ -186,7 +186,7 @@ class Ablation(Node):
 
 class Spec(Node):
     name: str
-    title: str
+    title: Text
     identity: Identity | None = None
     level: Level | None = None
     values: tuple[Value, ...] = ()

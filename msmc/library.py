@@ -7,7 +7,7 @@ import yaml
 
 from msmc.source import Sources
 
-FOLDER = "templates/documents/"
+FOLDER = "shipped:templates/documents/"
 
 
 def read_yaml(text: bytes) -> Any:

@@ -16,6 +16,8 @@ from msmc.shipped import shipped
 from msmc.source import SourceFile
 from msmc.target import Target, read_target
 
+SHIPPED = "shipped:"
+
 
 def project_root(file: Path) -> Path:
     """The folder that paths are relative to: the nearest above with `.git`, else with a `specs/` that holds the file,
@@ -31,7 +33,7 @@ def project_root(file: Path) -> Path:
 
 
 class ProjectSources(Mapping[str, bytes]):
-    """Files by project-relative path, read when asked for; `templates/…` are msmc's own. Lists the templates only."""
+    """Files by project-relative path, read when asked for; msmc's own are `shipped:…`. Lists the shipped templates only."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -39,16 +41,18 @@ class ProjectSources(Mapping[str, bytes]):
 
     def __getitem__(self, path: str) -> bytes:
         if path not in self._read:
-            base = shipped() if path.startswith("templates/") else self.root
+            base = shipped() if path.startswith(SHIPPED) else self.root
             try:
-                self._read[path] = (base / path).read_bytes()
+                self._read[path] = (base / path.removeprefix(SHIPPED)).read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 raise KeyError(path) from None
         return self._read[path]
 
     def __iter__(self) -> Iterator[str]:
         base = shipped()
-        return iter(sorted(p.relative_to(base).as_posix() for p in (base / "templates").rglob("*") if p.is_file()))
+        return iter(
+            sorted(SHIPPED + p.relative_to(base).as_posix() for p in (base / "templates").rglob("*") if p.is_file())
+        )
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -91,6 +95,8 @@ def load_target(name: str, root: Path, settings: tuple[str, ...]) -> Target:
 def write_tree(outcome: Outcome, out: Path) -> Path:
     """Writes `out/<spec>` beside its place and moves it there when it is whole; the manifest of each arm comes last."""
     place = out / outcome.spec
+    if place.exists() and not (place / "arms.json").is_file():
+        raise fail("not-a-build", f"`{place}` is in the way: it is no build", "name another folder with -o")
     fresh = out / f".{outcome.spec}.{uuid.uuid4().hex[:8]}"
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -22,11 +22,11 @@ def show_id(outcome: Outcome, wanted: str | None, arm: str = "full") -> str:
     files = {artefact.path: artefact for artefact in build.artefacts}
     if wanted is None:
         return "".join(files["spec.md"]).rstrip()
-    full_id = wanted if wanted.split(".")[0] == outcome.spec else f"{outcome.spec}.{wanted}"
     places = json.loads("".join(files["sourcemap.json"]))
     spec = json.loads("".join(files["ir.json"]))
-    if full_id in places:
-        return _node(full_id, spec, places[full_id])
+    for full_id in (f"{outcome.spec}.{wanted}", wanted):
+        if full_id in places and len(told := _node(full_id, spec, places[full_id])) > 1:
+            return "\n".join(told)
     for path, artefact in files.items():
         if path.endswith(".jsonl") and not path.endswith("prefixes.jsonl"):
             for line in artefact:
@@ -40,7 +40,8 @@ def show_id(outcome: Outcome, wanted: str | None, arm: str = "full") -> str:
     )
 
 
-def _node(node_id: str, spec: dict[str, Any], place: dict[str, Any]) -> str:
+def _node(node_id: str, spec: dict[str, Any], place: dict[str, Any]) -> list[str]:
+    """The lines to show; the head alone where the arm does not have the node."""
     lines = [f"{node_id}   {place['file']}:{place['line']}:{place['column']}"]
     for node in (*spec["values"], *spec["rules"]):
         if node_id == node["id"]:
@@ -57,7 +58,7 @@ def _node(node_id: str, spec: dict[str, Any], place: dict[str, Any]) -> str:
         for example in node.get("examples", ()):
             if node_id == example["id"]:
                 lines += [""] + [f"{m['role']}: {m['content']}" for m in example["messages"]]
-    return "\n".join(lines)
+    return lines
 
 
 def _row(row: dict[str, Any], path: str, files: dict[str, Any]) -> str:
@@ -88,6 +89,20 @@ def trace_id(what: str, build: Path, runs: Path) -> str:
     arms = sorted(path.parent for path in build.glob("*/*/manifest.json"))
     if not arms:
         raise fail("not-a-build", f"there is no build in `{build}`", "first: msmc compile SPEC")
+    try:
+        lines, known = _trace(what, arms, runs)
+    except ValueError as error:
+        raise fail(
+            "not-a-build", f"a file of `{build}` or `{runs}` is broken: {error}", "compile or run again"
+        ) from error
+    if not lines:
+        hint = did_you_mean(what, known | {i.split(".", 1)[-1] for i in known})
+        raise fail("unknown-id", f"no build in `{build}` has a row or node `{what}`", hint)
+    return "\n".join(lines)
+
+
+def _trace(what: str, arms: list[Path], runs: Path) -> tuple[list[str], set[str]]:
+    """The lines on an id, and the ids that there are."""
     lines: list[str] = []
     known: set[str] = set()
     for arm in arms:
@@ -97,11 +112,7 @@ def trace_id(what: str, build: Path, runs: Path) -> str:
             if node_id in places:
                 lines += _of_clause(arm, node_id, places[node_id])
         lines += _of_row(arm, what, places)
-    lines += _scores(runs, what, {f"{arm.parent.name}.{what}" for arm in arms} | {what})
-    if not lines:
-        hint = did_you_mean(what, known | {i.split(".", 1)[-1] for i in known})
-        raise fail("unknown-id", f"no build in `{build}` has a row or node `{what}`", hint)
-    return "\n".join(lines)
+    return lines + _scores(runs, what, {f"{arm.parent.name}.{what}" for arm in arms} | {what}), known
 
 
 def _rows(arm: Path) -> Iterator[tuple[str, dict[str, Any]]]:

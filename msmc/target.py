@@ -11,7 +11,7 @@ from msmc.source import SourceFile, Span
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Model(Part):
@@ -84,7 +84,7 @@ def read_target(name: str, source: SourceFile, settings: tuple[str, ...] = ()) -
     try:
         node = yaml.compose(source.text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(source.text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         at = mark.index if mark else 0
         message = f"`{source.path}` is not YAML: {getattr(error, 'problem', None) or 'cannot be read'}"
@@ -98,18 +98,24 @@ def read_target(name: str, source: SourceFile, settings: tuple[str, ...] = ()) -
         return [
             Diagnostic("target-not-yaml", f"`{source.path}` holds no keys", where, hint="compare with targets/cpu.yaml")
         ]
+    if "name" in data:
+        data["name "] = data.pop("name")  # the file's stem is the name: told as an unknown key
     problems = [p for setting in settings if (p := _apply(setting, data))]
     if problems:
         return problems
     try:
         return Target.model_validate({**data, "name": name})
     except ValidationError as error:
-        return [_problem(fault, source.path, node, settings) for fault in error.errors()]
+        faults = error.errors()
+        unknown = {f["loc"][:-1] for f in faults if f["type"] == "extra_forbidden"}
+        # a misspelt key is also a missing one: told once
+        faults = [f for f in faults if f["type"] != "missing" or f["loc"][:-1] not in unknown]
+        return [_problem(fault, source.path, node, settings) for fault in faults]
 
 
 def _apply(setting: str, data: dict[str, Any]) -> Diagnostic | None:
     key, equals, text = setting.partition("=")
-    if not equals or not key:
+    if not equals or not key or key == "name":
         return Diagnostic(
             "target-invalid", f"`--set {setting}` is not KEY=VALUE", hint="for example --set documents.per_clause=50"
         )
@@ -123,7 +129,7 @@ def _apply(setting: str, data: dict[str, Any]) -> Diagnostic | None:
         )
     try:
         place[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return Diagnostic("target-invalid", f"`{text}` is not a YAML value")
     return None
 
@@ -141,7 +147,8 @@ def _fields(place: list[Any]) -> list[str]:
 def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Diagnostic:
     place = [str(part) for part in fault["loc"]]
     key = ".".join(place)
-    label = None if any(s.startswith(key + "=") for s in settings) else _label(path, node, place)
+    asked = any(s.startswith((f"{key}=", f"{key}.")) for s in settings)
+    label = None if asked else _label(path, node, place)
     if fault["type"] == "extra_forbidden":
         return Diagnostic(
             "target-invalid",
@@ -153,8 +160,11 @@ def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Dia
         return Diagnostic(
             "target-invalid", f"`{key}` is missing", _label(path, node, place[:-1]), hint=f"add: {place[-1]}: …"
         )
+    if fault["type"].startswith(("model_type", "model_attributes")):
+        keys = ", ".join(_fields(place))
+        return Diagnostic("target-invalid", f"`{key}` has no keys of its own", label, hint=f"it takes: {keys}")
     message = f"`{key}`: {fault['msg'][0].lower()}{fault['msg'][1:]}"
-    return Diagnostic("target-invalid", message, label, note=f"it is {fault['input']!r}")
+    return Diagnostic("target-invalid", message, label, note=f"it is `{fault['input']}`")
 
 
 def _label(path: str, node: Any, place: list[str]) -> Label:

@@ -17,7 +17,7 @@ class Memory(Mapping[str, bytes]):
         self.files = {k: v.encode() if isinstance(v, str) else v for k, v in files.items()}
 
     def __getitem__(self, path: str) -> bytes:
-        if path in self.files or not path.startswith("templates/"):
+        if path in self.files or not path.startswith("shipped:"):
             return self.files[path]
         return SHIPPED[path]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import keyword
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from msmc.analyze.items import read_items
-from msmc.analyze.nodes import Nodes, move_rule, move_value
+from msmc.analyze.nodes import NodeReader, move_rule, move_value
 from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
 from msmc.ir import (
     CLAUSE_WORDS,
@@ -22,6 +23,7 @@ from msmc.ir import (
     Item,
     Operation,
     SpecificityOperation,
+    Text,
     UseOperation,
 )
 from msmc.source import Span
@@ -41,15 +43,26 @@ CONTROLS = {
     "extra_demos": False,
 }
 """Every control of the language, and whether it is lowered yet."""
+TAKEN: dict[str, Collection[str]] = {
+    "demos": ("static", "prefixes"),  # files of the build tree
+    "eval": ("prefixes", *keyword.kwlist, "task", "json", "choice"),  # functions of evals/tasks.py
+    "arm": ("full", *CONTROLS),
+}
+"""Names that a block cannot have."""
 ORDER = (UseOperation, AssistantOperation, SpecificityOperation, DropOperation)
 """Arm operations apply in this order, whatever the source order (DESIGN section 2)."""
+
+
+def _by_name(block: Demos | Eval) -> str:
+    return block.name
 
 
 class BlockReader:
     """Reads the blocks of one spec declaration."""
 
-    def __init__(self, resolver: Resolver, path: str, spec: str, nodes: Nodes) -> None:
-        self.resolver, self.path, self.spec, self.nodes = resolver, path, spec, nodes
+    def __init__(self, resolver: Resolver, path: str, reader: NodeReader) -> None:
+        self.resolver, self.path, self.reader = resolver, path, reader
+        self.spec, self.nodes = reader.spec, reader.nodes
         self.problems = resolver.problems
 
     def read(self, decl: ast.SpecDecl) -> dict[str, Any]:
@@ -60,6 +73,9 @@ class BlockReader:
         for item in decl.items:
             if isinstance(item, ast.Documents):
                 self.resolver.once(seen, "documents", item.span)
+                self.resolver.spans[f"{self.spec} documents"] = Span(
+                    item.span.file, item.span.start, item.span.start + 9
+                )
                 documents = self._documents(item)
             elif isinstance(item, ast.Demos):
                 self._name(seen, item.name, "demos")
@@ -75,11 +91,33 @@ class BlockReader:
             if isinstance(item, ast.Ablation):
                 self._name(seen, item.name, "ablation")
                 ablations.append(self._ablation(item, [e.name for e in evals]))
-        return {"documents": documents, "demos": tuple(demos), "evals": tuple(evals), "ablations": tuple(ablations)}
+        return {
+            "documents": documents,
+            "demos": tuple(sorted(demos, key=_by_name)),
+            "evals": tuple(sorted(evals, key=_by_name)),
+            "ablations": tuple(ablations),
+        }
 
     def _name(self, seen: dict[str, Span], name: ast.Name, what: str) -> None:
+        self._free(name, TAKEN.get(what, ()), f"`{name.word}` cannot name {'an' if what[0] in 'ea' else 'the'} {what}")
         self.resolver.once(seen, f"{what} {name.word}", name.span)
-        self.resolver.spans[f"{self.spec}.{what}.{name.word}"] = name.span
+        self.resolver.spans[f"{self.spec} {what} {name.word}"] = name.span
+
+    def _title(self, title: ast.Quoted | None) -> Text | None:
+        return None if title is None else self.reader.text(title).partly(self.reader.params)
+
+    def _once_each(self, items: tuple[ast.Ast, ...], kinds: tuple[type[ast.Ast], ...]) -> None:
+        seen: dict[str, Span] = {}
+        for item in items:
+            if isinstance(item, kinds):
+                self.resolver.once(
+                    seen, {"HeldOut": "held_out"}.get(type(item).__name__, type(item).__name__.lower()), item.span
+                )
+
+    def _free(self, name: ast.Name, taken: Collection[str], message: str) -> None:
+        if name.word in taken:
+            where = Label(name.span, "reserved")
+            self.problems.append(Diagnostic("reserved-id", message, where, hint=f"for example {name.word}_2"))
 
     def _about(self, items: tuple[ast.Ast, ...], span: Span, default: tuple[str, ...] | None) -> tuple[str, ...]:
         paths = [path for item in items if isinstance(item, ast.About) for path in item.paths]
@@ -96,6 +134,11 @@ class BlockReader:
                 found.append(path.dotted)
             elif node := self.resolver.find_node(self.path, self.spec, self.nodes, path):
                 found.append(node)
+                if node in self.nodes.examples():
+                    where = Label(path.span, "an example")
+                    message = f"`{path.dotted}` is no clause"
+                    hint = "name a value, a rule, a rationale or a subrule"
+                    self.problems.append(Diagnostic("unknown-name", message, where, hint=hint))
         return tuple(dict.fromkeys(found))
 
     def _documents(self, block: ast.Documents) -> Documents:
@@ -113,6 +156,12 @@ class BlockReader:
     def _choices(self, written: list[Any], known: tuple[str, ...], what: str) -> Iterator[str]:
         for choice in written:
             if isinstance(choice, ast.Quoted):
+                for hole in choice.holes:
+                    where = Label(hole.span, "not filled in here")
+                    message = f"no placeholders in an {what}"
+                    self.problems.append(
+                        Diagnostic("unknown-placeholder", message, where, hint="write the words themselves")
+                    )
                 yield choice.plain
             elif choice.word in known:
                 yield choice.word
@@ -135,6 +184,7 @@ class BlockReader:
 
     def _eval(self, block: ast.EvalBlock) -> list[Eval]:
         name, kind = block.name.word, block.kind.word
+        self._once_each(block.items, (ast.Pairs, ast.Rung, ast.HeldOut))
         pairs = [item for item in block.items if isinstance(item, ast.Pairs)]
         held_out = any(isinstance(item, ast.HeldOut) for item in block.items)
         rungs = [item.distance.word for item in block.items if isinstance(item, ast.Rung)]
@@ -146,7 +196,8 @@ class BlockReader:
         items: tuple[Item, ...] = ()
         path = None
         if pairs:
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(self.path), pairs[0].path.plain))
+            written = pairs[0].path.plain
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(self.path), written))
             items, found = read_items(path, self.resolver.sources, pairs[0].path.span, self.resolver.files.sources)
             self.problems += found
         return [
@@ -167,15 +218,17 @@ class BlockReader:
 
     def _ablation(self, block: ast.Ablation, evals: list[str]) -> Ablation:
         arms, controls, seen = list[Arm](), list[str](), dict[str, Span]()
+        self._once_each(block.items, (ast.Vary, ast.Match, ast.Primary, ast.Seeds))
         primary, seeds = None, 1
         for item in block.items:
             if isinstance(item, ast.Arm):
                 self.resolver.once(seen, f"arm {item.name.word}", item.name.span)
-                self.resolver.spans[f"{self.spec}.ablation.{block.name.word}.{item.name.word}"] = item.name.span
+                self._free(item.name, TAKEN["arm"], f"`{item.name.word}` cannot name an arm")
+                self.resolver.spans[f"{self.spec} arm {block.name.word}.{item.name.word}"] = item.name.span
                 arms.append(
                     Arm(
                         name=item.name.word,
-                        title=item.title.plain if item.title else "",
+                        title=self._title(item.title),
                         operations=self._operations(item),
                     )
                 )
@@ -194,12 +247,12 @@ class BlockReader:
                         Diagnostic("unknown-name", message, Label(item.name.span, "not defined"), hint=hint)
                     )
             elif isinstance(item, ast.Seeds):
-                seeds = int(item.number.word)
+                seeds = int(item.number.word[:5])
                 if not 1 <= seeds <= 1000:
                     self.problems.append(Diagnostic("field-missing", "seeds counts from 1 to 1000", Label(item.span)))
         return Ablation(
             name=block.name.word,
-            title=block.title.plain if block.title else "",
+            title=self._title(block.title),
             arms=tuple(arms),
             controls=tuple(dict.fromkeys(controls)),
             primary=primary,
@@ -246,8 +299,6 @@ class BlockReader:
             return []
         values, rules = self.resolver.closed(other)
         values = (*values, *self.resolver.library_values(values, rules))
-        for node_id in other.nodes.ids():
-            self.resolver.spans[f"{other.name}>{node_id}"] = self.resolver.spans[node_id]
         return [
             UseOperation(
                 spec=other.name,

@@ -26,13 +26,18 @@ def read_source(path: str, sources: Sources) -> SourceFile | Diagnostic:
         return Diagnostic("file-missing", f"there is no file `{path}`", hint="check the path")
     except IsADirectoryError:
         return Diagnostic("not-a-file", f"`{path}` is a folder", hint=f"name a file in it, such as {path}/spec.msm")
-    except OSError as error:
-        return Diagnostic("unreadable", f"`{path}` cannot be read: {error.strerror}")
+    except (OSError, ValueError) as error:  # a path with a NUL byte is a ValueError
+        return Diagnostic("unreadable", f"`{path}` cannot be read: {getattr(error, 'strerror', error)}")
     try:
         return SourceFile(path, content)
     except UnicodeDecodeError as error:
         message = f"`{path}` is not UTF-8 text (byte {error.start})"
         return Diagnostic("not-utf8", message, hint="save the file as UTF-8; a binary file is no spec")
+
+
+def leaves(path: str, written: str) -> bool:
+    """Does a path, normalised from what was written, lead out of the project?"""
+    return path == ".." or path.startswith("../") or posixpath.isabs(written)
 
 
 def read_files(entry: str, sources: Sources) -> tuple[Files, list[Diagnostic]]:
@@ -72,7 +77,7 @@ def _import(
         )
         return
     path = posixpath.normpath(posixpath.join(posixpath.dirname(chain[-1]), written))
-    if path.startswith("../") or posixpath.isabs(written):
+    if leaves(path, written):
         hint = "imports are relative and stay in the project: the folder with .git, or the one with specs/"
         problems.append(Diagnostic("import-escapes", f"`{written}` lies outside the project", here, hint=hint))
         return

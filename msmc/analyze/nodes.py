@@ -1,6 +1,6 @@
 """Values and rules: their declarations to `ir` nodes, written over what was inherited."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
@@ -9,8 +9,8 @@ from msmc.source import Span
 from msmc.syntax import ast
 
 IDENTITY = ("assistant", "provider")
-RESERVED = {*CLAUSE_WORDS, "examples", "statement", "rationale", "serves", "priority", "was", "title"}
-"""No ids: the words of `about`, and the fields, since a child's id must not look like a field."""
+RESERVED = {*CLAUSE_WORDS, "examples", "statement", "rationale", "serves", "priority", "was", "title", "prefixes"}
+"""No ids: the words of `about`, the fields, since a child's id must not look like one, and a file of the build tree."""
 
 
 @dataclass
@@ -23,6 +23,9 @@ class Nodes:
     @property
     def all(self) -> tuple[Value | Rule, ...]:
         return (*self.values.values(), *self.rules.values())
+
+    def examples(self) -> set[str]:
+        return {example.id for rule in self.rules.values() for example in rule.examples}
 
     def ids(self) -> set[str]:
         """Every id: nodes, rationales, subrules, examples."""
@@ -83,6 +86,7 @@ class NodeReader:
     def value(self, decl: ast.ValueDecl) -> None:
         node_id = self._declare(self.spec, decl.name)
         inherited = self.nodes.values.get(node_id)
+        self._clash(decl.name, node_id, self.nodes.rules)
         fields = self._wordings(node_id, decl.items)
         self._leftovers(decl.items)
         empty = inherited or Value(
@@ -93,20 +97,23 @@ class NodeReader:
     def rule(self, decl: ast.RuleDecl, find_value: Callable[[ast.Path], str | None]) -> None:
         node_id = self._declare(self.spec, decl.name)
         inherited = self.nodes.rules.get(node_id)
+        self._clash(decl.name, node_id, self.nodes.values)
         rule = inherited or Rule(
             id=node_id, title=Text(parts=(decl.name.word.replace("_", " "),)), statement=Wordings()
         )
         fields: dict[str, object] = {**self._wordings(node_id, decl.items), **self._title(decl.title)}
         serves = [path for item in decl.items if isinstance(item, ast.Serves) for path in item.values]
         if serves:
-            fields["serves"] = tuple(dict.fromkeys(v for path in serves if (v := find_value(path))))
+            fields["serves"] = tuple(sorted({v for path in serves if (v := find_value(path))}))
         subrules = {s.id: s for s in rule.subrules}
         examples = {e.id: e for e in rule.examples}
         for item in decl.items:
             if isinstance(item, ast.Subrule | ast.SubruleBlock):
+                self._clash(item.name, f"{node_id}.{item.name.word}", examples)
                 subrule = self._subrule(node_id, item)
                 subrules[subrule.id] = subrule
             elif isinstance(item, ast.Example):
+                self._clash(item.name, f"{node_id}.{item.name.word}", subrules)
                 example = self._example(node_id, item)
                 examples[example.id] = example
         self._leftovers(decl.items)
@@ -120,7 +127,7 @@ class NodeReader:
         node_id = f"{parent}.{name.word}"
         if name.word in RESERVED:
             message = f"`{name.word}` cannot be an id"
-            note = "it is the word for a field, or for all clauses of a kind"
+            note = "it is the word for a field, for all clauses of a kind, or for a file of the build"
             self.problems.append(Diagnostic("reserved-id", message, Label(name.span, "reserved"), note=note))
         if node_id in self.declared:
             first = Label(self.declared[node_id], "first here")
@@ -133,12 +140,25 @@ class NodeReader:
         self.spans.setdefault(node_id, name.span)
         return node_id
 
-    def _title(self, title: ast.Quoted | None) -> dict[str, object]:
-        return {} if title is None else {"title": self._text(title)}
+    def _clash(self, name: ast.Name, node_id: str, others: Mapping[str, object]) -> None:
+        """An inherited node of another kind cannot be overridden, only met."""
+        if node_id in others and self.declared.get(node_id, name.span) == name.span:
+            first = Label(self.spans[node_id], "of another kind here")
+            message = f"`{name.word}` is inherited as something else"
+            where = Label(name.span, "again here")
+            self.problems.append(Diagnostic("duplicate-id", message, where, (first,), hint="rename one of them"))
 
-    def _text(self, quoted: ast.Quoted) -> Text:
+    def _title(self, title: ast.Quoted | None) -> dict[str, object]:
+        return {} if title is None else {"title": self.text(title)}
+
+    def text(self, quoted: ast.Quoted) -> Text:
         """The text, after a look at its placeholders."""
         known = {*IDENTITY, *self.params}
+        if not quoted.plain.strip():
+            where = Label(quoted.span, "nothing here")
+            self.problems.append(
+                Diagnostic("field-missing", "this text is empty", where, hint="write it, or leave it out")
+            )
         for hole in quoted.holes:
             if hole.word not in known:
                 message = f"`{{{hole.word}}}` stands for nothing"
@@ -179,7 +199,7 @@ class NodeReader:
                 )
                 continue
             spans[name, level] = item.span
-            found.setdefault(name, {})[level] = self._text(item.text)
+            found.setdefault(name, {})[level] = self.text(item.text)
             # a clause is where its words are: the first wording's place, in this spec or in the one it extends
             clause = f"{node_id}.rationale" if name == "rationale" else node_id
             if len(found[name]) == 1:
@@ -188,8 +208,9 @@ class NodeReader:
 
     def _subrule(self, node_id: str, item: ast.Subrule | ast.SubruleBlock) -> Subrule:
         subrule_id = self._declare(node_id, item.name)
+        self.spans[subrule_id] = item.name.span
         if isinstance(item, ast.Subrule):
-            return Subrule(id=subrule_id, statement=Wordings(plain=self._text(item.text)))
+            return Subrule(id=subrule_id, statement=Wordings(plain=self.text(item.text)))
         fields = self._wordings(subrule_id, item.items)
         if "statement" not in fields:
             where = Label(item.name.span, "no statement")
@@ -201,7 +222,8 @@ class NodeReader:
 
     def _example(self, node_id: str, item: ast.Example) -> Example:
         example_id = self._declare(node_id, item.name)
-        turns = tuple(Turn(role=t.role.word, text=self._text(t.text)) for t in item.turns)  # type: ignore[arg-type]
+        self.spans[example_id] = item.name.span
+        turns = tuple(Turn(role=t.role.word, text=self.text(t.text)) for t in item.turns)  # type: ignore[arg-type]
         if turns[-1].role != "assistant":
             where = Label(item.turns[-1].span, "the last turn")
             message = f"the example `{item.name.word}` does not end with the assistant"

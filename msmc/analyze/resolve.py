@@ -22,7 +22,7 @@ class _Open:
     """A spec or library whose params are not filled in yet: what `extends` inherits."""
 
     name: str
-    title: str = ""
+    title: Text = field(default_factory=lambda: Text(parts=()))
     identity: Identity | None = None
     level: Level | None = None
     params: dict[str, str] = field(default_factory=dict)
@@ -55,8 +55,8 @@ class Resolver:
             for decl in self.spec_decls(where):
                 if decl.name.word == name:
                     return where, decl
-            if where not in self.files.trees:
-                return None  # its own errors are already told
+        if self._import_failed(file, words[0]):
+            return None
         known = [d.name.word for d in self.spec_decls(file)]
         for (importer, alias), target in self.files.imports.items():
             known += [f"{alias}.{d.name.word}" for d in self.spec_decls(target)] if importer == file else []
@@ -69,6 +69,12 @@ class Resolver:
             )
         )
         return None
+
+    def _import_failed(self, file: str, alias: str) -> bool:
+        """Is it the name of an import of this file that could not be read? Its own error is already told."""
+        tree = self.files.trees[file]
+        declared = any(isinstance(i, ast.ImportDecl) and i.alias.word == alias for i in tree.items)
+        return declared and self.files.imports.get((file, alias)) not in self.files.trees
 
     def find_node(
         self, file: str, spec: str, nodes: Nodes, path: ast.Path, what: str = "value, rule or clause"
@@ -83,7 +89,12 @@ class Resolver:
         foreign = self._foreign_ids(file)
         if path.dotted in foreign:
             return foreign[path.dotted]
-        known = [i.removeprefix(spec + ".") for i in local] + list(foreign)
+        if self._import_failed(file, words[0]):
+            return None
+        only = nodes.values.keys() if what == "value" else local
+        known = [i.removeprefix(spec + ".") for i in only] + [
+            i for i in foreign if what != "value" or i.count(".") == 1
+        ]
         self.problems.append(
             Diagnostic(
                 "unknown-value" if what == "value" else "unknown-name",
@@ -107,6 +118,23 @@ class Resolver:
                     found |= {f"{alias}.{i}": i for i in inner.nodes.ids()}
         return found
 
+    def roots(self) -> None:
+        """Every id begins with a spec's name or a library's stem: no two may be the same."""
+        seen: dict[str, Span] = {}
+        for path, tree in self.files.trees.items():
+            nodes = [item for item in tree.items if isinstance(item, ast.ValueDecl | ast.RuleDecl)]
+            stem = posixpath.splitext(posixpath.basename(path))[0]
+            found = [(stem, nodes[0].name.span)] if nodes else []
+            for name, span in [*found, *((d.name.word, d.name.span) for d in self.spec_decls(path))]:
+                if name in seen:
+                    message = f"two specs or libraries are called `{name}`, so their ids would be the same"
+                    first = Label(seen[name], "first here")
+                    hint = "rename the spec, or the library's file"
+                    self.problems.append(
+                        Diagnostic("duplicate-id", message, Label(span, "again here"), (first,), hint=hint)
+                    )
+                seen.setdefault(name, span)
+
     # ---- specs and libraries --------------------------------------------------------------------------------------------
 
     def library_of(self, path: str) -> _Open:
@@ -116,6 +144,7 @@ class Resolver:
             self._libraries[path] = opened
             items = [i for i in self.files.trees[path].items if isinstance(i, ast.ValueDecl | ast.RuleDecl)]
             self._read_nodes(path, opened, items)
+            self._finish(opened)
         return self._libraries[path]
 
     def open_spec(self, path: str, decl: ast.SpecDecl) -> _Open | None:
@@ -127,6 +156,10 @@ class Resolver:
             self.spans[opened.name] = decl.name.span
             self._inherit(path, decl, opened)
             self._read_head(decl, opened)
+            if decl.title:
+                opened.title = self._reader(opened).text(decl.title)
+            elif not opened.title.parts:
+                opened.title = Text(parts=(decl.name.word,))
             self._read_nodes(path, opened, [i for i in decl.items if isinstance(i, ast.ValueDecl | ast.RuleDecl)])
             self._open[key] = opened
         return self._open[key]
@@ -152,13 +185,18 @@ class Resolver:
                 self.spans.setdefault(node_id.replace(old, new, 1), self.spans[node_id])
 
     def _read_head(self, decl: ast.SpecDecl, opened: _Open) -> None:
-        opened.title = decl.title.plain if decl.title else opened.title or decl.name.word
         seen: dict[str, Span] = {}
         for item in decl.items:
             if isinstance(item, ast.Version | ast.Assistant | ast.Specificity):
                 self.once(seen, type(item).__name__.lower(), item.span)
             if isinstance(item, ast.Assistant):
                 opened.identity = Identity(assistant=item.name.plain, provider=item.provider.plain)
+                for quoted in (item.name, item.provider):
+                    if not quoted.plain.strip():
+                        problem = Diagnostic(
+                            "field-missing", "this name is empty", Label(quoted.span), hint="write the name"
+                        )
+                        self.problems.append(problem)
             elif isinstance(item, ast.Specificity):
                 opened.level = item.level.word  # type: ignore[assignment]
             elif isinstance(item, ast.Style):
@@ -184,8 +222,11 @@ class Resolver:
         seen[what] = span
         return True
 
+    def _reader(self, opened: _Open) -> NodeReader:
+        return NodeReader(opened.name, opened.params, opened.declared, opened.nodes, self.problems, self.spans)
+
     def _read_nodes(self, path: str, opened: _Open, items: Sequence[ast.ValueDecl | ast.RuleDecl]) -> None:
-        reader = NodeReader(opened.name, opened.params, opened.declared, opened.nodes, self.problems, self.spans)
+        reader = self._reader(opened)
         # values first: a rule may serve a value that stands below it
         for item in sorted(items, key=lambda i: isinstance(i, ast.RuleDecl)):
             if isinstance(item, ast.ValueDecl):
@@ -199,12 +240,12 @@ class Resolver:
         if opened is None:
             return None
         self._finish(opened)
-        blocks = BlockReader(self, path, opened.name, opened.nodes).read(decl)
+        blocks = BlockReader(self, path, self._reader(opened)).read(decl)
         values, rules = self.closed(opened)
         values = (*values, *self.library_values(values, rules))
         return Spec(
             name=opened.name,
-            title=opened.title,
+            title=opened.title.partly(opened.params),
             identity=opened.identity,
             level=opened.level,
             values=_by_id(values),

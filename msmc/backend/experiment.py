@@ -107,6 +107,7 @@ def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str
         "title": tree.plan["title"],
         "ablation": tree.plan["ablation"],
         "primary": tree.plan["primary"],
+        "arm_titles": tree.plan["arm_titles"],
         "evals": tree.plan["evals"],
         "run": run.model_dump(),
         "seed": seed,
@@ -179,7 +180,7 @@ def compare(folders: list[Path]) -> dict[str, Any]:
             )
     return {
         "schema_version": SCHEMA_VERSION,
-        **{key: runs[0][key] for key in ("title", "spec", "ablation", "target", "primary", "evals")},
+        **{key: runs[0][key] for key in ("title", "spec", "ablation", "arm_titles", "target", "primary", "evals")},
         "stamps": stamps(runs[0]["target"]),
         "runs": models,
         "contrasts": contrasts,

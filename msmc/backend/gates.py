@@ -19,6 +19,7 @@ def gate(
     Quarantine takes rows that mention what an evaluation holds out. What shows that the writer itself is wrong (an empty
     document, a leftover placeholder, another assistant's name or none) stops the run. Raises Failed `gate-failed`.
     """
+    own = " ".join(clause.text for clause in arm.spec.clauses())
     mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
     kept, quarantined, wrong = list[dict[str, object]](), list[dict[str, object]](), list[tuple[DocumentRow, str]]()
     for row, text in written:
@@ -29,7 +30,7 @@ def gate(
             "text": text,
             "source": {"writer": arm.target.writer, "seed": row.seed},
         }
-        if reason := _fault(text, arm.spec.identity.assistant):
+        if reason := _fault(text, arm.spec.identity.assistant, own):
             wrong.append((row, reason))
         met = next(((name, option) for name, m in mentions if (option := m.find(text))), None)
         if met:
@@ -49,9 +50,10 @@ def gate(
     return kept, quarantined
 
 
-def _fault(text: str, assistant: str) -> str:
+def _fault(text: str, assistant: str, own: str) -> str:
+    """What shows that the writer is wrong; `own`: the spec's words, which may look like leftovers."""
     if not text.strip():
         return "it is empty"
-    if found := LEFTOVER.search(text):
-        return f"it has a leftover `{found[0]}`"
+    if found := next((m[0] for m in LEFTOVER.finditer(text) if m[0] not in own), None):
+        return f"it has a leftover `{found}`"
     return "" if assistant in text else f"it never names {assistant}"

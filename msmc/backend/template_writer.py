@@ -49,9 +49,12 @@ class TemplateWriter:
         """The document of one planned row; the same row, the same text."""
         kind = self._kinds.setdefault(row.cell.kind, self.library.kind(row.cell.kind))
         rng = random.Random(row.seed)
-        words = _Closure(self.spec, row).words(rng) | {"audience": self.library.audience(row.cell.audience)}
+        words = _Closure(self.spec, row).words(rng) | {
+            "audience": self.library.audience(row.cell.audience),
+            "angle": row.cell.angle,
+        }
         angle = self.library.angle(row.cell.angle)
-        slots = {**kind["slots"], "angle": [p.replace("{angle}", row.cell.angle) for p in angle["passages"]]}
+        slots = {**kind["slots"], "angle": angle["passages"]}
         order = [slot for slot in kind["order"] if slot != "members" or "members" in words]
         if row.cell.clause.endswith(".rationale") and "more_reason" in words:
             slots["reason"] = [

@@ -137,8 +137,9 @@ def _convert(gguf: Path, folder: Path) -> None:
     kept = {k: v for k, v in read.config.to_dict().items() if k != "quantization_config" and not k.startswith("_")}
     fresh = type(read)(type(read.config)(**kept))
     fresh.load_state_dict(read.state_dict())
-    fresh.to(torch.bfloat16).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with contextlib.redirect_stderr(io.StringIO()):
+        fresh.to(torch.bfloat16).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 
 def _from_hub(source: ModelSource, say: Callable[[str], None]) -> Path:

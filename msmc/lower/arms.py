@@ -94,6 +94,8 @@ class MadeArm:
 
     name: str
     spec: ArmSpec
+    spans: dict[str, Span]
+    """Id to place: with `use`, the other spec's places under this spec's ids."""
     declared: tuple[str, ...] = ()
 
 
@@ -106,22 +108,32 @@ def make_arms(
     """
     base = spec.model_copy(update={"identity": identity}) if identity else spec
     full, problems = say(base, spans)
-    made, names = [MadeArm("full", full)], dict[str, str]()
+    made, names = [MadeArm("full", full, spans)], dict[str, str]()
     chosen = next((a for a in spec.ablations if a.name == ablation), None)
     for arm in chosen.arms if chosen else ():
-        where = Label(spans[f"{spec.name}.ablation.{ablation}.{arm.name}"], f"arm {arm.name}")
+        where = Label(spans[f"{spec.name} arm {ablation}.{arm.name}"], f"arm {arm.name}")
         applied, more = _apply(base, arm, where)
         problems += more
-        said, more = say(applied, spans)
+        places = _places(arm, spec.name, spans)
+        said, more = say(applied, places)
         problems += [p for p in more if p not in problems]
         equal = next((m for m in made if m.spec == said), None)
-        if equal and equal.name != "full":
-            message = f"the arms `{equal.name.split('.')[-1]}` and `{arm.name}` come out equal"
+        twin = next((name for name, build in names.items() if equal and build == equal.name), None)
+        if twin:
+            message = f"the arms `{twin}` and `{arm.name}` come out equal"
             problems.append(Diagnostic("equal-arms", message, where, hint="remove one of them"))
         names[arm.name] = equal.name if equal else f"{ablation}.{arm.name}"
         if equal is None:
-            made.append(MadeArm(names[arm.name], said, tuple(_declares(o) for o in arm.operations)))
+            made.append(MadeArm(names[arm.name], said, places, tuple(_declares(o) for o in arm.operations)))
     return made, names, problems
+
+
+def _places(arm: Arm, root: str, spans: dict[str, Span]) -> dict[str, Span]:
+    used = [operation.spec for operation in arm.operations if isinstance(operation, UseOperation)]
+    if not used:
+        return spans
+    moved = {i: span for i, span in spans.items() if i.startswith(used[0] + ".")}
+    return spans | {root + i.removeprefix(used[0]): span for i, span in moved.items()}
 
 
 def _apply(spec: Spec, arm: Arm, where: Label) -> tuple[Spec, list[Diagnostic]]:
@@ -150,7 +162,7 @@ def say(spec: Spec, spans: dict[str, Span]) -> tuple[ArmSpec, list[Diagnostic]]:
     """The spec with its identity filled in and one wording chosen for each clause."""
     if spec.identity is None:
         hint = 'add to the spec: assistant "NAME" by "PROVIDER"'
-        return ArmSpec(name=spec.name, title=spec.title, identity=Identity(assistant="", provider="")), [
+        return ArmSpec(name=spec.name, title=spec.title.plain, identity=Identity(assistant="", provider="")), [
             Diagnostic("field-missing", "nobody says whom this spec is about", Label(spans[spec.name]), hint=hint)
         ]
     speaker = _Speaker(spec.identity, spec.level, spans)
@@ -165,7 +177,7 @@ def say(spec: Spec, spans: dict[str, Span]) -> tuple[ArmSpec, list[Diagnostic]]:
     )
     return ArmSpec(
         name=spec.name,
-        title=spec.title,
+        title=spec.title.fill(speaker.names),
         identity=spec.identity,
         values=tuple(sorted(values, key=lambda v: v.id)),
         rules=tuple(sorted((speaker.rule(r) for r in spec.rules), key=lambda r: r.id)),

@@ -23,7 +23,7 @@ class Templates:
 
     def text(self, path: str) -> str:
         """A template file as it is."""
-        return self._sources[f"templates/{path}"].decode()
+        return self._sources[f"shipped:templates/{path}"].decode()
 
     def _compile(self, path: str) -> jinja2.Template:
         return self._environment.from_string(self.text(path))

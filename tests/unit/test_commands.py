@@ -36,6 +36,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "plain").write_text("a file", "utf-8")
     (tmp_path / "broken.yaml").write_text("model: [", "utf-8")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe")
+    (tmp_path / "kept" / "tea").mkdir(parents=True)
+    (tmp_path / "kept" / "tea" / "precious.txt").write_text("mine", "utf-8")
+    (tmp_path / "nulls.msm").write_text(
+        GOOD.replace("  documents", '  eval e preference { about rules pairs "a\0b" }\n  documents'), "utf-8"
+    )
+    (tmp_path / "deep.msm").write_text(
+        GOOD.replace("  documents", '  eval e preference { about rules pairs "deep.jsonl" }\n  documents'), "utf-8"
+    )
+    (tmp_path / "deep.jsonl").write_text("[" * 100_000 + "\n", "utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -73,6 +82,17 @@ def msmc(*arguments: str) -> Result:
         ("run tea.msm --set model.name=inner --set model.package=null", "model-incomplete"),
         ("run tea.msm --set model.package=none==1", "model-not-found"),
         ("ablate tea.msm bare", "unknown-ablation"),
+        ("compile tea.msm -o kept", "not-a-build"),
+        ("run tea.msm --stages generate --runs plain", "unreadable"),
+        ("compile tea.msm --set documents=5", "target-invalid"),
+        ("compile tea.msm --set name=zz", "target-invalid"),
+        ("compile tea.msm --set finetune.epochs=.inf", "target-invalid"),
+        ("compile tea.msm --set documents.per_clause=true", "target-invalid"),
+        ("compile tea.msm --set documents.per_clause=0x_", "target-invalid"),
+        ("compile tea.msm --set model.revision=2024-13-01", "target-invalid"),
+        ("compile tea.msm --set finetun.epochs=3", "target-invalid"),
+        ("check nulls.msm", "unreadable"),
+        ("check deep.msm", "bad-row"),
     ],
 )
 def test_bad_input(folder: Path, arguments: str, name: str) -> None:
@@ -117,14 +137,14 @@ def test_check_speaks_to_programs(folder: Path) -> None:
 
 
 def test_check_of_a_clean_folder_writes_nothing(folder: Path) -> None:
-    for name in ("empty", "binary", "nul"):
+    for name in ("empty", "binary", "nul", "nulls", "deep"):
         (folder / f"{name}.msm").unlink()
     done = msmc("check", ".")
     assert (done.exit_code, done.stdout) == (0, "1 file, no problems\n")
 
 
 def test_a_template_error_names_its_line() -> None:
-    sources = Memory(**{"templates/x.jinja": "one\n{{ two }}\n", "templates/y.jinja": "{% if %}"})
+    sources = Memory(**{"shipped:templates/x.jinja": "one\n{{ two }}\n", "shipped:templates/y.jinja": "{% if %}"})
     for path, place in (("x.jinja", "templates/x.jinja:2"), ("y.jinja", "templates/y.jinja:1")):
         with pytest.raises(Failed) as failed:
             Templates(sources).render(path, {})
@@ -156,3 +176,27 @@ def test_nothing_before_run_imports_the_heavy_libraries(folder: Path, command: s
 
 def test_every_shipped_spec_is_clean() -> None:
     assert msmc("check", str(ROOT / "specs")).exit_code == 0
+
+
+def test_show_finds_a_rule_that_is_called_like_its_spec(folder: Path) -> None:
+    (folder / "tea.msm").write_text(GOOD.replace("rule green", "rule tea"), "utf-8")
+    assert "It warms." in msmc("show", "tea.msm", "tea.rationale").stdout
+    assert "likes green tea" in msmc("show", "tea.msm", "tea").stdout
+
+
+def test_documents_are_written_for_a_spec_without_examples_and_with_its_own_braces(folder: Path) -> None:
+    plain = GOOD.replace('example ask { user "Tea?" assistant "Green tea." }', "").replace(
+        "likes green tea", "likes \\{name} and <think> tags"
+    )
+    (folder / "tea.msm").write_text(plain, "utf-8")
+    done = msmc("run", "tea.msm", "--stages", "generate")
+    assert done.exit_code == 0, done.output
+    (corpus,) = (folder / "runs/stages").glob("corpus-*/midtrain.jsonl")
+    assert "likes {name} and <think> tags" in corpus.read_text("utf-8")
+
+
+def test_a_project_may_have_a_folder_called_templates(folder: Path) -> None:
+    (folder / ".git").mkdir()
+    (folder / "templates").mkdir()
+    (folder / "templates" / "tea.msm").write_text(GOOD, "utf-8")
+    assert msmc("check", "templates/tea.msm").exit_code == 0
