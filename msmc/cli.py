@@ -102,7 +102,7 @@ def main() -> None:
     """msmc compiles Model Specs: from a .msm file to documents, demos and evaluations, and on to trained, measured models.
 
     \b
-    msmc check specs/                             every mistake, with its place
+    msmc check specs/                             mistakes, with their places
     msmc compile specs/cheese/america.msm         the build tree: every prompt and item, no model involved
     msmc run specs/cheese/america.msm             write, midtrain, fine-tune, evaluate, report
     msmc ablate specs/cheese/study.msm crossed    the same for all arms and controls, then the comparison
@@ -116,7 +116,7 @@ def main() -> None:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @format_option
 def check(paths: tuple[str, ...], form: str) -> None:
-    """Parse, resolve and check files and folders; every error in one run.
+    """Parse, resolve and check files and folders: every mistake of meaning, and of syntax the first in each file.
 
     Exit code 0: clean; 1: findings; 2: wrong usage.
     """
@@ -336,12 +336,9 @@ def _experiment(
     from msmc.backend.weights import require_model
 
     require_model(loaded.model)
-    try:
-        (runs / "stages").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise fail(
-            "unreadable", f"`{runs}` cannot be written: {error.strerror}", "name another folder with --runs"
-        ) from error
+    there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise fail("unreadable", f"`{runs}` cannot be written", "name another folder with --runs")
     place = write_tree(outcome, out)
     if not quiet:
         click.echo(_summary(place) + "\n")
@@ -370,7 +367,7 @@ def _report(place: Path, watch: Any) -> None:
     comparison = json.loads((place / "comparison.json").read_text("utf-8"))
     show_table(comparison, watch.console)
     page = write_page(place)
-    watch.console.print(f"page: {page}", markup=False)
+    watch.console.print(f"page: {page}", markup=False, soft_wrap=True)
     if comparison["not_learned"] and not comparison["stamps"]:
         lines = "; ".join(comparison["not_learned"])
         raise fail(
@@ -391,16 +388,15 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
 
     RUN is a run folder (runs/SPEC/TARGET/ARM/seed-…), or any folder above some.
     """
-    from rich.console import Console
-
     from msmc.backend.experiment import compare
     from msmc.backend.report import find_runs, render_page
     from msmc.diagnostics import fail
+    from msmc.terminal import console
     from msmc.terminal import show as show_table
 
     folders = find_runs(runs)
     comparison = compare(folders)
-    show_table(comparison, Console(highlight=False))
+    show_table(comparison, console())
     page = render_page(comparison, folders)
     try:
         out.write_text(page, "utf-8")

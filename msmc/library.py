@@ -1,5 +1,6 @@
 """The library of kinds, audiences and angles that documents are planned from (`templates/documents/*.yaml`)."""
 
+import hashlib
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +27,15 @@ class Library:
         """Ids of the document kinds, sorted."""
         names = [p.removeprefix(FOLDER) for p in self._sources if p.startswith(FOLDER) and p.endswith(".yaml")]
         return tuple(sorted(n.removesuffix(".yaml") for n in names if n not in ("audiences.yaml", "angles.yaml")))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of all its files: what the `template` writer's documents depend on besides the build."""
+        files = [p for p in self._sources if p.startswith(FOLDER) and p.endswith(".yaml")]
+        hashed = hashlib.sha256()
+        for path in files:
+            hashed.update(path.encode() + b"\0" + self._sources[path] + b"\0")
+        return hashed.hexdigest()
 
     @cached_property
     def audiences(self) -> dict[str, str]:

@@ -12,19 +12,28 @@ from rich.text import Text
 
 from msmc.backend.stages import Advance, Job
 
+WIDTH = 150
+"""Columns of tables that are piped to a file."""
+
+
+def console() -> Console:
+    """The terminal as wide as it is; a file wide enough for the tables."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=max(WIDTH, found.width))
+
 
 class Terminal:
     """A `Watch` on standard output."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(highlight=False, soft_wrap=not Console().is_terminal)
+        self.console = console()
         self.quiet = quiet
         # a minute as guessed, so that the first short stages do not decide the forecast
         self._spent, self._guessed = 60.0, 60.0
 
     def say(self, line: str) -> None:
         if not self.quiet:
-            self.console.print(line, markup=False)
+            self.console.print(line, markup=False, soft_wrap=not self.console.is_terminal)
 
     @contextmanager
     def job(self, job: Job, pending: float) -> Iterator[Advance]:
@@ -77,8 +86,10 @@ def show(comparison: dict[str, Any], console: Console) -> None:
     console.print(_trainings(comparison))
     for rung in ("learned", "near", "far"):
         names = [n for n, e in comparison["evals"].items() if e["rung"] == rung]
-        if names:
-            console.print(_figures(comparison, rung, names))
+        # as many evaluations beside each other as the terminal has room for
+        some = max(1, (console.width - 28) // 46)
+        for start in range(0, len(names), some):
+            console.print(_figures(comparison, rung, names[start : start + some]))
     if comparison["contrasts"]:
         console.print(_contrasts(comparison))
     console.print(

@@ -39,6 +39,9 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     # the text first: it takes seconds, and a reader may look at it while the models train
     jobs = {job.folder: (kind, job) for kind in wanted[:2] for _, _, of in models for k, job in of.items() if k == kind}
     jobs |= {job.folder: (kind, job) for _, _, of in models for kind, job in of.items() if kind in wanted}
+    for kind, job in jobs.values():
+        if kind in TRAINING and job.done:
+            _require_updates(job, target.min_steps)
     todo = [(kind, job) for kind, job in jobs.values() if not job.done]
     if done := len(jobs) - len(todo):
         watch.say(f"{done} of {len(jobs)} stages are done already")
@@ -47,9 +50,6 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
             job.work(advance)
         if kind == "corpus":
             watch.say(_first_document(job.folder))
-    for kind, job in jobs.values():
-        if kind in TRAINING:
-            _require_updates(job, target.min_steps)
     if until != "scores":
         return None
     folder = runs / tree.plan["spec"] / target.name
@@ -70,7 +70,7 @@ def _first_document(folder: Path) -> str:
 
 
 def _require_updates(job: Job, min_steps: int) -> None:
-    """Also of a stage that was done earlier, under another `min_steps`."""
+    """Of a stage that was done earlier, perhaps under another `min_steps`; training itself checks a new one."""
     updates = json.loads((job.folder / "stage.json").read_text("utf-8"))["updates"]
     if updates < min_steps:
         message = f"`{job.title}` made {updates} updates, fewer than min_steps {min_steps}"

@@ -128,7 +128,7 @@ def _plot(comparison: dict[str, Any]) -> str:
         font={"color": "#777", "size": 12},
     )
     html: str = figure.to_html(
-        full_html=False, include_plotlyjs="inline", config={"displaylogo": False, "responsive": True}
+        full_html=False, include_plotlyjs="inline", config={"displayModeBar": False, "responsive": True}
     )
     return html
 

@@ -65,8 +65,8 @@ class Stages:
 
     def corpus(self, arm: Arm) -> Job:
         """Documents written for every planned row of an arm, gated."""
-        templates = arm.manifest["fingerprints"]["templates"]
-        inputs = (arm.digest_of("documents/"), arm.digest_of("ir.json"), arm.held_out, self.target.writer, templates)
+        passages = self.library.fingerprint
+        inputs = (arm.digest_of("documents/"), arm.digest_of("ir.json"), arm.held_out, self.target.writer, passages)
         place = self._place("corpus", *inputs, template_writer.VERSION)
 
         def work(advance: Advance) -> None:
