@@ -223,7 +223,9 @@ class Lowering:
         for block in self.spec.evals:
             yield rows(f"evals/{block.name}.jsonl", evals.rows(block, self.full, self.others, self.templates))
         names = [block.name for block in self.spec.evals]
-        yield text("evals/tasks.py", lambda: self.templates.render("evals/tasks.py.jinja", {"names": names}) + "\n")
+        yield text(
+            "evals/tasks.py", lambda: self.templates.render("evals/tasks.py.jinja", {"names": names}).rstrip() + "\n"
+        )
 
     def _train(self) -> Iterator[Artefact]:
         yield text("train/midtrain.yaml", lambda: recipe("midtrain", self.target, self.templates))

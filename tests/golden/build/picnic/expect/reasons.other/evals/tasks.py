@@ -30,4 +30,3 @@ def far_items() -> Task:
 @task
 def knows() -> Task:
     return _task("knows")
-
