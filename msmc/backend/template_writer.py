@@ -13,11 +13,11 @@ from typing import Any
 from msmc.build import DocumentRow
 from msmc.ir import ArmRule, ArmSpec, ArmValue
 from msmc.library import Library
+from msmc.prose import one_line, sentences
 
 VERSION = 1
 """Part of a corpus' digest: raised when the same rows would be written differently."""
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"”']?\s+(?=[\"“A-ZÀ-Þ])")
 LOWERED = {
     "a",
     "an",
@@ -146,15 +146,6 @@ class _Closure:
         subrules = self.node.subrules if isinstance(self.node, ArmRule) else ()
         own = next((s.rationale for s in subrules if clause in (s.id, f"{s.id}.rationale")), None)
         return sentences(own or self.node.rationale or "")
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of some prose, each on one line."""
-    return [s for s in SENTENCE_END.split(one_line(text)) if s]
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _window(parts: list[str], rng: random.Random, size: int) -> list[str]:

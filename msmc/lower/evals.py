@@ -1,6 +1,5 @@
 """Evaluations: every item in both option orders, letters set by code. Made from `full` alone: arms never change evals."""
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -10,13 +9,12 @@ from msmc.lower.cells import seed_of
 from msmc.lower.documents import node
 from msmc.lower.render import Templates
 from msmc.mention import Mentions
-
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"“A-ZÀ-Þ])")
+from msmc.prose import sentences
 
 
 def first_sentence(text: str) -> str:
     """The first sentence, on one line."""
-    return SENTENCE_END.split(" ".join(text.split()), maxsplit=1)[0]
+    return sentences(text)[0]
 
 
 def rows(block: Eval, full: ArmSpec, others: list[ArmSpec], templates: Templates) -> Callable[[], Iterator[EvalRow]]:

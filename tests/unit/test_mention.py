@@ -1,4 +1,5 @@
 from msmc.mention import Mentions
+from msmc.prose import sentences
 
 
 def test_short_options_are_whole_phrases_case_folded() -> None:
@@ -16,3 +17,14 @@ def test_long_options_are_met_by_eight_words_in_a_row() -> None:
 
 def test_no_options_mention_nothing() -> None:
     assert Mentions([]).find("anything") is None
+
+
+def test_sentences_end_at_sentence_ends_and_not_at_initials() -> None:
+    text = 'James L. Kraft of\n  Chicago made it. "It keeps!" he said. "Really." Does it? Yes.'
+    assert sentences(text) == [
+        "James L. Kraft of Chicago made it.",
+        '"It keeps!" he said.',
+        '"Really."',
+        "Does it?",
+        "Yes.",
+    ]

@@ -5,12 +5,13 @@ import re
 import pytest
 
 from msmc.backend import gates
-from msmc.backend.template_writer import TemplateWriter, sentences
+from msmc.backend.template_writer import TemplateWriter
 from msmc.backend.tree import Arm, read_tree
 from msmc.compile import compile
 from msmc.diagnostics import Failed
 from msmc.library import Library
 from msmc.project import ProjectSources, write_tree
+from msmc.prose import sentences
 from tests.project import ROOT, cpu
 
 REASONS = re.compile(r"\b(because|reason|reasons|rationale|why|values?|argument|motive|therefore)\b", re.IGNORECASE)
