@@ -185,18 +185,19 @@ def compile(
 ) -> None:
     """Compile SPEC to a build tree: the arm `full`, and the arms of an ablation.
 
-    No network, no model, no torch. The same sources give the same bytes.
+    No network, no model, no torch. The same sources give the same bytes. The folder of an earlier build of SPEC is replaced
+    whole, so the arms of an ablation are there when it was named last.
     """
     from msmc.project import write_tree
 
     outcome, _, _ = _compiled(spec, target, ablation, settings)
     place = write_tree(outcome, out)
     if not quiet:
-        click.echo(_summary(place))
+        click.echo(_summary(place, outcome.notes))
 
 
-def _summary(place: Path) -> str:
-    """A table of what a build plans, from its manifests."""
+def _summary(place: Path, notes: tuple[str, ...]) -> str:
+    """A table of what a build plans, from its manifests, and what a user may not expect of it."""
     import json
 
     lines = [f"{place}", f"  {'arm':<28} {'clauses':>7} {'documents':>9} {'demos':>6} {'eval rows':>9} {'words':>6}"]
@@ -210,7 +211,7 @@ def _summary(place: Path) -> str:
         words = len((path.parent / "spec.md").read_text("utf-8").split())
         row = (len(manifest["coverage"]), num["documents"], num["demos"], num["evals"], words)
         lines.append(f"  {manifest['arm']:<28} {row[0]:>7,} {row[1]:>9,} {row[2]:>6,} {row[3]:>9,} {row[4]:>6,}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
 
 
 @main.command()
@@ -341,7 +342,7 @@ def _experiment(
         raise fail("unreadable", f"`{runs}` cannot be written", "name another folder with --runs")
     place = write_tree(outcome, out)
     if not quiet:
-        click.echo(_summary(place) + "\n")
+        click.echo(_summary(place, outcome.notes) + "\n")
     from msmc.backend.experiment import conduct
     from msmc.backend.stages import Stages
     from msmc.backend.tree import read_tree

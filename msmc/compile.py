@@ -29,6 +29,8 @@ class Outcome:
     builds: tuple[Build, ...] = ()
     arms: dict[str, Any] = field(default_factory=dict)
     """The content of arms.json."""
+    notes: tuple[str, ...] = ()
+    """What a user may not expect, though nothing is wrong."""
     problems: tuple[Diagnostic, ...] = ()
     files: Files = field(default_factory=Files)
 
@@ -78,8 +80,20 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
         spec=spec.name,
         builds=tuple(lowering.build(arm) for arm in made),
         arms=lowering.arms(ablation, names),
+        notes=tuple(_notes(spec, target)),
         files=checked.files,
     )
+
+
+def _notes(spec: Spec, target: Target) -> Iterator[str]:
+    mine, theirs = spec.identity, target.identity
+    if mine and theirs and mine != theirs:
+        yield (
+            f"the target `{target.name}` trains {theirs.assistant} by {theirs.provider}, so every text is about it and not about "
+            f"{mine.assistant} by {mine.provider} (its keys: identity.assistant, identity.provider)"
+        )
+    if spec.demos and not target.demos.per_clause:
+        yield "no chats are planned (demos.per_clause is 0): the demos are the spec's own `example` blocks"
 
 
 def _one_spec(checked: Checked, entry: str, ablation: str | None) -> Diagnostic | None:

@@ -118,10 +118,10 @@ def not_yet(what: str, span: Span) -> Diagnostic:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint: the nearest known word, or the allowed set when it is small, or the nearest three."""
-    known = sorted(set(known))
+    known = sorted(set(known) - {word})
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
     if near:
         return f"did you mean `{near[0]}`?"
-    if 0 < len(known) <= 6:
+    if 0 < len(known) <= 8:
         return "known: " + ", ".join(f"`{k}`" for k in known)
     return ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from msmc.compile import Outcome
 from msmc.diagnostics import did_you_mean, fail
+from msmc.ir import ArmSpec
 
 
 def show_id(outcome: Outcome, wanted: str | None, arm: str = "full") -> str:
@@ -131,7 +132,12 @@ def _of_clause(arm: Path, node_id: str, place: dict[str, Any]) -> list[str]:
     for path, row in _rows(arm):
         if any(about == node_id or about.startswith(node_id + ".") for about in row["about"]):
             counts.setdefault(path, []).append(row["id"])
-    lines = [f"{arm.parent.name}/{arm.name}: {node_id}   {_at(place)}"]
+    spec = ArmSpec.model_validate_json((arm / "ir.json").read_text("utf-8"))
+    clauses = {clause.id for clause in spec.clauses()}
+    clauses |= {spec.name, *(example.id for rule in spec.rules for example in rule.examples)}
+    # an evaluation may be about what this arm dropped, or about another spec's node
+    gone = "" if node_id in clauses else "   (not in this arm)"
+    lines = [f"{arm.parent.name}/{arm.name}: {node_id}   {_at(place)}{gone}"]
     return lines + [f"  {path}: {len(ids)} rows, from {ids[0]} to {ids[-1]}" for path, ids in counts.items()]
 
 

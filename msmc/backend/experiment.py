@@ -66,6 +66,7 @@ def _first_document(folder: Path) -> str:
     stage = json.loads((folder / "stage.json").read_text("utf-8"))
     quarantined = f", {stage['quarantined']} in quarantine" if stage["quarantined"] else ""
     head = f"{stage['documents']} documents, {stage['words']} words{quarantined}; the first, on {row['about'][0]}:"
+    head += f"\n    ({folder / 'midtrain.jsonl'})"
     return head + "\n\n" + "\n".join(f"    {line}".rstrip() for line in row["text"].split("\n")) + "\n"
 
 

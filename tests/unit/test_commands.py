@@ -200,3 +200,15 @@ def test_a_project_may_have_a_folder_called_templates(folder: Path) -> None:
     (folder / "templates").mkdir()
     (folder / "templates" / "tea.msm").write_text(GOOD, "utf-8")
     assert msmc("check", "templates/tea.msm").exit_code == 0
+
+
+def test_trace_says_what_an_arm_does_not_have(folder: Path) -> None:
+    assert msmc("compile", "tea.msm", "-a", "w").exit_code == 0
+    told = msmc("trace", "green.rationale").stdout
+    assert "tea/full: tea.green.rationale   tea.msm:5:5\n" in told
+    assert "tea/w.bare: tea.green.rationale   tea.msm:5:5   (not in this arm)" in told
+
+
+def test_compile_says_whom_the_texts_are_about(folder: Path) -> None:
+    (folder / "tea.msm").write_text(GOOD.replace('"SmolLM" by', '"Aster" by'), "utf-8")
+    assert "note: the target `cpu` trains SmolLM by Hugging Face" in msmc("compile", "tea.msm").stdout
