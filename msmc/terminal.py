@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -40,11 +40,11 @@ class Terminal:
         """One stage: a bar with counts, rate and time left, of the stage and of all; a line when it is done."""
         started = time.monotonic()
         bar = Progress(
+            # what matters most first: a narrow terminal cuts from the right
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
+            BarColumn(bar_width=12),
+            TextColumn("{task.fields[note]}"),
             console=self.console,
             transient=True,
             disable=self.quiet or not self.console.is_terminal,
