@@ -105,6 +105,19 @@ class Failed(Exception):
         self.files: Mapping[str, SourceFile] = {}
         """The files that the problems point into, for whoever shows them."""
 
+    @property
+    def name(self) -> str:
+        """The first problem's."""
+        return self.problems[0].name
+
+    @property
+    def hint(self) -> str:
+        return self.problems[0].hint
+
+    @property
+    def message(self) -> str:
+        return self.problems[0].message
+
 
 def fail(name: str, message: str, hint: str = "", note: str = "") -> Failed:
     """A failure without a place in a source file."""

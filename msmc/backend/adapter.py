@@ -6,8 +6,8 @@ import json
 from pathlib import Path, PurePath
 from typing import Any
 
-from msmc.backend.failure import Failure
 from msmc.backend.recipe import Recipe, lora_config
+from msmc.diagnostics import fail
 
 
 def load_model(recipe: Recipe, folder: Path, adapter: Path | None) -> Any:
@@ -38,7 +38,7 @@ def require_precision(model: Any, dtype: str) -> None:
 
 def _require_same_adapter(given: Any, wanted: Any) -> None:
     if (given.r, given.lora_alpha) != (wanted.r, wanted.lora_alpha):
-        raise Failure(
+        raise fail(
             "adapter-mismatch",
             f"the earlier stage's adapter has r {given.r} and alpha {given.lora_alpha}, "
             f"this recipe asks for r {wanted.r} and alpha {wanted.lora_alpha}",

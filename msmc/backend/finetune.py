@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from msmc.backend.failure import Failure
 from msmc.backend.recipe import Recipe, load_recipe
 from msmc.backend.training import Progress, Row, Stage, StageResult, load_tokenizer, quiet, read_rows, run
+from msmc.diagnostics import fail
 
 
 def finetune(
@@ -23,14 +23,14 @@ def finetune(
     """Train on chats and write the stage folder `out`, whole or not at all.
 
     `rows` is JSON Lines with "messages" ([{"role", "content"}, …]); other keys never reach the trainer. Everything
-    else is as in `midtrain.midtrain`. Raises `Failure`, besides: `unmarked-template` when the chat template does not
+    else is as in `midtrain.midtrain`. Raises `Failed`, besides: `unmarked-template` when the chat template does not
     mark what the assistant says, `chat-too-long` when a chat would be cut.
     """
     from datasets import Dataset
 
     plan = load_recipe(recipe)
     if plan.sft.get("assistant_only_loss") is not True:
-        raise Failure("bad-recipe", f"{recipe.name} trains on every token", "add `assistant_only_loss: true`")
+        raise fail("bad-recipe", f"{recipe.name} trains on every token", "add `assistant_only_loss: true`")
     chats = read_rows(rows, "messages")
     with quiet():
         tokenizer = load_tokenizer(model)
@@ -55,10 +55,10 @@ def _require_markers(tokenizer: Any) -> None:
     hint = "give `chat_template_path` a copy with {% generation %} around the assistant's content and its end of turn"
     template = tokenizer.chat_template
     if not template or not has_generation_markers(template):
-        raise Failure("unmarked-template", "the chat template does not mark what the assistant says", hint)
+        raise fail("unmarked-template", "the chat template does not mark what the assistant says", hint)
     if not is_chat_template_stop_token_trained(tokenizer):
         # Such a model would never learn to stop, and its loss would look healthy.
-        raise Failure("unmarked-template", "the chat template's marks leave out the assistant's end of turn", hint)
+        raise fail("unmarked-template", "the chat template's marks leave out the assistant's end of turn", hint)
 
 
 def _require_trainable(tokenizer: Any, recipe: Recipe, row: Row, name: str) -> None:
@@ -67,14 +67,14 @@ def _require_trainable(tokenizer: Any, recipe: Recipe, row: Row, name: str) -> N
         row["messages"], tokenize=True, return_dict=True, return_assistant_tokens_mask=True
     )
     if not any(encoded["assistant_masks"]):
-        raise Failure(
+        raise fail(
             "unmarked-template",
             f"no token of {name} would be trained: the template marks none of it",
             "end every chat with an assistant's turn, and mark it in the chat template",
         )
     length, most = len(encoded["input_ids"]), recipe.sft.get("max_length", 1024)
     if most is not None and length > most:
-        raise Failure(
+        raise fail(
             "chat-too-long",
             f"{name} has {length} tokens, more than `max_length` {most}: its end would be cut",
             "raise `finetune.max_length`, or shorten the chat",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from msmc.backend.failure import Failure
 from msmc.backend.recipe import Recipe, load_recipe
 from msmc.backend.training import Progress, Stage, StageResult, load_tokenizer, read_rows, run
+from msmc.diagnostics import fail
 
 
 def midtrain(
@@ -24,7 +24,7 @@ def midtrain(
     `rows` is JSON Lines with "text"; other keys never reach the trainer. `adapter` is the `adapter/` folder of an
     earlier stage, which goes on training; None starts a fresh one from `seed`. `progress(update, updates, loss)` is
     called after every update. `out` receives adapter/ (PEFT), log.jsonl (one line per update), stage.json
-    (`StageResult`) and timing.json. Raises `Failure` (`too-few-updates`, `bad-recipe`, `bad-row`, …).
+    (`StageResult`) and timing.json. Raises `Failed` (`too-few-updates`, `bad-recipe`, `bad-row`, …).
     """
     from datasets import Dataset
 
@@ -46,13 +46,13 @@ def _require_isolation(recipe: Recipe) -> None:
     """Only TRL's best-fit packings restart the positions of each document, from which the block mask is made."""
     packing, strategy = recipe.sft.get("packing", False), recipe.sft.get("packing_strategy", "bfd")
     if packing and strategy == "wrapped":
-        raise Failure(
+        raise fail(
             "documents-attend",
             f"{recipe.path.name} packs with `{strategy}`, which lets documents attend to each other",
             "use `packing_strategy: bfd_split`",
         )
     if not packing or strategy != "bfd_split":
-        raise Failure(
+        raise fail(
             "documents-truncated",
             f"{recipe.path.name} would drop what a document has beyond `max_length`",
             "use `packing: true` and `packing_strategy: bfd_split`",

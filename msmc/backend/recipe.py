@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from msmc.backend.failure import Failure
+from msmc.diagnostics import Failed, fail
 
 # `ModelConfig` keys that the stages honour; a recipe that asks for another one (4-bit weights, say) must not be
 # trained as if it had not asked.
@@ -46,22 +46,20 @@ class Recipe:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read and check a recipe; raises `Failure` `bad-recipe` for a file that no stage could run, naming the key."""
+    """Read and check a recipe; raises `Failed` `bad-recipe` for a file that no stage could run, naming the key."""
     given = _mapping(path)
     sft_fields, model_fields, data_fields = _known_keys()
     for key in given:
         if key not in sft_fields | model_fields | data_fields:
             raise _unknown(path, key, sft_fields | model_fields | data_fields)
         if key in model_fields and key not in MODEL_KEYS | LORA_KEYS:
-            raise Failure("bad-recipe", f"{path.name}: msmc's stages do not train with `{key}`", f"remove `{key}`")
+            raise fail("bad-recipe", f"{path.name}: msmc's stages do not train with `{key}`", f"remove `{key}`")
     if not given.get("model_name_or_path"):
-        raise Failure("bad-recipe", f"{path.name} names no model", "add `model_name_or_path`")
+        raise fail("bad-recipe", f"{path.name} names no model", "add `model_name_or_path`")
     if given.get("use_peft") is not True:
-        raise Failure("bad-recipe", f"{path.name} does not ask for LoRA", "add `use_peft: true`")
+        raise fail("bad-recipe", f"{path.name} does not ask for LoRA", "add `use_peft: true`")
     if given.get("dtype") not in DTYPES:
-        raise Failure(
-            "bad-recipe", f"{path.name}: `dtype` is {given.get('dtype')!r}", f"use one of {', '.join(DTYPES)}"
-        )
+        raise fail("bad-recipe", f"{path.name}: `dtype` is {given.get('dtype')!r}", f"use one of {', '.join(DTYPES)}")
     return Recipe(
         path=path,
         model=str(given["model_name_or_path"]),
@@ -85,11 +83,9 @@ def _mapping(path: Path) -> dict[str, Any]:
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise Failure(
-            "bad-recipe", f"{path.name} is not YAML: {error}", "run `msmc compile` to write it anew"
-        ) from error
+        raise fail("bad-recipe", f"{path.name} is not YAML: {error}", "run `msmc compile` to write it anew") from error
     if not isinstance(given, dict):
-        raise Failure("bad-recipe", f"{path.name} is not a mapping of keys", "run `msmc compile` to write it anew")
+        raise fail("bad-recipe", f"{path.name} is not a mapping of keys", "run `msmc compile` to write it anew")
     # YAML 1.1 reads `3e-4` as a string (it wants `3.0e-4`). TRL's own parser converts it; so do we.
     return {key: _number(value) if key in {"learning_rate", "weight_decay"} else value for key, value in given.items()}
 
@@ -110,7 +106,7 @@ def _known_keys() -> tuple[set[str], set[str], set[str]]:
     return names(SFTConfig), names(ModelConfig), names(ScriptArguments, DatasetMixtureConfig)
 
 
-def _unknown(path: Path, key: str, known: set[str]) -> Failure:
+def _unknown(path: Path, key: str, known: set[str]) -> Failed:
     near = difflib.get_close_matches(key, sorted(known), n=1)
     hint = f"did you mean `{near[0]}`?" if near else "see `trl sft --help` for the keys that exist"
-    return Failure("bad-recipe", f"{path.name}: unknown key `{key}`", hint)
+    return fail("bad-recipe", f"{path.name}: unknown key `{key}`", hint)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from msmc.backend.failure import Failure
 from msmc.backend.training import Row, load_tokenizer, quiet
+from msmc.diagnostics import fail
 
 Request = tuple[
     tuple[str, str], list[int], list[int]
@@ -33,11 +33,11 @@ def score(
     A written row has `logprobs` (nats) and `tokens` of each answer with its end of turn, `margin` (the target's
     log-likelihood minus the other's) and `margin_per_token` (the same of the means per token). A row that cannot be
     scored has null margins and an `unscoreable` reason; their number is returned. `progress(rows done, rows in all)`.
-    `system` replaces the template's default system turn. Raises `Failure` `bad-row` for a row of another shape.
+    `system` replaces the template's default system turn. Raises `Failed` `bad-row` for a row of another shape.
     """
     for row in rows:
         if len(row["choices"]) != 2 or row["target"] not in ("A", "B"):
-            raise Failure("bad-row", f"{row['id']} is no forced choice of two", "give two choices and a target A or B")
+            raise fail("bad-row", f"{row['id']} is no forced choice of two", "give two choices and a target A or B")
     with quiet():
         language_model = _language_model(model, adapter, batch_size)
         requests = [request for row in rows for request in _requests(language_model.tokenizer, row, system)]

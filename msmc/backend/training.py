@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from msmc.backend.adapter import load_model, published_name, require_precision, save_adapter, write_json
-from msmc.backend.failure import Failure
 from msmc.backend.recipe import Recipe, lora_config
 from msmc.backend.weights import whole_folder
+from msmc.diagnostics import fail
 
 Row = dict[str, Any]
 Progress = Callable[[int, int, float], None]  # update, updates in all, loss of this update
@@ -54,7 +54,7 @@ class StageResult:
 
 
 def read_rows(path: Path, key: str) -> list[Row]:
-    """All rows of a JSON Lines file; each must have `key`. Raises `Failure` `bad-row` or `no-rows`."""
+    """All rows of a JSON Lines file; each must have `key`. Raises `Failed` `bad-row` or `no-rows`."""
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if not line.strip():
@@ -62,12 +62,12 @@ def read_rows(path: Path, key: str) -> list[Row]:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise Failure("bad-row", f"{path.name}:{number} is not JSON: {error}", "write the rows anew") from None
+            raise fail("bad-row", f"{path.name}:{number} is not JSON: {error}", "write the rows anew") from None
         if not isinstance(row, dict) or not row.get(key):
-            raise Failure("bad-row", f'{path.name}:{number} has no "{key}"', f'give every row a "{key}"')
+            raise fail("bad-row", f'{path.name}:{number} has no "{key}"', f'give every row a "{key}"')
         rows.append(row)
     if not rows:
-        raise Failure("no-rows", f"{path.name} holds no rows to train on", "see `msmc coverage` for what was planned")
+        raise fail("no-rows", f"{path.name} holds no rows to train on", "see `msmc coverage` for what was planned")
     return rows
 
 
@@ -97,7 +97,7 @@ def run(
         require_precision(trainer.model, recipe.dtype)
         updates = planned_updates(trainer)
         if updates < min_steps:
-            raise Failure(
+            raise fail(
                 "too-few-updates",
                 f"{stage.name} would make {updates} updates, fewer than min_steps {min_steps}",
                 f"raise {stage.remedy}; or lower `min_steps` for a trial that proves nothing",
@@ -141,7 +141,7 @@ def _trainer(stage: Stage, recipe: Recipe, model: Path, adapter: Path | None, ou
     try:
         config = SFTConfig(**{**recipe.sft, **ours})
     except (TypeError, ValueError) as error:
-        raise Failure("bad-recipe", f"{recipe.path.name}: {error}", "correct the value it names") from error
+        raise fail("bad-recipe", f"{recipe.path.name}: {error}", "correct the value it names") from error
     return SFTTrainer(
         model=load_model(recipe, model, adapter),
         args=config,
@@ -185,7 +185,7 @@ def _recorder(lines: list[Row], log: IO[str], progress: Progress) -> Any:
                 return
             step, loss = state.global_step, logs["loss"]
             if not math.isfinite(loss):
-                raise Failure("loss-not-finite", f"the loss became {loss} at update {step}", "lower `learning_rate`")
+                raise fail("loss-not-finite", f"the loss became {loss} at update {step}", "lower `learning_rate`")
             lines.append(
                 {
                     "step": step,

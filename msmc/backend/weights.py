@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
-from msmc.backend.failure import Failure
+from msmc.diagnostics import fail
 
 # Part of the cache key: raise it when `_convert` would write something else for the same GGUF file.
 CONVERSION = "1"
@@ -44,7 +44,7 @@ def model_folder(source: ModelSource, cache: Path, say: Callable[[str], None]) -
     """A folder with `config.json`, the tokenizer and safetensors, ready for `from_pretrained`.
 
     A package's GGUF file is converted once, into `cache` (bfloat16; about 25 s and 269 MB for SmolLM2-135M); `say` is
-    told about anything slow. Raises `Failure` `model-not-found` or `model-incomplete`.
+    told about anything slow. Raises `Failed` `model-not-found` or `model-incomplete`.
     """
     local = Path(source.name).expanduser()
     if local.is_dir():
@@ -56,13 +56,13 @@ def model_folder(source: ModelSource, cache: Path, say: Callable[[str], None]) -
 
 
 def require_model(source: ModelSource) -> None:
-    """Raises `Failure` `model-not-found` for what can be seen to be missing without the network or any conversion."""
+    """Raises `Failed` `model-not-found` for what can be seen to be missing without the network or any conversion."""
     if Path(source.name).expanduser().is_dir():
         _checked(Path(source.name).expanduser())
     elif source.package is not None:
         _package_file(source.package, str(source.file))
     elif source.name.startswith((".", "/", "~")):
-        raise Failure("model-not-found", f"there is no folder {source.name}", "give a hub id or an existing folder")
+        raise fail("model-not-found", f"there is no folder {source.name}", "give a hub id or an existing folder")
 
 
 @contextlib.contextmanager
@@ -87,9 +87,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 def _checked(folder: Path) -> Path:
     if not (folder / "config.json").is_file():
-        raise Failure("model-incomplete", f"{folder} has no config.json", "give a folder that `save_pretrained` wrote")
+        raise fail("model-incomplete", f"{folder} has no config.json", "give a folder that `save_pretrained` wrote")
     if not any(folder.glob("*.safetensors")):
-        raise Failure("model-incomplete", f"{folder} has no *.safetensors", "save the weights as safetensors")
+        raise fail("model-incomplete", f"{folder} has no *.safetensors", "save the weights as safetensors")
     return folder
 
 
@@ -113,15 +113,15 @@ def _package_file(package: str, file: str) -> Path:
     try:
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError:
-        raise Failure(
+        raise fail(
             "model-not-found", f"the package {package}, which holds the weights, is not installed", hint
         ) from None
     if version and distribution.version != version:
-        raise Failure("model-not-found", f"{name} {distribution.version} is installed, the target pins {version}", hint)
+        raise fail("model-not-found", f"{name} {distribution.version} is installed, the target pins {version}", hint)
     for entry in distribution.files or []:
         if entry.as_posix() == file and (path := Path(str(entry.locate()))).is_file():
             return path
-    raise Failure("model-not-found", f"{package} has no file {file}", hint)
+    raise fail("model-not-found", f"{package} has no file {file}", hint)
 
 
 def _convert(gguf: Path, folder: Path) -> None:
@@ -153,7 +153,7 @@ def _from_hub(source: ModelSource, say: Callable[[str], None]) -> Path:
         return _checked(Path(snapshot_download(source.name, revision=source.revision, allow_patterns=wanted)))
     except (OSError, HFValidationError) as error:  # its network errors are OSErrors too
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Failure(
+        raise fail(
             "model-not-found",
             f"cannot get {source.name} from the hub: {reason}",
             "check the name and the network, or give a local folder",

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from msmc.backend.failure import Failure
 from msmc.backend.finetune import finetune
 from msmc.backend.midtrain import midtrain
 from msmc.backend.recipe import load_recipe
 from msmc.backend.training import Stage, StageResult, _head_on_supervised_tokens, _trainer, load_tokenizer, quiet
+from msmc.diagnostics import Failed
 
 Recipe = Callable[..., Path]
 
@@ -83,7 +83,7 @@ def test_a_template_without_marks_is_refused(
     else:
         text = text.replace(cut, " -}}\n    {%- endgeneration -%}\n    {{- '<|im_end|>' -}}")
     template.write_text(text)
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(Failed) as caught:
         train(path, chats, tiny, tmp_path / "out")
     assert caught.value.name == "unmarked-template" and message in caught.value.message
 
@@ -91,7 +91,7 @@ def test_a_template_without_marks_is_refused(
 def test_the_models_own_template_is_used_and_refused_without_marks(
     tiny: Path, recipe: Recipe, chats: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(Failure, check=lambda failure: failure.name == "unmarked-template"):
+    with pytest.raises(Failed, check=lambda failure: failure.name == "unmarked-template"):
         train(recipe("finetune", chat_template_path=None), chats, tiny, tmp_path / "out")
 
 
@@ -108,13 +108,13 @@ def test_a_chat_that_would_teach_nothing_or_be_cut_is_named(
 ) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text(json.dumps({"id": "demo.7", "messages": messages}))
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(Failed) as caught:
         train(recipe("finetune"), rows, tiny, tmp_path / "out")
     assert caught.value.name == name and "demo.7" in caught.value.message
 
 
 def test_too_few_updates_are_refused(tiny: Path, recipe: Recipe, chats: Path, tmp_path: Path) -> None:
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(Failed) as caught:
         train(recipe("finetune"), chats, tiny, tmp_path / "out", min_steps=200)
     assert caught.value.message == "finetune would make 6 updates, fewer than min_steps 200"
     assert "finetune.epochs" in caught.value.hint

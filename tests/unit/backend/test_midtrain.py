@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from msmc.backend.failure import Failure
 from msmc.backend.midtrain import midtrain
 from msmc.backend.recipe import load_recipe
 from msmc.backend.training import Stage, StageResult, _trainer, load_tokenizer, quiet
+from msmc.diagnostics import Failed
 
 Recipe = Callable[..., Path]
 
@@ -137,7 +137,7 @@ def test_packing_that_would_mix_or_drop_text_is_refused(
         ({"packing_strategy": "bfd"}, "documents-truncated"),
         ({"packing": False}, "documents-truncated"),
     ):
-        with pytest.raises(Failure) as caught:
+        with pytest.raises(Failed) as caught:
             train(recipe("midtrain", **changes), documents, tiny, tmp_path / "out")
         assert caught.value.name == name
 
@@ -152,7 +152,7 @@ def test_an_adapter_goes_on_training(tiny: Path, recipe: Recipe, documents: Path
     one, two = (load_file(tmp_path / name / "adapter/adapter_model.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
     assert {str(weight.dtype) for weight in two.values()} == {"torch.float32"}
-    with pytest.raises(Failure, check=lambda failure: failure.name == "adapter-mismatch"):
+    with pytest.raises(Failed, check=lambda failure: failure.name == "adapter-mismatch"):
         train(recipe("midtrain", lora_r=8), documents, tiny, tmp_path / "three", adapter=tmp_path / "one/adapter")
 
 
@@ -161,7 +161,7 @@ def test_too_few_updates_are_refused_before_training(
 ) -> None:
     out = tmp_path / "out"
     done = train(recipe("midtrain", max_length=64, num_train_epochs=1.5), documents, tiny, tmp_path / "done")
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(Failed) as caught:
         midtrain(
             recipe("midtrain", max_length=64, num_train_epochs=1.5),
             documents,
@@ -182,7 +182,7 @@ def test_too_few_updates_are_refused_before_training(
 
 def test_a_loss_that_is_no_number_stops_the_stage(tiny: Path, recipe: Recipe, documents: Path, tmp_path: Path) -> None:
     path = recipe("midtrain", max_length=64, learning_rate=1.0e30, max_grad_norm=0.0, warmup_steps=0)
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(Failed) as caught:
         train(path, documents, tiny, tmp_path / "out")
     assert caught.value.name == "loss-not-finite"
     assert not list(tmp_path.glob("*out*"))
@@ -192,7 +192,7 @@ def test_broken_rows_are_named_by_line(tiny: Path, recipe: Recipe, tmp_path: Pat
     rows = tmp_path / "documents.jsonl"
     for text, name in (('{"text": "a"}\n{', "bad-row"), ('{"text": "a"}\n{"txt": "b"}', "bad-row"), ("\n", "no-rows")):
         rows.write_text(text)
-        with pytest.raises(Failure) as caught:
+        with pytest.raises(Failed) as caught:
             train(recipe("midtrain"), rows, tiny, tmp_path / "out")
         assert caught.value.name == name
         assert name == "no-rows" or "documents.jsonl:2" in caught.value.message

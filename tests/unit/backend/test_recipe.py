@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from msmc.backend.failure import Failure
 from msmc.backend.recipe import load_recipe, lora_config
+from msmc.diagnostics import Failed
 
 Recipe = Callable[..., Path]
 
@@ -43,7 +43,7 @@ def test_a_rate_that_yaml_reads_as_text_is_a_number(recipe: Recipe) -> None:
     ],
 )
 def test_a_mistake_is_named(changes: dict[str, object], message: str, hint: str, recipe: Recipe) -> None:
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(Failed) as caught:
         load_recipe(recipe("midtrain", **changes))
     assert caught.value.name == "bad-recipe"
     assert message in caught.value.message and hint in caught.value.hint

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from msmc.backend.failure import Failure
 from msmc.backend.finetune import finetune
 from msmc.backend.score import score
 from msmc.backend.training import load_tokenizer
+from msmc.diagnostics import Failed
 
 Recipe = Callable[..., Path]
 
@@ -109,6 +109,6 @@ def test_what_cannot_be_scored_is_missing_never_zero(tiny: Path, tmp_path: Path)
 
 def test_a_row_that_is_no_choice_of_two_is_refused(tiny: Path, tmp_path: Path) -> None:
     for row in (sample("x", ["one"]), sample("x", ["one", "two"], target="C")):
-        with pytest.raises(Failure, check=lambda failure: failure.name == "bad-row"):
+        with pytest.raises(Failed, check=lambda failure: failure.name == "bad-row"):
             scored(tiny, tmp_path / "s.jsonl", [row])
     assert not (tmp_path / "s.jsonl").exists()

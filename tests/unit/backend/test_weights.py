@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from msmc.backend.failure import Failure
 from msmc.backend.weights import model_folder, whole_folder
+from msmc.diagnostics import Failed
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def test_a_local_folder_is_itself(tiny: Path, tmp_path: Path) -> None:
 def test_an_incomplete_folder_is_refused(missing: str, tiny: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny, tmp_path / "m")
     (tmp_path / "m" / missing).unlink()
-    with pytest.raises(Failure, check=lambda failure: failure.name == "model-incomplete"):
+    with pytest.raises(Failed, check=lambda failure: failure.name == "model-incomplete"):
         model_folder(Source(str(tmp_path / "m")), tmp_path, print)
 
 
@@ -50,7 +50,7 @@ def test_an_incomplete_folder_is_refused(missing: str, tiny: Path, tmp_path: Pat
 def test_what_is_not_there_is_named_with_the_way_to_get_it(
     source: Source, message: str, hint: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(Failed) as caught:
         model_folder(source, tmp_path, print)
     assert caught.value.name == "model-not-found"
     assert message in caught.value.message and hint in caught.value.hint
@@ -60,7 +60,7 @@ def test_an_unreachable_hub_is_a_failure(tmp_path: Path, monkeypatch: pytest.Mon
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(Failure, check=lambda failure: failure.name == "model-not-found"):
+    with pytest.raises(Failed, check=lambda failure: failure.name == "model-not-found"):
         model_folder(Source(), tmp_path, lambda text: None)
 
 
