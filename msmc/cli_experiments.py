@@ -1,0 +1,169 @@
+"""The verbs that train and measure: run, ablate, report."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from msmc.cli_frame import Command, compiled, out_option, quiet_option, runs_option, set_option, summary, target_option
+
+KINDS = {"generate": "corpus", "midtrain": "midtrain", "finetune": "finetune", "evaluate": "scores"}
+"""What `--stages` takes, and the kind of stage each ends with."""
+
+
+@click.command(cls=Command)
+@click.argument("spec", type=click.Path(path_type=Path))
+@target_option
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of training order and adapter initialisation; the text is the same for all.",
+)
+@click.option(
+    "--stages", metavar="LIST", help="Stop early: the first of generate,midtrain,finetune,evaluate, by commas."
+)
+@set_option
+@out_option
+@runs_option
+@quiet_option
+def run(
+    spec: Path,
+    target: str,
+    seed: int,
+    stages: str | None,
+    settings: tuple[str, ...],
+    out: Path,
+    runs: Path,
+    quiet: bool,
+) -> None:
+    """Write, gate, midtrain, fine-tune, evaluate and report SPEC's arm `full`, beside the untouched model.
+
+    Finished stages are kept and never done again: after a stop, the same command goes on.
+    """
+    until = _until(stages)
+    _experiment(spec, target, None, settings, out, runs, [seed], until, quiet)
+
+
+def _until(stages: str | None) -> str:
+    names = list(KINDS)
+    wanted = stages.split(",") if stages is not None else names
+    if wanted != names[: len(wanted)]:
+        raise click.BadParameter(f"it is the beginning of {','.join(names)}", param_hint="--stages")
+    return KINDS[wanted[-1]]
+
+
+@click.command(cls=Command)
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.argument("ablation")
+@target_option
+@set_option
+@out_option
+@runs_option
+@quiet_option
+def ablate(
+    spec: Path, ablation: str, target: str, settings: tuple[str, ...], out: Path, runs: Path, quiet: bool
+) -> None:
+    """Train and measure all arms, controls and seeds of an ABLATION, stages that they share once; then compare them.
+
+    Finished stages are kept and never done again: after a stop, the same command goes on.
+    """
+    _experiment(spec, target, ablation, settings, out, runs, None, "scores", quiet)
+
+
+def _experiment(
+    spec: Path,
+    target: str,
+    ablation: str | None,
+    settings: tuple[str, ...],
+    out: Path,
+    runs: Path,
+    seeds: list[int] | None,
+    until: str,
+    quiet: bool,
+) -> None:
+    from msmc.diagnostics import fail
+    from msmc.project import write_tree
+
+    outcome, loaded, sources = compiled(spec, target, ablation, settings)
+    if until == "scores" and not outcome.arms["evals"]:
+        raise fail(
+            "nothing-to-evaluate",
+            f"`{outcome.spec}` has no evaluation",
+            "add an `eval` block, or stop before with --stages",
+        )
+    from msmc.backend.weights import require_model
+
+    require_model(loaded.model)
+    there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise fail("unreadable", f"`{runs}` cannot be written", "name another folder with --runs")
+    place = write_tree(outcome, out)
+    if not quiet:
+        click.echo(summary(place, outcome.notes) + "\n")
+    from msmc.backend.experiment import conduct
+    from msmc.backend.stages import Stages
+    from msmc.backend.tree import read_tree
+    from msmc.project import cache_folder
+    from msmc.terminal import Terminal
+
+    watch = Terminal(quiet)
+    tree = read_tree(place)
+    stages = Stages(tree, runs, cache_folder(), sources, watch.say)
+    result = conduct(tree, stages, runs, seeds or list(range(tree.plan["seeds"])), until, watch)
+    if result is not None:
+        _report(result, watch)
+
+
+def _report(place: Path, watch: Any) -> None:
+    """Prints the table, writes the page, and fails where the learned rung does not hold."""
+    import json
+
+    from msmc.backend.report import write_page
+    from msmc.diagnostics import fail
+    from msmc.terminal import show as show_table
+
+    comparison = json.loads((place / "comparison.json").read_text("utf-8"))
+    show_table(comparison, watch.console)
+    page = write_page(place)
+    watch.console.print(f"page: {page}", markup=False, soft_wrap=True)
+    if comparison["not_learned"] and not comparison["stamps"]:
+        lines = "; ".join(comparison["not_learned"])
+        raise fail(
+            "not-learned",
+            "a fine-tuned model does not hold the items it was trained on",
+            "raise finetune.epochs",
+            lines,
+        )
+
+
+@click.command(cls=Command)
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option(
+    "--out", "-o", default="report.html", show_default=True, type=click.Path(path_type=Path), help="The page."
+)
+def report(runs: tuple[Path, ...], out: Path) -> None:
+    """Compare runs and write one self-contained HTML page.
+
+    RUN is a run folder (runs/SPEC/TARGET/ARM/seed-…), or any folder above some.
+    """
+    from msmc.backend.experiment import compare
+    from msmc.backend.report import find_runs, render_page
+    from msmc.diagnostics import fail
+    from msmc.terminal import console
+    from msmc.terminal import show as show_table
+
+    folders = find_runs(runs)
+    comparison = compare(folders)
+    show_table(comparison, console())
+    page = render_page(comparison, folders)
+    try:
+        out.write_text(page, "utf-8")
+    except OSError as error:
+        raise fail("unreadable", f"`{out}` cannot be written: {error.strerror}", "name another file with -o") from error
+    click.echo(f"page: {out}")
