@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from msmc.analyze.items import read_items
@@ -36,8 +36,8 @@ CONTROLS = {
     "base": True,
     "aft_only": True,
     "midtrain_only": True,
-    "mix_only": False,
-    "neutral_documents": False,
+    "mix_only": True,
+    "neutral_documents": True,
     "spec_in_context": False,
     "deliberative": False,
     "extra_demos": False,
@@ -146,14 +146,15 @@ class BlockReader:
         kinds = [name for item in block.items if isinstance(item, ast.Kinds) for name in item.names]
         audiences = [c for item in block.items if isinstance(item, ast.Audiences) for c in item.choices]
         angles = [c for item in block.items if isinstance(item, ast.Angles) for c in item.choices]
-        return Documents(
+        return Documents.model_construct(
             about=self._about(block.items, block.span, None),
-            kinds=tuple(self._choices(kinds, library.kinds, "kind of document")),
-            audiences=tuple(self._choices(audiences, tuple(library.audiences), "audience")),
-            angles=tuple(self._choices(angles, library.angles, "angle")),
+            kinds=tuple(self._choices(kinds, lambda: library.kinds, "kind of document")),
+            audiences=tuple(self._choices(audiences, lambda: library.audiences, "audience")),
+            angles=tuple(self._choices(angles, lambda: library.angles, "angle")),
         )
 
-    def _choices(self, written: list[Any], known: tuple[str, ...], what: str) -> Iterator[str]:
+    def _choices(self, written: list[Any], library: Callable[[], Collection[str]], what: str) -> Iterator[str]:
+        known = library() if any(isinstance(choice, ast.Name) for choice in written) else ()  # else it is not read
         for choice in written:
             if isinstance(choice, ast.Quoted):
                 for hole in choice.holes:
@@ -180,7 +181,7 @@ class BlockReader:
                 self.problems.append(not_yet(f"`justify {item.reason.word}`", item.span))
             if isinstance(item, ast.Thinking) and item.switch.word == "on":
                 self.problems.append(not_yet("`thinking on`", item.span))
-        return Demos(name=block.name.word, about=self._about(block.items, block.span, None))
+        return Demos.model_construct(name=block.name.word, about=self._about(block.items, block.span, None))
 
     def _eval(self, block: ast.EvalBlock) -> list[Eval]:
         name, kind = block.name.word, block.kind.word
@@ -201,7 +202,7 @@ class BlockReader:
             items, found = read_items(path, self.resolver.sources, pairs[0].path.span, self.resolver.files.sources)
             self.problems += found
         return [
-            Eval(
+            Eval.model_construct(
                 name=name,
                 kind=kind,  # type: ignore[arg-type]
                 about=self._about(
@@ -226,7 +227,7 @@ class BlockReader:
                 self._free(item.name, TAKEN["arm"], f"`{item.name.word}` cannot name an arm")
                 self.resolver.spans[f"{self.spec} arm {block.name.word}.{item.name.word}"] = item.name.span
                 arms.append(
-                    Arm(
+                    Arm.model_construct(
                         name=item.name.word,
                         title=self._title(item.title),
                         operations=self._operations(item),
@@ -250,7 +251,7 @@ class BlockReader:
                 seeds = int(item.number.word[:5])
                 if not 1 <= seeds <= 1000:
                     self.problems.append(Diagnostic("field-missing", "seeds counts from 1 to 1000", Label(item.span)))
-        return Ablation(
+        return Ablation.model_construct(
             name=block.name.word,
             title=self._title(block.title),
             arms=tuple(arms),
@@ -279,15 +280,17 @@ class BlockReader:
             elif isinstance(item, ast.Assistant):
                 self.resolver.once(seen, "assistant", item.span)
                 found.append(
-                    AssistantOperation(identity=Identity(assistant=item.name.plain, provider=item.provider.plain))
+                    AssistantOperation.model_construct(
+                        identity=Identity.model_construct(assistant=item.name.plain, provider=item.provider.plain)
+                    )
                 )
             elif isinstance(item, ast.Specificity):
                 self.resolver.once(seen, "specificity", item.span)
-                found.append(SpecificityOperation(level=item.level.word))  # type: ignore[arg-type]
+                found.append(SpecificityOperation.model_construct(level=item.level.word))  # type: ignore[arg-type]
             elif isinstance(item, ast.Drop):
                 of = self.resolver.find_node(self.path, self.spec, self.nodes, item.of) if item.of else None
                 if item.of is None or of is not None:
-                    found.append(DropOperation(kinds=tuple(k.word for k in item.kinds), of=of))  # type: ignore[misc]
+                    found.append(DropOperation.model_construct(kinds=tuple(k.word for k in item.kinds), of=of))  # type: ignore[misc]
             else:
                 self.problems.append(not_yet(f"`{type(item).__name__.lower()}` in an arm", item.span))
         return tuple(sorted(found, key=lambda operation: ORDER.index(type(operation))))
@@ -300,7 +303,7 @@ class BlockReader:
         values, rules = self.resolver.closed(other)
         values = (*values, *self.resolver.library_values(values, rules))
         return [
-            UseOperation(
+            UseOperation.model_construct(
                 spec=other.name,
                 values=tuple(move_value(v, other.name, self.spec) for v in values),
                 rules=tuple(move_rule(r, other.name, self.spec) for r in rules),

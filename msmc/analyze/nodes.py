@@ -89,8 +89,10 @@ class NodeReader:
         self._clash(decl.name, node_id, self.nodes.rules)
         fields = self._wordings(node_id, decl.items)
         self._leftovers(decl.items)
-        empty = inherited or Value(
-            id=node_id, title=Text(parts=(decl.name.word.replace("_", " "),)), statement=Wordings()
+        empty = inherited or Value.model_construct(
+            id=node_id,
+            title=Text.model_construct(parts=(decl.name.word.replace("_", " "),)),
+            statement=Wordings.model_construct(),
         )
         self.nodes.values[node_id] = empty.model_copy(update=fields | self._title(decl.title))
 
@@ -98,8 +100,10 @@ class NodeReader:
         node_id = self._declare(self.spec, decl.name)
         inherited = self.nodes.rules.get(node_id)
         self._clash(decl.name, node_id, self.nodes.values)
-        rule = inherited or Rule(
-            id=node_id, title=Text(parts=(decl.name.word.replace("_", " "),)), statement=Wordings()
+        rule = inherited or Rule.model_construct(
+            id=node_id,
+            title=Text.model_construct(parts=(decl.name.word.replace("_", " "),)),
+            statement=Wordings.model_construct(),
         )
         fields: dict[str, object] = {**self._wordings(node_id, decl.items), **self._title(decl.title)}
         serves = [path for item in decl.items if isinstance(item, ast.Serves) for path in item.values]
@@ -204,32 +208,34 @@ class NodeReader:
             clause = f"{node_id}.rationale" if name == "rationale" else node_id
             if len(found[name]) == 1:
                 self.spans[clause] = item.span
-        return {name: Wordings(**texts) for name, texts in found.items()}
+        return {name: Wordings.model_construct(None, **texts) for name, texts in found.items()}
 
     def _subrule(self, node_id: str, item: ast.Subrule | ast.SubruleBlock) -> Subrule:
         subrule_id = self._declare(node_id, item.name)
         self.spans[subrule_id] = item.name.span
         if isinstance(item, ast.Subrule):
-            return Subrule(id=subrule_id, statement=Wordings(plain=self.text(item.text)))
+            return Subrule.model_construct(
+                id=subrule_id, statement=Wordings.model_construct(plain=self.text(item.text))
+            )
         fields = self._wordings(subrule_id, item.items)
         if "statement" not in fields:
             where = Label(item.name.span, "no statement")
             self.problems.append(
                 Diagnostic("field-missing", f"`{item.name.word}` says nothing", where, hint='add: statement "…"')
             )
-            fields["statement"] = Wordings()
-        return Subrule(id=subrule_id, **fields)  # type: ignore[arg-type]
+            fields["statement"] = Wordings.model_construct()
+        return Subrule.model_construct(id=subrule_id, **fields)  # type: ignore[arg-type]
 
     def _example(self, node_id: str, item: ast.Example) -> Example:
         example_id = self._declare(node_id, item.name)
         self.spans[example_id] = item.name.span
-        turns = tuple(Turn(role=t.role.word, text=self.text(t.text)) for t in item.turns)  # type: ignore[arg-type]
+        turns = tuple(Turn.model_construct(role=t.role.word, text=self.text(t.text)) for t in item.turns)  # type: ignore[arg-type]
         if turns[-1].role != "assistant":
             where = Label(item.turns[-1].span, "the last turn")
             message = f"the example `{item.name.word}` does not end with the assistant"
             hint = 'add: assistant "…"'
             self.problems.append(Diagnostic("field-missing", message, where, hint=hint))
-        return Example(id=example_id, turns=turns)
+        return Example.model_construct(id=example_id, turns=turns)
 
     def _leftovers(self, items: tuple[ast.Ast, ...]) -> None:
         for item in items:

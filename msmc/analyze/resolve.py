@@ -22,7 +22,7 @@ class _Open:
     """A spec or library whose params are not filled in yet: what `extends` inherits."""
 
     name: str
-    title: Text = field(default_factory=lambda: Text(parts=()))
+    title: Text = field(default_factory=lambda: Text.model_construct(parts=()))
     identity: Identity | None = None
     level: Level | None = None
     params: dict[str, str] = field(default_factory=dict)
@@ -159,7 +159,7 @@ class Resolver:
             if decl.title:
                 opened.title = self._reader(opened).text(decl.title)
             elif not opened.title.parts:
-                opened.title = Text(parts=(decl.name.word,))
+                opened.title = Text.model_construct(parts=(decl.name.word,))
             self._read_nodes(path, opened, [i for i in decl.items if isinstance(i, ast.ValueDecl | ast.RuleDecl)])
             self._open[key] = opened
         return self._open[key]
@@ -190,7 +190,7 @@ class Resolver:
             if isinstance(item, ast.Version | ast.Assistant | ast.Specificity):
                 self.once(seen, type(item).__name__.lower(), item.span)
             if isinstance(item, ast.Assistant):
-                opened.identity = Identity(assistant=item.name.plain, provider=item.provider.plain)
+                opened.identity = Identity.model_construct(assistant=item.name.plain, provider=item.provider.plain)
                 for quoted in (item.name, item.provider):
                     if not quoted.plain.strip():
                         problem = Diagnostic(
@@ -243,7 +243,7 @@ class Resolver:
         blocks = BlockReader(self, path, self._reader(opened)).read(decl)
         values, rules = self.closed(opened)
         values = (*values, *self.library_values(values, rules))
-        return Spec(
+        return Spec.model_construct(
             name=opened.name,
             title=opened.title.partly(opened.params),
             identity=opened.identity,
@@ -255,7 +255,7 @@ class Resolver:
 
     def _finish(self, opened: _Open) -> None:
         for node in opened.nodes.all:
-            if node.statement == Wordings():
+            if node.statement == Wordings.model_construct():
                 where = Label(self.spans[node.id], "no statement")
                 message = f"`{node.id}` says nothing"
                 self.problems.append(Diagnostic("field-missing", message, where, hint='add: statement "…"'))

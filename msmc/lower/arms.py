@@ -162,12 +162,12 @@ def say(spec: Spec, spans: dict[str, Span]) -> tuple[ArmSpec, list[Diagnostic]]:
     """The spec with its identity filled in and one wording chosen for each clause."""
     if spec.identity is None:
         hint = 'add to the spec: assistant "NAME" by "PROVIDER"'
-        return ArmSpec(name=spec.name, title=spec.title.plain, identity=Identity(assistant="", provider="")), [
-            Diagnostic("field-missing", "nobody says whom this spec is about", Label(spans[spec.name]), hint=hint)
-        ]
+        return ArmSpec.model_construct(
+            name=spec.name, title=spec.title.plain, identity=Identity.model_construct(assistant="", provider="")
+        ), [Diagnostic("field-missing", "nobody says whom this spec is about", Label(spans[spec.name]), hint=hint)]
     speaker = _Speaker(spec.identity, spec.level, spans)
     values = tuple(
-        ArmValue(
+        ArmValue.model_construct(
             id=v.id,
             title=v.title.fill(speaker.names),
             statement=speaker.must(v.id, v.statement),
@@ -175,7 +175,7 @@ def say(spec: Spec, spans: dict[str, Span]) -> tuple[ArmSpec, list[Diagnostic]]:
         )
         for v in spec.values
     )
-    return ArmSpec(
+    return ArmSpec.model_construct(
         name=spec.name,
         title=spec.title.fill(speaker.names),
         identity=spec.identity,
@@ -206,19 +206,24 @@ class _Speaker:
         return None if wordings is None else self.must(f"{node}.rationale", wordings)
 
     def rule(self, rule: Rule) -> ArmRule:
-        return ArmRule(
+        return ArmRule.model_construct(
             id=rule.id,
             title=rule.title.fill(self.names),
             serves=rule.serves,
             statement=self.must(rule.id, rule.statement),
             rationale=self.may(rule.id, rule.rationale),
             subrules=tuple(
-                ArmSubrule(id=s.id, statement=self.must(s.id, s.statement), rationale=self.may(s.id, s.rationale))
+                ArmSubrule.model_construct(
+                    id=s.id, statement=self.must(s.id, s.statement), rationale=self.may(s.id, s.rationale)
+                )
                 for s in rule.subrules
             ),
             examples=tuple(
-                ArmExample(
-                    id=e.id, messages=tuple(ArmTurn(role=t.role, content=t.text.fill(self.names)) for t in e.turns)
+                ArmExample.model_construct(
+                    id=e.id,
+                    messages=tuple(
+                        ArmTurn.model_construct(role=t.role, content=t.text.fill(self.names)) for t in e.turns
+                    ),
                 )
                 for e in rule.examples
             ),

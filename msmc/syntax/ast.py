@@ -1,26 +1,43 @@
-"""The syntax tree: one dataclass for each rule of `grammar/msm.lark` of the same name, with names unresolved.
+"""The syntax tree: one class for each rule of `grammar/msm.lark` of the same name, with names unresolved.
 
 The fields of a class are the children of its rule in order; a last field that is a tuple takes all the rest.
 """
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from inspect import get_annotations
+from typing import Any, ClassVar, TypeAlias, dataclass_transform, get_origin
 
 from msmc.ir import Text
 from msmc.source import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Ast:
+@dataclass_transform(frozen_default=True)
+class _Record:
+    """Its subclasses are written, and checked by mypy, like dataclasses; fifty real ones would take 25 ms of every start."""
+
+    fields: ClassVar[tuple[str, ...]] = ()
+    takes_rest: ClassVar[bool] = False
+    """Is the last field a tuple, for all further children?"""
+
+    def __init_subclass__(cls) -> None:
+        own = get_annotations(cls)
+        cls.fields = (*cls.fields, *own)
+        cls.takes_rest = any(get_origin(last) is tuple for last in [*own.values()][-1:])
+
+    def __init__(self, *values: Any) -> None:
+        self.__dict__.update(zip(self.fields, values, strict=True))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.__dict__.items())})"
+
+
+class Ast(_Record):
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
 class Name(Ast):
     word: str
 
 
-@dataclass(frozen=True, slots=True)
 class Path(Ast):
     words: tuple[Name, ...]
 
@@ -29,7 +46,6 @@ class Path(Ast):
         return ".".join(name.word for name in self.words)
 
 
-@dataclass(frozen=True, slots=True)
 class Quoted(Ast):
     """A string or a block: its text with escapes undone, and where each placeholder stands."""
 
@@ -42,268 +58,220 @@ class Quoted(Ast):
         return self.text.plain
 
 
-@dataclass(frozen=True, slots=True)
 class LevelWording(Ast):
     level: Name
 
 
-@dataclass(frozen=True, slots=True)
 class StyleWording(Ast):
     style: Name
 
 
-@dataclass(frozen=True, slots=True)
 class ImportDecl(Ast):
     path: Quoted
     alias: Name
 
 
-@dataclass(frozen=True, slots=True)
 class Version(Ast):
     text: Quoted
 
 
-@dataclass(frozen=True, slots=True)
 class Assistant(Ast):
     name: Quoted
     provider: Quoted
 
 
-@dataclass(frozen=True, slots=True)
 class Param(Ast):
     name: Name
     text: Quoted
 
 
-@dataclass(frozen=True, slots=True)
 class Specificity(Ast):
     level: Name
 
 
-@dataclass(frozen=True, slots=True)
 class Style(Ast):
     name: Name
 
 
-@dataclass(frozen=True, slots=True)
 class Statement(Ast):
     wording: LevelWording | StyleWording | None
     text: Quoted
 
 
-@dataclass(frozen=True, slots=True)
 class Rationale(Ast):
     wording: LevelWording | StyleWording | None
     text: Quoted
 
 
-@dataclass(frozen=True, slots=True)
 class RationaleFor(Ast):
     value: Path
     text: Quoted
 
 
-@dataclass(frozen=True, slots=True)
 class Was(Ast):
     names: tuple[Name, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class ValueDecl(Ast):
     name: Name
     title: Quoted | None
     items: tuple[Ast, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Serves(Ast):
     values: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Priority(Ast):
     degree: Name
 
 
-@dataclass(frozen=True, slots=True)
 class Subrule(Ast):
     name: Name
     text: Quoted
 
 
-@dataclass(frozen=True, slots=True)
 class SubruleBlock(Ast):
     name: Name
     items: tuple[Ast, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Turn(Ast):
     role: Name
     text: Quoted
 
 
-@dataclass(frozen=True, slots=True)
 class Example(Ast):
     name: Name
     turns: tuple[Turn, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class RuleDecl(Ast):
     name: Name
     title: Quoted | None
     items: tuple[Ast, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class About(Ast):
     paths: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Kinds(Ast):
     names: tuple[Name, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Audiences(Ast):
     choices: tuple[Name | Quoted, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Angles(Ast):
     choices: tuple[Name | Quoted, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Documents(Ast):
     items: tuple[Ast, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class DocumentsFrom(Ast):
     path: Quoted
 
 
-@dataclass(frozen=True, slots=True)
 class Justify(Ast):
     reason: Name
 
 
-@dataclass(frozen=True, slots=True)
 class Thinking(Ast):
     switch: Name
 
 
-@dataclass(frozen=True, slots=True)
 class Demos(Ast):
     name: Name
     items: tuple[Ast, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class DemosFrom(Ast):
     name: Name
     path: Quoted
 
 
-@dataclass(frozen=True, slots=True)
 class Pairs(Ast):
     path: Quoted
 
 
-@dataclass(frozen=True, slots=True)
 class Rung(Ast):
     distance: Name
 
 
-@dataclass(frozen=True, slots=True)
 class HeldOut(Ast):
     pass
 
 
-@dataclass(frozen=True, slots=True)
 class EvalBlock(Ast):
     name: Name
     kind: Name
     items: tuple[Ast, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class EvalTask(Ast):
     name: Name
     tool: Name
     task: Quoted
 
 
-@dataclass(frozen=True, slots=True)
 class Use(Ast):
     spec: Path
 
 
-@dataclass(frozen=True, slots=True)
 class Replace(Ast):
     old: Path
     new: Path
 
 
-@dataclass(frozen=True, slots=True)
 class Shuffle(Ast):
     pass
 
 
-@dataclass(frozen=True, slots=True)
 class Keep(Ast):
     paths: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Drop(Ast):
     kinds: tuple[Name, ...]
     of: Path | None
 
 
-@dataclass(frozen=True, slots=True)
 class Arm(Ast):
     name: Name
     title: Quoted | None
     items: tuple[Ast, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Control(Ast):
     names: tuple[Name, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Vary(Ast):
     varied: Name
 
 
-@dataclass(frozen=True, slots=True)
 class Match(Ast):
     matched: Name
 
 
-@dataclass(frozen=True, slots=True)
 class Primary(Ast):
     name: Name
 
 
-@dataclass(frozen=True, slots=True)
 class Seeds(Ast):
     number: Name
 
 
-@dataclass(frozen=True, slots=True)
 class Ablation(Ast):
     name: Name
     title: Quoted | None
     items: tuple[Ast, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class SpecDecl(Ast):
     name: Name
     title: Quoted | None
@@ -314,7 +282,6 @@ class SpecDecl(Ast):
 TopLevel: TypeAlias = ImportDecl | SpecDecl | ValueDecl | RuleDecl
 
 
-@dataclass(frozen=True, slots=True)
 class File(Ast):
     """A whole file (the rule `start`)."""
 

@@ -1,13 +1,19 @@
 """Text to `ast.File`."""
 
+import hashlib
+import io
+import os
 import re
+import sys
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import lark
 
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
-from msmc.shipped import shipped
+from msmc.shipped import cache_folder, shipped
 from msmc.source import SourceFile, Span
 from msmc.syntax import ast
 from msmc.syntax.text import read_literal
@@ -26,8 +32,36 @@ class _NameEverywhere:
 
 @cache
 def _grammar() -> lark.Lark:
+    """The grammar with its tables, which take longer to make than a small spec takes to check: they are kept."""
     text = (shipped() / "grammar" / "msm.lark").read_text("utf-8")
-    return lark.Lark(text, parser="lalr", postlex=_NameEverywhere(), propagate_positions=True, maybe_placeholders=True)
+    versions = f"{lark.__version__} {sys.implementation.cache_tag} "
+    kept = cache_folder() / f"grammar-{hashlib.sha256((versions + text).encode()).hexdigest()[:16]}"
+    if tables := _whole(kept):
+        return lark.Lark.load(io.BytesIO(tables))
+    options: dict[str, Any] = {"parser": "lalr", "propagate_positions": True, "maybe_placeholders": True}
+    grammar = lark.Lark(text, **options, postlex=_NameEverywhere())
+    stream = io.BytesIO()
+    grammar.save(stream)
+    _keep(kept, stream.getvalue())
+    return grammar
+
+
+def _whole(kept: Path) -> bytes | None:
+    """What `_keep` wrote, or None where the file is missing or damaged."""
+    try:
+        content = kept.read_bytes()
+    except OSError:
+        return None
+    return content[32:] if hashlib.sha256(content[32:]).digest() == content[:32] else None
+
+
+def _keep(kept: Path, content: bytes) -> None:
+    """Writes content behind its digest, beside its place and then there, so that nobody reads half of it. May fail silently."""
+    part = kept.with_name(f"{kept.name}.{os.getpid()}")
+    with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(hashlib.sha256(content).digest() + content)
+        part.replace(kept)
 
 
 def parse(source: SourceFile) -> tuple[ast.File | None, list[Diagnostic]]:
@@ -54,7 +88,7 @@ def _without_literals(text: str) -> str:
 
 
 class _Builder(lark.Transformer):  # type: ignore[type-arg]
-    """Turns a rule `some_rule` into the dataclass `ast.SomeRule`: the naming is the wiring."""
+    """Turns a rule `some_rule` into the class `ast.SomeRule`: the naming is the wiring."""
 
     def __init__(self, source: SourceFile) -> None:
         super().__init__()
@@ -68,9 +102,8 @@ class _Builder(lark.Transformer):  # type: ignore[type-arg]
         if children and isinstance(children[0], lark.Token):  # a rule that is one word: its Name
             return self._word(children[0])
         cls = getattr(ast, "".join(part.title() for part in str(data).split("_")))
-        fields = list(cls.__dataclass_fields__.values())[1:]
-        if fields and str(fields[-1].type).startswith("tuple"):
-            head = len(fields) - 1
+        if cls.takes_rest:
+            head = len(cls.fields) - 2  # the span is no child, the last field takes the rest
             children = [*children[:head], tuple(children[head:])]
         return cls(Span(self.file, meta.start_pos, meta.end_pos), *children)
 

@@ -8,6 +8,7 @@ from msmc.source import Span
 from msmc.syntax.ast import Name, Quoted
 
 PLACEHOLDER = re.compile(r"(?<![{$\\])\{([a-z][a-z0-9_]*)\}(?!\})")
+PLAIN = re.compile(r"[^{\\]+")
 STRING_ESCAPES = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\t": "\t", "\\{": "{"}
 BLOCK_ESCAPES = {"\\{": "{", '\\"""': '"""'}
 
@@ -48,6 +49,11 @@ def _assemble(
     for begin, end in pieces:
         at = begin
         while at < end:
+            plain = PLAIN.match(raw, at, end)
+            if plain:  # most of a text: nothing that could begin an escape or a placeholder
+                buffer += plain[0]
+                at = plain.end()
+                continue
             escape = next((e for e in escapes if raw.startswith(e, at)), None)
             if escape:
                 buffer += escapes[escape]
@@ -55,7 +61,7 @@ def _assemble(
             elif match := PLACEHOLDER.match(raw, at, end):
                 parts += [buffer] if buffer else []
                 buffer = ""
-                parts.append(Hole(name=match[1]))
+                parts.append(Hole.model_construct(name=match[1]))
                 holes.append(Name(Span(file, start + match.start(1), start + match.end(1)), match[1]))
                 at = match.end()
             else:
@@ -72,4 +78,5 @@ def _assemble(
                 buffer += raw[at]
                 at += 1
     parts += [buffer] if buffer else []
-    return Quoted(Span(file, start, start + len(raw)), Text(parts=tuple(parts)), tuple(holes)), problems
+    text = Text.model_construct(parts=tuple(parts))
+    return Quoted(Span(file, start, start + len(raw)), text, tuple(holes)), problems
