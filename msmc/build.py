@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import Field, model_validator
+
 from msmc.ir import Node, Rung
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def canonical(data: Any) -> str:
@@ -61,6 +63,19 @@ class DemoRow(Node):
     needs: str | None = None
 
 
+class Chat(Node):
+    """A chat of an instruction mix."""
+
+    id: str = Field(min_length=1)
+    messages: tuple[Message, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _ends_with_the_assistant(self) -> "Chat":
+        if self.messages[-1].role != "assistant":
+            raise ValueError("the last turn is not the assistant's: nothing of it would be trained on")
+        return self
+
+
 class StaticDemo(Node):
     id: str
     about: tuple[str, ...]
@@ -93,9 +108,11 @@ class RunPlan(Node):
     name: str
     documents: str | None
     demos: str | None
+    mix: bool = False
+    """Whether the target's instruction mix is part of its fine-tuning."""
 
 
-BASE = RunPlan(name="base", documents=None, demos=None)
+BASE = RunPlan.model_construct(name="base", documents=None, demos=None)
 """The untouched model."""
 
 

@@ -50,7 +50,7 @@ def check(paths: tuple[str, ...], form: str) -> None:
 
     Exit code 0: clean; 1: findings; 2: wrong usage.
     """
-    from msmc.compile import check as check_file
+    from msmc.check import check as check_file
 
     problems: list[Diagnostic] = []
     files: dict[str, SourceFile] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +87,7 @@ def _experiment(
     quiet: bool,
 ) -> None:
     from msmc.diagnostics import fail
-    from msmc.project import write_tree
+    from msmc.project import require_writable, store_tree
 
     outcome, loaded, sources = compiled(spec, target, ablation, settings)
     if until == "scores" and not outcome.arms["evals"]:
@@ -100,16 +99,14 @@ def _experiment(
     from msmc.backend.weights import require_model
 
     require_model(loaded.model)
-    there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise fail("unreadable", f"`{runs}` cannot be written", "name another folder with --runs")
-    place = write_tree(outcome, out)
+    require_writable(runs, "--runs")
+    place = store_tree(outcome, out, runs)
     if not quiet:
-        click.echo(summary(place, outcome.notes) + "\n")
+        click.echo(summary(out / str(outcome.spec), outcome.notes) + "\n")
     from msmc.backend.experiment import conduct
     from msmc.backend.stages import Stages
     from msmc.backend.tree import read_tree
-    from msmc.project import cache_folder
+    from msmc.shipped import cache_folder
     from msmc.terminal import Terminal
 
     watch = Terminal(quiet)
@@ -154,16 +151,13 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
     """
     from msmc.backend.experiment import compare
     from msmc.backend.report import find_runs, render_page
-    from msmc.diagnostics import fail
     from msmc.terminal import console
     from msmc.terminal import show as show_table
+    from msmc.whole import whole_file
 
     folders = find_runs(runs)
     comparison = compare(folders)
     show_table(comparison, console())
     page = render_page(comparison, folders)
-    try:
-        out.write_text(page, "utf-8")
-    except OSError as error:
-        raise fail("unreadable", f"`{out}` cannot be written: {error.strerror}", "name another file with -o") from error
+    whole_file(out, page)
     click.echo(f"page: {out}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from msmc.diagnostics import Diagnostic, Failed
+from msmc.diagnostics import Diagnostic, Failed, Interrupted
 from msmc.source import SourceFile
 
 if TYPE_CHECKING:
@@ -71,14 +71,20 @@ class Command(click.Command):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
-            hint = "the same command goes on from here" if self.name in ("run", "ablate") else ""
-            emit([Diagnostic("interrupted", "stopped; every finished stage is kept", hint=hint)], {})
+            emit([Diagnostic("interrupted", "stopped; nothing half-written is left")], {})
             ctx.exit(130)
         except Failed as failed:
             emit(failed.problems, failed.files, ctx.params.get("form", "text"))
-            ctx.exit(1)
+            ctx.exit(130 if isinstance(failed, Interrupted) else 1)
         except BrokenPipeError:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # else Python complains at exit
+            ctx.exit(1)
+        except OSError as error:
+            if os.environ.get("MSMC_DEBUG"):
+                raise
+            hint = "make room or rights there, or name other folders; what was finished is kept"
+            message = f"`{error.filename or '.'}` cannot be written: {error.strerror or error}"
+            emit([Diagnostic("unwritable", message, hint=hint)], {}, ctx.params.get("form", "text"))
             ctx.exit(1)
         except Exception as error:
             if os.environ.get("MSMC_DEBUG"):
@@ -98,7 +104,7 @@ class Group(click.Group):
 
 def project(file: Path) -> tuple[str, Any]:
     """The file's path inside its project, and the project's sources."""
-    from msmc.project import ProjectSources, project_root
+    from msmc.disk import ProjectSources, project_root
 
     root = project_root(file)
     return Path(os.path.abspath(file)).relative_to(root).as_posix(), ProjectSources(root)

@@ -48,6 +48,7 @@ CODES = {
     "unknown-id": 606,
     "not-a-build": 608,
     "not-a-run": 609,
+    "unwritable": 610,
     "model-not-found": 701,
     "too-few-updates": 702,
     "unmarked-template": 703,
@@ -64,6 +65,9 @@ CODES = {
     "no-demos": 714,
     "model-incomplete": 715,
     "chat-too-long": 716,
+    "ledger-unusable": 717,
+    "too-few-rows": 718,
+    "mix-missing": 719,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""
@@ -117,6 +121,10 @@ class Failed(Exception):
     @property
     def message(self) -> str:
         return self.problems[0].message
+
+
+class Interrupted(Failed):
+    """Work stopped by the user; says what is kept."""
 
 
 def fail(name: str, message: str, hint: str = "", note: str = "") -> Failed:

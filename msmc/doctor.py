@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 from msmc.diagnostics import Failed
-from msmc.project import cache_folder, load_target
-from msmc.shipped import shipped
+from msmc.project import load_target
+from msmc.shipped import cache_folder, shipped
 
 NEEDED = (
     "lark",

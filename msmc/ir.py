@@ -274,6 +274,12 @@ class ArmSpec(Node):
                 if subrule.rationale is not None:
                     yield Clause(id=f"{subrule.id}.rationale", kind="rationale", node=rule.id, text=subrule.rationale)
 
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Every text that a model may be trained on, by id."""
+        yield from ((clause.id, clause.text) for clause in self.clauses())
+        yield from ((node.id, node.title) for node in self.nodes)
+        yield from ((e.id, m.content) for r in self.rules for e in r.examples for m in e.messages)
+
     def about(self, about: tuple[str, ...]) -> Iterator[Clause]:
         """The clauses that an `about` names; an id that this arm does not have gives nothing."""
         for clause in self.clauses():

@@ -1,61 +1,22 @@
-"""The project on disk: where it begins, how its files are read, how a build is written."""
+"""The project on disk: its targets, and how a build is written."""
 
 import hashlib
 import json
 import os
 import shutil
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from msmc.build import Build
+from msmc.build import Build, digest
 from msmc.compile import Outcome
 from msmc.diagnostics import Failed, did_you_mean, fail
+from msmc.disk import ProjectSources as ProjectSources
 from msmc.shipped import shipped
 from msmc.source import SourceFile
 from msmc.target import Target, read_target
-
-SHIPPED = "shipped:"
-
-
-def project_root(file: Path) -> Path:
-    """The folder that paths are relative to: the nearest above with `.git`, else with a `specs/` that holds the file,
-    else the file's own. It does not depend on the working folder, so that a build does not either."""
-    file = Path(os.path.abspath(file))
-    for folder in file.parents:
-        if (folder / ".git").exists():
-            return folder
-    for folder in file.parents:
-        if (folder / "specs") in file.parents:
-            return folder
-    return file.parent
-
-
-class ProjectSources(Mapping[str, bytes]):
-    """Files by project-relative path, read when asked for; msmc's own are `shipped:…`. Lists the shipped templates only."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._read: dict[str, bytes] = {}
-
-    def __getitem__(self, path: str) -> bytes:
-        if path not in self._read:
-            base = shipped() if path.startswith(SHIPPED) else self.root
-            try:
-                self._read[path] = (base / path.removeprefix(SHIPPED)).read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
-                raise KeyError(path) from None
-        return self._read[path]
-
-    def __iter__(self) -> Iterator[str]:
-        base = shipped()
-        return iter(
-            sorted(SHIPPED + p.relative_to(base).as_posix() for p in (base / "templates").rglob("*") if p.is_file())
-        )
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+from msmc.whole import locked, replace_folder, whole_folder
 
 
 def load_target(name: str, root: Path, settings: tuple[str, ...]) -> Target:
@@ -94,23 +55,49 @@ def load_target(name: str, root: Path, settings: tuple[str, ...]) -> Target:
 
 def write_tree(outcome: Outcome, out: Path) -> Path:
     """Writes `out/<spec>` beside its place and moves it there when it is whole; the manifest of each arm comes last."""
+    with _written(outcome, out) as place:
+        return place
+
+
+def store_tree(outcome: Outcome, out: Path, runs: Path) -> Path:
+    """Writes the build, and a copy to `runs/builds` that no later build replaces while a run reads it."""
+    with _written(outcome, out) as place:
+        manifests = sorted(place.glob("*/manifest.json"))
+        named = digest((place / "arms.json").read_text("utf-8"), *(m.read_text("utf-8") for m in manifests))
+        kept = runs / "builds" / f"{outcome.spec}-{named[:12]}"
+
+        def copy(part: Path) -> None:
+            shutil.copytree(place, part, dirs_exist_ok=True)
+
+        whole_folder(kept, copy, lambda: None)
+    return kept
+
+
+def require_writable(folder: Path, option: str) -> None:
+    """Before any work. Raises Failed `unwritable`."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise fail("unwritable", f"`{folder}` cannot be written", f"name another folder with {option}")
+
+
+@contextmanager
+def _written(outcome: Outcome, out: Path) -> Iterator[Path]:
+    """`out/<spec>`, locked against another process that writes the same."""
     place = out / outcome.spec
     if place.exists() and not (place / "arms.json").is_file():
         raise fail("not-a-build", f"`{place}` is in the way: it is no build", "name another folder with -o")
-    fresh = out / f".{outcome.spec}.{uuid.uuid4().hex[:8]}"
+    require_writable(out, "-o")
+    fresh = out / f".{outcome.spec}.fresh"
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for build in outcome.builds:
-            _write_build(build, fresh / build.arm)
-        _write(fresh / "arms.json", _pretty(outcome.arms))
-        replace_folder(fresh, place)
-    except OSError as error:
-        raise fail(
-            "unreadable", f"the build cannot be written to `{out}`: {error.strerror}", "name another folder with -o"
-        ) from error
+        with locked(place, lambda: None):
+            shutil.rmtree(fresh, ignore_errors=True)
+            for build in outcome.builds:
+                _write_build(build, fresh / build.arm)
+            (fresh / "arms.json").write_text(_pretty(outcome.arms), "utf-8")
+            replace_folder(fresh, place)
+            yield place
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return place
 
 
 def _write_build(build: Build, folder: Path) -> None:
@@ -128,31 +115,8 @@ def _write_build(build: Build, folder: Path) -> None:
         files[artefact.path] = {"sha256": hashed.hexdigest()}
         if artefact.path.endswith(".jsonl"):
             files[artefact.path]["rows"] = num_lines
-    _write(folder / "manifest.json", _pretty({**build.manifest, "files": files}))
+    (folder / "manifest.json").write_text(_pretty({**build.manifest, "files": files}), "utf-8")
 
 
 def _pretty(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, "utf-8")
-    part.replace(path)
-
-
-def replace_folder(fresh: Path, place: Path) -> None:
-    """Puts a finished folder in its place; what stood there goes away."""
-    old = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.old")
-    if place.exists():
-        place.rename(old)
-    fresh.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def cache_folder() -> Path:
-    """Where converted weights are kept: `$MSMC_CACHE`, else the user's cache folder."""
-    if "MSMC_CACHE" in os.environ:
-        return Path(os.environ["MSMC_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msmc"

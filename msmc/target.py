@@ -36,6 +36,11 @@ class DemosPlan(Part):
     """Planned chats for each clause, beyond the spec's own examples. The `template` writer writes none."""
 
 
+class Mix(Part):
+    file: str
+    """`general` (240 chats of everyday instructions, shipped with msmc), or a project's own .jsonl of {"id", "messages"}."""
+
+
 class Lora(Part):
     r: int = Field(default=16, ge=1)
     alpha: int = Field(default=32, ge=1)
@@ -71,6 +76,10 @@ class Target(Part):
     lora: Lora = Lora()
     midtrain: Stage
     finetune: Stage
+    mix: Mix | None = None
+    """An instruction mix that is part of every fine-tuning stage."""
+    checkpoint_minutes: float = Field(default=5, ge=0)
+    """Training time between two checkpoints; a stopped stage goes on from the last one."""
     min_steps: int = Field(default=200, ge=1)
     """A stage of fewer optimizer updates is an error: 31 of them once passed for a null result (PAPER 6.4)."""
     evaluate: Evaluate = Evaluate()

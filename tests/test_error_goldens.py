@@ -19,7 +19,7 @@ ELSEWHERE = {
     "not-a-run", "target-missing", "target-not-yaml", "target-invalid", "template-error", "model-not-found", "model-incomplete",
     "too-few-updates", "unmarked-template", "writer-cannot", "gate-failed", "bad-recipe", "loss-not-finite", "interrupted",
     "documents-attend", "documents-truncated", "adapter-mismatch", "chat-too-long", "no-rows", "not-learned",
-    "no-demos", "internal",
+    "no-demos", "internal", "unwritable", "ledger-unusable", "too-few-rows", "mix-missing",
 }  # fmt: skip
 
 

@@ -1,15 +1,19 @@
-"""The items of a preference evaluation: JSON Lines of `{"a", "b", "aligned", "topic"}`."""
+"""Rows of the user's own, as JSON Lines: the items of a preference evaluation, the chats of an instruction mix."""
 
-import json
+from collections.abc import Iterator
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from msmc.analyze.files import leaves, read_source
+from msmc.build import Chat
 from msmc.diagnostics import Diagnostic, Label
-from msmc.ir import Item
+from msmc.ir import Item, Node
 from msmc.source import SourceFile, Sources, Span
 
 SHAPE = '{"a": "…", "b": "…", "aligned": "a", "topic": "…"}'
+CHAT = '{"id": "…", "messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
+Row = TypeVar("Row", bound=Node)
 
 
 def read_items(
@@ -23,24 +27,9 @@ def read_items(
         return (), [Diagnostic(source.name, source.message, Label(asked, "asked for here"), hint=source.hint)]
     files[path] = source
     items, problems, first = list[Item](), list[Diagnostic](), dict[frozenset[str], Span]()
-    start = 0
-    for line in source.text.split("\n"):
-        where = Span(path, start, start + len(line))
-        start += len(line) + 1
-        if not line.strip():
-            continue
-        told = ""
-        try:
-            item = Item.model_validate(json.loads(line))
-            (item.a + item.b + item.topic).encode()  # half of a surrogate pair is no text
-        except ValidationError as error:
-            fault = error.errors()[0]
-            name = ".".join(map(str, fault["loc"]))
-            told = f"`{name}`: {fault['msg'].lower()}" if name else "this line is no object"
-        except (ValueError, RecursionError) as error:  # not JSON; a number of 5,000 digits; half of a surrogate pair
-            told = f"this line is not JSON: {getattr(error, 'msg', error)}"
-        if told:
-            problems.append(Diagnostic("bad-row", told, Label(where), hint=f"a line is {SHAPE}"))
+    for where, item in _rows(source, Item, SHAPE):
+        if isinstance(item, Diagnostic):
+            problems.append(item)
             continue
         pair = frozenset((item.a, item.b))
         if pair in first or len(pair) == 1:
@@ -53,3 +42,47 @@ def read_items(
     if not items and not problems:
         problems.append(Diagnostic("empty-file", f"`{path}` has no items", Label(asked), hint=f"a line is {SHAPE}"))
     return tuple(items), problems
+
+
+def read_chats(path: str, sources: Sources, files: dict[str, SourceFile]) -> tuple[tuple[Chat, ...], list[Diagnostic]]:
+    """The chats of an instruction mix, and every line that is none. Adds the file to `files`."""
+    source = read_source(path, sources)
+    if isinstance(source, Diagnostic):
+        return (), [Diagnostic(source.name, f"the mix: {source.message}", hint=source.hint)]
+    files[path] = source
+    chats, problems, first = list[Chat](), list[Diagnostic](), dict[str, Span]()
+    for where, chat in _rows(source, Chat, CHAT):
+        if isinstance(chat, Diagnostic):
+            problems.append(chat)
+        elif chat.id in first:
+            related = (Label(first[chat.id], "first here"),)
+            problems.append(Diagnostic("bad-row", f"`{chat.id}` stands twice", Label(where, "again here"), related))
+        else:
+            first[chat.id] = where
+            chats.append(chat)
+    if not chats and not problems:
+        problems.append(Diagnostic("empty-file", f"`{path}` has no chats", hint=f"a line is {CHAT}"))
+    return tuple(chats), problems
+
+
+def _rows(source: SourceFile, model: type[Row], shape: str) -> Iterator[tuple[Span, Row | Diagnostic]]:
+    """Each line of a file with its place, as a row or as what is wrong with it."""
+    start = 0
+    for line in source.text.split("\n"):
+        where = Span(source.path, start, start + len(line))
+        start += len(line) + 1
+        if not line.strip():
+            continue
+        try:
+            row = model.model_validate_json(line)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            name = ".".join(map(str, fault["loc"]))
+            told = f"`{name}`: {fault['msg'].lower()}" if name else "this line is no object"
+            if fault["type"] == "json_invalid":  # its place is said as line 1, which is not the file's
+                told = f"this line is not JSON: {fault['ctx']['error'].partition(' at line ')[0]}"
+            elif fault["type"] == "value_error":
+                told = str(fault["ctx"]["error"])
+            yield where, Diagnostic("bad-row", told, Label(where), hint=f"a line is {shape}")
+        else:
+            yield where, row

@@ -1,7 +1,9 @@
 """`run` and `ablate`: every stage of every model, run folders, and the comparison."""
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 from contextlib import AbstractContextManager
 from itertools import combinations
@@ -12,10 +14,14 @@ from msmc.backend import statistics
 from msmc.backend.stages import Advance, Job, Stages, host
 from msmc.backend.tree import Tree, read_jsonl
 from msmc.build import SCHEMA_VERSION, RunPlan, digest
-from msmc.diagnostics import fail
+from msmc.diagnostics import Diagnostic, Failed, Interrupted, fail
 from msmc.target import MIN_STEPS
+from msmc.whole import whole_file
 
 TRAINING = ("midtrain", "finetune")
+GO_ON = "the same command goes on from here"
+FULL = 2**20
+"""Bytes left on a disk that is full."""
 
 
 class Watch(Protocol):
@@ -45,11 +51,19 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     todo = [(kind, job) for kind, job in jobs.values() if not job.done]
     if done := len(jobs) - len(todo):
         watch.say(f"{done} of {len(jobs)} stages are done already")
-    for number, (kind, job) in enumerate(todo):
-        with watch.job(job, sum(j.seconds for _, j in todo[number:])) as advance:
-            job.work(advance)
-        if kind == "corpus":
-            watch.say(_first_document(job.folder))
+    try:
+        for number, (kind, job) in enumerate(todo):
+            with watch.job(job, sum(j.seconds for _, j in todo[number:])) as advance:
+                job.do(advance, watch.say)
+            if kind == "corpus":
+                watch.say(_first_document(job.folder))
+    except KeyboardInterrupt:
+        raise _stopped([job for _, job in jobs.values()]) from None
+    except Exception as error:
+        if not isinstance(error, (OSError, Failed)) and shutil.disk_usage(runs).free < FULL:
+            # torch, safetensors and others tell a full disk in errors of their own
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(runs)) from error
+        raise
     if until != "scores":
         return None
     folder = runs / tree.plan["spec"] / target.name
@@ -57,8 +71,18 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     place: Path = folder / (tree.plan["ablation"] or "full")
     comparison = compare(folders)
     place.mkdir(parents=True, exist_ok=True)
-    write_whole(place / "comparison.json", json.dumps(comparison, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    whole_file(place / "comparison.json", json.dumps(comparison, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     return place
+
+
+def _stopped(jobs: list[Job]) -> Interrupted:
+    """What a stopped experiment has kept."""
+    done = sum(job.done for job in jobs)
+    kept = [f"{done} of {len(jobs)} stages are done and kept"]
+    for job in jobs:
+        step = job.checkpoints.step() if job.checkpoints and not job.done else None
+        kept += [f"update {step} of `{job.title}` is kept as a checkpoint"] if step else []
+    return Interrupted(Diagnostic("interrupted", "stopped: " + "; ".join(kept), hint=GO_ON))
 
 
 def _first_document(folder: Path) -> str:
@@ -79,13 +103,6 @@ def _require_updates(job: Job, min_steps: int) -> None:
 
 
 # ---- run folders --------------------------------------------------------------------------------------------------------
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Under a temporary name, then renamed."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, "utf-8")
-    part.replace(path)
 
 
 def run_name(tree: Tree, run: RunPlan) -> str:
@@ -122,7 +139,7 @@ def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str
         "commit": _commit(),
         "host": host(),
     }
-    write_whole(place / "run.json", json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    whole_file(place / "run.json", json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     return place
 
 
@@ -169,7 +186,7 @@ def compare(folders: list[Path]) -> dict[str, Any]:
     ]
     contrasts = []
     for (i, a), (j, b) in combinations(enumerate(models), 2):
-        same_stage = (a["demos"] is None) == (b["demos"] is None)
+        same_stage = ("finetune" in a["stages"]) == ("finetune" in b["stages"])
         if a["seed"] == b["seed"] and a["documents"] and b["documents"] and same_stage:
             contrasts.append(
                 {

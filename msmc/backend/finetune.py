@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from msmc.backend.checkpoints import Checkpoints
 from msmc.backend.recipe import Recipe, load_recipe
 from msmc.backend.training import Progress, Row, Stage, StageResult, load_tokenizer, quiet, read_rows, run
 from msmc.diagnostics import fail
@@ -19,8 +20,9 @@ def finetune(
     seed: int,
     min_steps: int,
     progress: Progress,
+    checkpoints: Checkpoints | None = None,
 ) -> StageResult:
-    """Train on chats and write the stage folder `out`, whole or not at all.
+    """Train on chats and write the results to the empty or new folder `out`.
 
     `rows` is JSON Lines with "messages" ([{"role", "content"}, …]); other keys never reach the trainer. Everything
     else is as in `midtrain.midtrain`. Raises `Failed`, besides: `unmarked-template` when the chat template does not
@@ -45,7 +47,7 @@ def finetune(
         tokenizer=tokenizer,
         remedy="`demos.per_clause` or `finetune.epochs`, or lower `finetune.batch_size`",
     )
-    return run(stage, plan, model, adapter, out, seed, min_steps, progress)
+    return run(stage, plan, model, adapter, out, seed, min_steps, progress, checkpoints)
 
 
 def _require_markers(tokenizer: Any) -> None:

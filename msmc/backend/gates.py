@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from msmc.backend.tree import Arm
 from msmc.build import DocumentRow
@@ -11,9 +12,7 @@ from msmc.mention import Mentions
 LEFTOVER = re.compile(r"\{[a-z_]+\}|</?think>|</?scratchpad>|\[(?:insert|your|name|placeholder)\b", re.IGNORECASE)
 
 
-def gate(
-    arm: Arm, written: Iterable[tuple[DocumentRow, str]]
-) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+def gate(arm: Arm, written: Iterable[tuple[DocumentRow, str]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Corpus rows that may be trained on, and the quarantined ones with their reasons.
 
     Quarantine takes rows that mention what an evaluation holds out. What shows that the writer itself is wrong (an empty
@@ -21,9 +20,9 @@ def gate(
     """
     own = " ".join(clause.text for clause in arm.spec.clauses())
     mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
-    kept, quarantined, wrong = list[dict[str, object]](), list[dict[str, object]](), list[tuple[DocumentRow, str]]()
+    kept, quarantined, wrong = list[dict[str, Any]](), list[dict[str, Any]](), list[tuple[DocumentRow, str]]()
     for row, text in written:
-        corpus_row: dict[str, object] = {
+        corpus_row: dict[str, Any] = {
             "id": row.id,
             "about": list(row.about),
             "cell": row.cell.model_dump(),
@@ -32,9 +31,8 @@ def gate(
         }
         if reason := _fault(text, arm.spec.identity.assistant, own):
             wrong.append((row, reason))
-        met = next(((name, option) for name, m in mentions if (option := m.find(text))), None)
-        if met:
-            quarantined.append({**corpus_row, "reason": f'mentions "{met[1]}", held out by {met[0]}'})
+        if reason := _held_out(text, mentions):
+            quarantined.append({**corpus_row, "reason": reason})
         else:
             kept.append(corpus_row)
     if wrong:
@@ -48,6 +46,22 @@ def gate(
     if not kept:
         raise fail("no-rows", f"no document of `{arm.name}` may be trained on", "add a `documents` block to the spec")
     return kept, quarantined
+
+
+def free_of_held_out(
+    chats: list[dict[str, Any]], held_out: dict[str, list[str]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Chats that mention nothing held out, and the others with the reason."""
+    mentions = [(name, Mentions(options)) for name, options in held_out.items()]
+    kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
+    for chat in chats:
+        reason = _held_out(" ".join(turn["content"] for turn in chat["messages"]), mentions)
+        (quarantined if reason else kept).append({**chat, "reason": reason} if reason else chat)
+    return kept, quarantined
+
+
+def _held_out(text: str, mentions: list[tuple[str, Mentions]]) -> str:
+    return next((f'mentions "{option}", held out by {name}' for name, m in mentions if (option := m.find(text))), "")
 
 
 def _fault(text: str, assistant: str, own: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msmc.backend.checkpoints import Checkpoints
 from msmc.backend.recipe import Recipe, load_recipe
 from msmc.backend.training import Progress, Stage, StageResult, load_tokenizer, read_rows, run
 from msmc.diagnostics import fail
@@ -18,13 +19,14 @@ def midtrain(
     seed: int,
     min_steps: int,
     progress: Progress,
+    checkpoints: Checkpoints | None = None,
 ) -> StageResult:
-    """Train on documents and write the stage folder `out`, whole or not at all.
+    """Train on documents and write the results to the empty or new folder `out`.
 
     `rows` is JSON Lines with "text"; other keys never reach the trainer. `adapter` is the `adapter/` folder of an
     earlier stage, which goes on training; None starts a fresh one from `seed`. `progress(update, updates, loss)` is
-    called after every update. `out` receives adapter/ (PEFT), log.jsonl (one line per update), stage.json
-    (`StageResult`) and timing.json. Raises `Failed` (`too-few-updates`, `bad-recipe`, `bad-row`, …).
+    called after every update. With `checkpoints` a stopped training goes on from the newest, to the same losses.
+    `out` receives adapter/ (PEFT), log.jsonl (one line per update), stage.json (`StageResult`) and timing.json. Raises `Failed` (`too-few-updates`, `bad-recipe`, `bad-row`, …).
     """
     from datasets import Dataset
 
@@ -39,7 +41,7 @@ def midtrain(
         tokenizer=load_tokenizer(model),
         remedy="`documents.per_clause` or `midtrain.epochs`, or lower `midtrain.batch_size` or `midtrain.max_length`",
     )
-    return run(stage, plan, model, adapter, out, seed, min_steps, progress)
+    return run(stage, plan, model, adapter, out, seed, min_steps, progress, checkpoints)
 
 
 def _require_isolation(recipe: Recipe) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import jinja2
 
-from msmc.backend.experiment import read_run, write_whole
+from msmc.backend.experiment import read_run
 from msmc.backend.statistics import by_item
 from msmc.backend.tree import read_jsonl
 from msmc.diagnostics import fail
 from msmc.shipped import shipped
+from msmc.whole import whole_file
 
 RUNGS = {
     "learned": "what the models were trained on: the spec's own text and the trained items",
@@ -44,7 +45,7 @@ def write_page(place: Path) -> Path:
     comparison = json.loads((place / "comparison.json").read_text("utf-8"))
     folders = [place.parents[2] / run["folder"] for run in comparison["runs"]]
     page = place / "report.html"
-    write_whole(page, render_page(comparison, folders))
+    whole_file(page, render_page(comparison, folders))
     return page
 
 

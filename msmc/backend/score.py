@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ def score(
     batch_size: int = 8,
     system: str | None = None,
 ) -> int:
-    """Score Inspect-style samples and write JSON Lines to `out`, whole or not at all, in the order of `rows`.
+    """Score Inspect-style samples and write JSON Lines to `out`, in the order of `rows`.
 
     A row is {id, about, input, choices: [two answers], target: "A"|"B", metadata: {eval, item, order, topic, rung}}.
     A written row has `logprobs` (nats) and `tokens` of each answer with its end of turn, `margin` (the target's
@@ -45,9 +44,7 @@ def score(
         answers = _answers(language_model, requests, batch_size, lambda done: progress(done, len(rows)))
     scored = [_scored(row, answers[2 * n], answers[2 * n + 1]) for n, row in enumerate(rows)]
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scored), encoding="utf-8")
-    part.replace(out)
+    out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scored), encoding="utf-8")
     return sum(row["margin"] is None for row in scored)
 
 

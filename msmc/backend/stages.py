@@ -3,7 +3,8 @@ two arms share is done once, and what is done is never done again."""
 
 import json
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -11,16 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend import gates, template_writer
+from msmc.backend.checkpoints import Checkpoints
 from msmc.backend.finetune import finetune
+from msmc.backend.ledger import Ledger, Request
+from msmc.backend.match import num_tokens, trimmed
 from msmc.backend.midtrain import midtrain
 from msmc.backend.score import score
-from msmc.backend.training import PACKAGES
+from msmc.backend.training import PACKAGES, load_tokenizer
 from msmc.backend.tree import Arm, Tree, read_jsonl
-from msmc.backend.weights import model_folder, whole_folder
-from msmc.build import RunPlan, canonical, digest
+from msmc.backend.weights import model_folder
+from msmc.build import DocumentRow, RunPlan, canonical, digest
 from msmc.diagnostics import fail
 from msmc.library import Library
 from msmc.source import Sources
+from msmc.whole import whole_folder
 
 Advance = Callable[[int, int, str], None]
 """done, in all, a note"""
@@ -28,23 +33,31 @@ Advance = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Job:
-    """One stage to do: what it is, its folder, a guess at its seconds on two cores, and the work."""
+    """One stage to do: what it is, its folder, a guess at its seconds on two cores, and what fills the folder."""
 
     title: str
     folder: Path
     seconds: float
-    work: Callable[[Advance], None]
+    fill: Callable[[Path, Advance], None]
+    checkpoints: Checkpoints | None = None
 
     @property
     def done(self) -> bool:
         return self.folder.exists()
 
+    def do(self, advance: Advance, say: Callable[[str], None]) -> None:
+        """The stage, unless another process does it in the meantime."""
+        waiting = f"waiting: another msmc is at work on `{self.title}`"
+        whole_folder(self.folder, lambda part: self.fill(part, advance), lambda: say(waiting))
+        if self.checkpoints:
+            self.checkpoints.clear()
+
 
 class Stages:
-    """The stages of one build tree, kept in `runs/stages`."""
+    """The stages of one build tree, kept in `runs/stages`; checkpoints and the ledger lie beside it."""
 
     def __init__(self, tree: Tree, runs: Path, cache: Path, sources: Sources, say: Callable[[str], None]) -> None:
-        self.tree, self.store, self.cache, self.say = tree, runs / "stages", cache, say
+        self.tree, self.runs, self.cache, self.say = tree, runs, cache, say
         self.target = tree.full.target
         self.library = Library(sources)
 
@@ -59,53 +72,83 @@ class Stages:
         return {name: metadata.version(name) for name in (*PACKAGES, "lm-eval")}
 
     def _place(self, kind: str, *inputs: object) -> Path:
-        return self.store / f"{kind}-{digest(kind, *inputs)[:12]}"
+        return self.runs / "stages" / f"{kind}-{digest(kind, *inputs)[:12]}"
 
     # ---- writing ----------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _writer(self) -> str:
+        """What besides a row's input determines the writer's reply to it."""
+        return f"{self.target.writer} {template_writer.VERSION} {self.library.fingerprint[:16]}"
+
     def corpus(self, arm: Arm) -> Job:
-        """Documents written for every planned row of an arm, gated."""
-        passages = self.library.fingerprint
-        inputs = (arm.digest_of("documents/"), arm.digest_of("ir.json"), arm.held_out, self.target.writer, passages)
-        place = self._place("corpus", *inputs, template_writer.VERSION)
+        """Documents written for every planned row of an arm, gated; a neutral arm's trimmed to the tokens of `full`'s."""
+        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), arm.held_out, self._writer]
+        like = self.corpus(self.tree.full) if arm.neutral else None
+        if like:
+            inputs += [like.folder.name, self._model_name]
+        place = self._place("corpus", *inputs)
 
-        def work(advance: Advance) -> None:
-            writer = template_writer.TemplateWriter(arm.spec, self.library)
-            planned = list(arm.documents())
-            written = []
-            for number, row in enumerate(planned, 1):
-                written.append((row, writer.write(row)))
-                advance(number, len(planned), "documents")
-            kept, quarantined = gates.gate(arm, written)
-            with whole_folder(place) as part:
-                _write_rows(part / "midtrain.jsonl", kept)
-                _write_rows(part / "quarantine.jsonl", quarantined)
-                words = sum(len(str(row["text"]).split()) for row in kept)
-                counts = {"documents": len(kept), "quarantined": len(quarantined), "words": words}
-                _write_json(part / "stage.json", {"stage": "corpus", "arm": arm.name, **counts})
+        def fill(part: Path, advance: Advance) -> None:
+            kept, quarantined = gates.gate(arm, self._written(arm, advance))
+            counts: dict[str, int] = {}
+            if like:
+                tokenizer = load_tokenizer(self.model)
+                wanted = num_tokens((row["text"] for row in read_jsonl(like.folder / "midtrain.jsonl")), tokenizer)
+                kept, counts["tokens"] = trimmed(kept, wanted, tokenizer)
+                counts["tokens_matched"] = wanted
+            _write_rows(part / "midtrain.jsonl", kept)
+            _write_rows(part / "quarantine.jsonl", quarantined)
+            words = sum(len(str(row["text"]).split()) for row in kept)
+            counts |= {"documents": len(kept), "quarantined": len(quarantined), "words": words}
+            _write_json(part / "stage.json", {"stage": "corpus", "arm": arm.name, **counts})
 
-        return Job(f"write the documents of {arm.name}", place, 2.0, work)
+        return Job(f"write the documents of {arm.name}", place, 2.0, fill)
 
-    def demos(self, arm: Arm) -> Job:
-        """The chats to fine-tune on: the spec's examples. Raises Failed where chats are planned that no writer can write."""
-        planned = [row for path in arm.files("demos") if path.name != "static.jsonl" for row in read_jsonl(path)]
+    def _written(self, arm: Arm, advance: Advance) -> Iterator[tuple[DocumentRow, str]]:
+        """Each planned row with its text, which comes from the ledger where it has been asked for before."""
+        writer = template_writer.TemplateWriter(arm.spec, self.library)
+        total = sum(1 for _ in arm.documents())
+
+        def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
+            yield [(request, writer.write(request.row)) for request in requests]
+
+        with closing(Ledger(self.runs / "ledger.sqlite")) as ledger:
+            for number, (request, raw) in enumerate(ledger.replies(arm.requests(self._writer), send), 1):
+                advance(number, total, "documents")
+                yield request.row, raw
+
+    def chats(self, arm: Arm | None, mix: bool) -> Job:
+        """What to fine-tune on: an arm's examples, the target's instruction mix, or both.
+
+        Raises Failed where chats are planned that no writer can write.
+        """
+        files = arm.files("demos") if arm else []
+        planned = [row for path in files if path.name != "static.jsonl" for row in read_jsonl(path)]
         if planned and self.target.writer == "template":
             message = f"{len(planned)} rows of chats are planned, and the writer `template` writes documents only"
             raise fail("writer-cannot", message, "set demos.per_clause to 0: the spec's examples are then the demos")
-        place = self._place("demos", arm.digest_of("demos/"), arm.held_out)
+        full = self.tree.full
+        parts = [arm.digest_of("demos/") if arm else None, full.digest_of("train/mix") if mix else None]
+        place = self._place("demos", *parts, full.held_out)
 
-        def work(advance: Advance) -> None:
-            rows = list(read_jsonl(arm.folder / "demos" / "static.jsonl"))
-            if not rows:
+        def fill(part: Path, advance: Advance) -> None:
+            rows = list(read_jsonl(arm.folder / "demos" / "static.jsonl")) if arm else []
+            if arm and not rows:
                 raise fail(
                     "no-demos", f"`{arm.name}` has no demos to fine-tune on", "add `example` blocks to its rules"
                 )
-            advance(len(rows), len(rows), "demos")
-            with whole_folder(place) as part:
-                _write_rows(part / "finetune.jsonl", [{**row, "source": {"writer": "spec"}} for row in rows])
-                _write_json(part / "stage.json", {"stage": "demos", "arm": arm.name, "demos": len(rows)})
+            mixed = list(read_jsonl(full.folder / "train" / "mix.jsonl")) if mix else []
+            free, quarantined = gates.free_of_held_out(mixed, full.held_out)
+            advance(len(rows) + len(free), len(rows) + len(free), "chats")
+            found = [{**row, "source": {"writer": "spec"}} for row in rows]
+            found += [{**row, "source": {"writer": "mix"}} for row in free]
+            _write_rows(part / "finetune.jsonl", found)
+            _write_rows(part / "quarantine.jsonl", quarantined)
+            counts = {"demos": len(rows), "mix": len(free), "quarantined": len(quarantined)}
+            _write_json(part / "stage.json", {"stage": "demos", "arm": arm.name if arm else None, **counts})
 
-        return Job(f"collect the demos of {arm.name}", place, 0.1, work)
+        return Job(f"collect {_chats_of(arm, mix)}", place, 0.1, fill)
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
@@ -115,37 +158,38 @@ class Stages:
         recipe = arm.folder / "train" / "midtrain.yaml"
         inputs = (corpus.folder.name, arm.digest_of("train/midtrain"), self._model_name, seed, self._environment)
         place = self._place("midtrain", *inputs)
+        checkpoints = self._checkpoints(place)
 
-        def work(advance: Advance) -> None:
-            rows = corpus.folder / "midtrain.jsonl"
-            midtrain(recipe, rows, self.model, None, place, seed, self.target.min_steps, _noted(advance))
+        def fill(part: Path, advance: Advance) -> None:
+            rows, steps = corpus.folder / "midtrain.jsonl", self.target.min_steps
+            midtrain(recipe, rows, self.model, None, part, seed, steps, _noted(advance), checkpoints)
 
         plan = self.target.midtrain
-        tokens = 1.35 * 230 * sum(1 for _ in arm.documents()) * plan.epochs
-        return Job(f"midtrain on the documents of {arm.name}", place, tokens / 200, work)
+        planned = self.tree.full if arm.neutral else arm  # a neutral corpus is as long as full's
+        tokens = 1.35 * 230 * sum(1 for _ in planned.documents()) * plan.epochs
+        return Job(f"midtrain on the documents of {arm.name}", place, tokens / 200, fill, checkpoints)
 
-    def finetuned(self, arm: Arm, start: Job | None, origin: str, seed: int) -> Job:
-        """An adapter fine-tuned on an arm's demos, from the base model or from where a stage left off."""
-        demos = self.demos(arm)
-        recipe = arm.folder / "train" / "finetune.yaml"
-        inputs = (
-            demos.folder.name,
-            arm.digest_of("train/finetune"),
-            arm.digest_of("train/chat"),
-            self._model_name,
-            seed,
-        )
-        place = self._place("finetune", *inputs, start.folder.name if start else "base", self._environment)
+    def finetuned(self, arm: Arm | None, mix: bool, start: Job | None, origin: str, seed: int) -> Job:
+        """An adapter fine-tuned on an arm's demos, the mix or both, from the base model or from where a stage left off."""
+        chats, full = self.chats(arm, mix), self.tree.full
+        recipe = full.folder / "train" / "finetune.yaml"
+        inputs = [chats.folder.name, full.digest_of("train/finetune"), full.digest_of("train/chat"), self._model_name]
+        place = self._place("finetune", *inputs, seed, start.folder.name if start else "base", self._environment)
+        checkpoints = self._checkpoints(place)
 
-        def work(advance: Advance) -> None:
+        def fill(part: Path, advance: Advance) -> None:
             adapter = start.folder / "adapter" if start else None
-            rows = demos.folder / "finetune.jsonl"
-            finetune(recipe, rows, self.model, adapter, place, seed, self.target.min_steps, _noted(advance))
+            rows, steps = chats.folder / "finetune.jsonl", self.target.min_steps
+            finetune(recipe, rows, self.model, adapter, part, seed, steps, _noted(advance), checkpoints)
 
         plan = self.target.finetune
-        num_demos = sum(len(rule.examples) for rule in arm.spec.rules)
-        updates = plan.epochs * num_demos / plan.batch_size
-        return Job(f"fine-tune {origin} on the demos of {arm.name}", place, 0.55 * updates, work)
+        num_rows = sum(len(rule.examples) for rule in arm.spec.rules) if arm else 0
+        num_rows += sum(1 for _ in read_jsonl(full.folder / "train" / "mix.jsonl")) if mix else 0
+        updates = plan.epochs * num_rows / plan.batch_size
+        return Job(f"fine-tune {origin} on {_chats_of(arm, mix)}", place, 0.55 * updates, fill, checkpoints)
+
+    def _checkpoints(self, place: Path) -> Checkpoints:
+        return Checkpoints(self.runs / "checkpoints" / place.name, self.target.checkpoint_minutes)
 
     @cached_property
     def _model_name(self) -> str:
@@ -164,16 +208,16 @@ class Stages:
         inputs = (arm.digest_of("evals/"), plan.limit, plan.batch_size, self._model_name, self._environment)
         place = self._place("scores", *inputs, start.folder.name if start else "base")
 
-        def work(advance: Advance) -> None:
+        def fill(part: Path, advance: Advance) -> None:
             adapter = start.folder / "adapter" if start else None
-            with whole_folder(place) as part:
-                out = part / "scores.jsonl"
-                missing = score(
-                    rows, self.model, adapter, out, lambda done, total: advance(done, total, "rows"), plan.batch_size
-                )
-                _write_json(part / "stage.json", {"stage": "scores", "rows": len(rows), "unscoreable": missing})
 
-        return Job(f"score {title}", place, len(rows) / 5, work)
+            def told(done: int, total: int) -> None:
+                advance(done, total, "rows")
+
+            missing = score(rows, self.model, adapter, part / "scores.jsonl", told, plan.batch_size)
+            _write_json(part / "stage.json", {"stage": "scores", "rows": len(rows), "unscoreable": missing})
+
+        return Job(f"score {title}", place, len(rows) / 5, fill)
 
     # ---- a run ------------------------------------------------------------------------------------------------------
 
@@ -186,10 +230,10 @@ class Stages:
             arm = self.tree.arms[run.documents]
             jobs["corpus"], jobs["midtrain"] = self.corpus(arm), self.midtrained(arm, seed)
             last, origin = jobs["midtrain"], f"the model of {arm.name}'s documents"
-        if run.demos is not None:
-            arm = self.tree.arms[run.demos]
-            jobs["demos"], jobs["finetune"] = self.demos(arm), self.finetuned(arm, last, origin, seed)
-            last = jobs["finetune"]
+        if run.demos is not None or run.mix:
+            demos = self.tree.arms[run.demos] if run.demos else None
+            jobs["demos"] = self.chats(demos, run.mix)
+            last = jobs["finetune"] = self.finetuned(demos, run.mix, last, origin, seed)
         jobs["scores"] = self.scored(last, run.name)
         return jobs
 
@@ -211,11 +255,15 @@ def limited(rows: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any
     return found
 
 
+def _chats_of(arm: Arm | None, mix: bool) -> str:
+    return " and ".join(([f"the demos of {arm.name}"] if arm else []) + (["the instruction mix"] if mix else []))
+
+
 def _noted(advance: Advance) -> Callable[[int, int, float], None]:
     return lambda done, total, loss: advance(done, total, f"updates, loss {loss:.2f}")
 
 
-def _write_rows(path: Path, rows: Iterator[Any] | list[Any]) -> None:
+def _write_rows(path: Path, rows: Iterable[Any]) -> None:
     with path.open("w", encoding="utf-8") as stream:
         stream.writelines(canonical(row) + "\n" for row in rows)
 

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from msmc.backend.adapter import load_model, published_name, require_precision, save_adapter, write_json
+from msmc.backend.checkpoints import Checkpoints, stoppable
 from msmc.backend.recipe import Recipe, lora_config
-from msmc.backend.weights import whole_folder
 from msmc.diagnostics import fail
 
 Row = dict[str, Any]
@@ -87,13 +87,17 @@ def run(
     seed: int,
     min_steps: int,
     progress: Progress,
+    checkpoints: Checkpoints | None,
 ) -> StageResult:
-    """Train one stage and write `out` (adapter/, log.jsonl, stage.json, timing.json), whole or not at all."""
-    if out.exists():
-        raise FileExistsError(out)
+    """Train one stage and write adapter/, log.jsonl, stage.json and timing.json to the empty or new folder `out`.
+
+    From the newest checkpoint, where there is one, to the same result. Ctrl-C ends the update at hand, keeps a checkpoint
+    and raises KeyboardInterrupt.
+    """
     started = time.monotonic()
-    with quiet(), whole_folder(out) as part, (part / "log.jsonl").open("w", encoding="utf-8") as log:
-        trainer = _trainer(stage, recipe, model, adapter, part, seed)
+    out.mkdir(parents=True, exist_ok=True)
+    with quiet():
+        trainer = _trainer(stage, recipe, model, adapter, checkpoints.folder if checkpoints else out, seed)
         require_precision(trainer.model, recipe.dtype)
         updates = planned_updates(trainer)
         if updates < min_steps:
@@ -102,21 +106,22 @@ def run(
                 f"{stage.name} would make {updates} updates, fewer than min_steps {min_steps}",
                 f"raise {stage.remedy}; or lower `min_steps` for a trial that proves nothing",
             )
-        lines, supervised = _train(trainer, log, progress)
-        save_adapter(trainer.model, part / "adapter", published_name(recipe))
+        counts = _train(trainer, checkpoints, progress)
+        save_adapter(trainer.model, out / "adapter", published_name(recipe))
         result = StageResult(
             stage=stage.name,
             seed=seed,
             rows=len(stage.rows),
             updates=trainer.state.global_step,
-            tokens=lines[-1]["tokens"],
-            supervised_tokens=supervised,
-            loss_first=lines[0]["loss"],
-            loss_last=lines[-1]["loss"],
+            tokens=counts.lines[-1]["tokens"],
+            supervised_tokens=counts.supervised,
+            loss_first=counts.lines[0]["loss"],
+            loss_last=counts.lines[-1]["loss"],
             packages={name: metadata.version(name) for name in PACKAGES},
         )
-        write_json(part / "stage.json", asdict(result))
-        write_json(part / "timing.json", {"seconds": round(time.monotonic() - started, 1)})
+        (out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in counts.lines), encoding="utf-8")
+        write_json(out / "stage.json", asdict(result))
+        write_json(out / "timing.json", {"seconds": round(time.monotonic() - started, 1)})
     return result
 
 
@@ -132,7 +137,7 @@ def _trainer(stage: Stage, recipe: Recipe, model: Path, adapter: Path | None, ou
         "logging_strategy": "steps",
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # the default hides a loss that is no number
-        "save_strategy": "no",
+        "save_strategy": "no",  # `Checkpoints` says when
         "report_to": "none",
         "disable_tqdm": True,
     }
@@ -156,28 +161,44 @@ def planned_updates(trainer: Any) -> int:
     return int(trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())[-1])
 
 
-def _train(trainer: Any, log: IO[str], progress: Progress) -> tuple[list[Row], int]:
-    """Run the trainer; the lines of its log, one for each update, and the number of supervised tokens."""
+@dataclass
+class Counts:
+    """What is counted while training, kept with each checkpoint: the log's lines, one an update, and supervised tokens."""
+
+    lines: list[Row]
+    supervised: int
+
+
+def _train(trainer: Any, checkpoints: Checkpoints | None, progress: Progress) -> Counts:
+    """Run the trainer, from its newest checkpoint on."""
     from transformers.trainer_callback import PrinterCallback
 
-    supervised = 0
+    kept = checkpoints.latest() if checkpoints else None
+    counts = Counts(**kept[1]) if kept else Counts([], 0)
 
     def count(module: Any, args: Any, inputs: Row) -> None:
-        nonlocal supervised
-        supervised += int((inputs["labels"][:, 1:] != -100).sum())  # the first position predicts nothing
+        counts.supervised += int((inputs["labels"][:, 1:] != -100).sum())  # the first position predicts nothing
 
-    lines: list[Row] = []
     trainer.model.register_forward_pre_hook(count, with_kwargs=True)
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_recorder(lines, log, progress))
+    trainer.add_callback(_recorder(counts, progress))
     with _head_on_supervised_tokens():
-        trainer.train()
-    return lines, supervised
+        if checkpoints is None:
+            trainer.train()
+            return counts
+        with stoppable() as stop:
+            trainer.add_callback(checkpoints.callback(lambda: asdict(counts), stop))
+            trainer.train(resume_from_checkpoint=str(kept[0]) if kept else None)
+            if trainer.state.global_step < trainer.state.max_steps:
+                raise KeyboardInterrupt
+    return counts
 
 
-def _recorder(lines: list[Row], log: IO[str], progress: Progress) -> Any:
-    """A callback that writes a line for each update, tells `progress`, and stops at a loss that is no number."""
+def _recorder(counts: Counts, progress: Progress) -> Any:
+    """A callback that counts each update, tells `progress`, and stops at a loss that is no number."""
     from transformers import TrainerCallback
+
+    before = counts.lines[-1]["tokens"] if counts.lines else 0  # TRL counts from zero again after a checkpoint
 
     class Recorder(TrainerCallback):  # type: ignore[misc]
         def on_log(self, args: Any, state: Any, control: Any, logs: Row | None = None, **_: Any) -> None:
@@ -186,16 +207,14 @@ def _recorder(lines: list[Row], log: IO[str], progress: Progress) -> Any:
             step, loss = state.global_step, logs["loss"]
             if not math.isfinite(loss):
                 raise fail("loss-not-finite", f"the loss became {loss} at update {step}", "lower `learning_rate`")
-            lines.append(
+            counts.lines.append(
                 {
                     "step": step,
                     "loss": loss,
                     "learning_rate": logs["learning_rate"],
-                    "tokens": int(logs["num_tokens"]),
+                    "tokens": before + int(logs["num_tokens"]),
                 }
             )
-            log.write(json.dumps(lines[-1]) + "\n")
-            log.flush()
             progress(step, state.max_steps, loss)
 
     return Recorder()

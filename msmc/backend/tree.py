@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from msmc.backend.ledger import Request, prefixes
 from msmc.build import SCHEMA_VERSION, DocumentRow, RunPlan, digest
 from msmc.diagnostics import fail
 from msmc.ir import ArmSpec
@@ -43,6 +44,11 @@ class Arm:
         return found
 
     @property
+    def neutral(self) -> bool:
+        """Whether it is the control `neutral_documents`: another spec's, trimmed to the tokens of `full`'s."""
+        return bool(self.manifest["neutral"])
+
+    @property
     def held_out(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = self.manifest["held_out"]
         return found
@@ -60,6 +66,12 @@ class Arm:
         """Planned documents, values and rules by name, each in cell order."""
         for path in self.files("documents"):
             yield from (DocumentRow.model_validate(row) for row in read_jsonl(path))
+
+    def requests(self, writer: str) -> Iterator[Request]:
+        """The same as a writer gets them, each with the prefix that it names."""
+        known = prefixes(self.folder / "documents" / "prefixes.jsonl")
+        for row in self.documents():
+            yield Request(row, known[row.prefix], writer)
 
     def eval_rows(self) -> list[dict[str, Any]]:
         return [row for path in self.files("evals") for row in read_jsonl(path)]

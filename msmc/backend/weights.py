@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 import re
-import secrets
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
 from msmc.diagnostics import fail
+from msmc.whole import whole_folder
 
 # Part of the cache key: raise it when `_convert` would write something else for the same GGUF file.
 CONVERSION = "1"
@@ -65,26 +63,6 @@ def require_model(source: ModelSource) -> None:
         raise fail("model-not-found", f"there is no folder {source.name}", "give a hub id or an existing folder")
 
 
-@contextlib.contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path` and rename it to `path` at the end: `path` is whole or does not exist.
-
-    When another process got there first its folder stays (both hold the same content) and ours is dropped.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part"
-    part.mkdir()
-    try:
-        yield part
-        try:
-            part.rename(path)
-        except OSError:
-            if not path.is_dir():
-                raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
 def _checked(folder: Path) -> Path:
     if not (folder / "config.json").is_file():
         raise fail("model-incomplete", f"{folder} has no config.json", "give a folder that `save_pretrained` wrote")
@@ -100,8 +78,7 @@ def _from_package(source: ModelSource, cache: Path, say: Callable[[str], None]) 
     folder = cache / f"{slug}-{digest}"
     if not folder.is_dir():
         say(f"converting {gguf.name} (once, about half a minute)")
-        with whole_folder(folder) as part:
-            _convert(gguf, part)
+        whole_folder(folder, lambda part: _convert(gguf, part), lambda: say("waiting: another msmc converts it"))
     return _checked(folder)
 
 

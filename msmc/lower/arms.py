@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import (
+    Ablation,
     Arm,
     ArmExample,
     ArmRule,
@@ -99,33 +100,56 @@ class MadeArm:
     declared: tuple[str, ...] = ()
 
 
-def make_arms(
-    spec: Spec, ablation: str | None, identity: Identity | None, spans: dict[str, Span]
-) -> tuple[list[MadeArm], dict[str, str], list[Diagnostic]]:
-    """The arms to build, `full` first; the name of each declared arm to its build arm; and what is wrong with them.
+class ArmSet(NamedTuple):
+    """What one ablation builds."""
+
+    made: tuple[MadeArm, ...]
+    """The arms, `full` first."""
+    names: dict[str, str]
+    """Each declared arm to the build arm that it is: itself, or the one it comes out equal to."""
+
+
+def arm_sets(
+    spec: Spec, identity: Identity | None, spans: dict[str, Span]
+) -> tuple[dict[str | None, ArmSet], list[Diagnostic]]:
+    """The arms of each ablation, under None `full` alone; and what is wrong with them.
 
     `identity` is the target's and stands before the spec's own; an arm's `assistant` stands before both.
     """
     base = spec.model_copy(update={"identity": identity}) if identity else spec
-    full, problems = say(base, spans)
-    made, names = [MadeArm("full", full, spans)], dict[str, str]()
-    chosen = next((a for a in spec.ablations if a.name == ablation), None)
-    for arm in chosen.arms if chosen else ():
-        where = Label(spans[f"{spec.name} arm {ablation}.{arm.name}"], f"arm {arm.name}")
+    said, problems = say(base, spans)
+    full = MadeArm("full", said, spans)
+    sets: dict[str | None, ArmSet] = {None: ArmSet((full,), {})}
+    for ablation in spec.ablations:
+        sets[ablation.name], more = _arm_set(base, full, ablation)
+        problems += [p for p in more if p not in problems]
+    return sets, problems
+
+
+def others(sets: dict[str | None, ArmSet]) -> list[ArmSpec]:
+    """What arms of any ablation say instead of this spec: of any, so that eval rows do not depend on the one compiled."""
+    made = [arm for arm_set in sets.values() for arm in arm_set.made[1:]]
+    return [arm.spec for arm in made if any(d.startswith("use ") for d in arm.declared)]
+
+
+def _arm_set(base: Spec, full: MadeArm, ablation: Ablation) -> tuple[ArmSet, list[Diagnostic]]:
+    made, names, problems = [full], dict[str, str](), list[Diagnostic]()
+    for arm in ablation.arms:
+        where = Label(full.spans[f"{base.name} arm {ablation.name}.{arm.name}"], f"arm {arm.name}")
         applied, more = _apply(base, arm, where)
         problems += more
-        places = _places(arm, spec.name, spans)
+        places = _places(arm, base.name, full.spans)
         said, more = say(applied, places)
-        problems += [p for p in more if p not in problems]
+        problems += more
         equal = next((m for m in made if m.spec == said), None)
         twin = next((name for name, build in names.items() if equal and build == equal.name), None)
         if twin:
             message = f"the arms `{twin}` and `{arm.name}` come out equal"
             problems.append(Diagnostic("equal-arms", message, where, hint="remove one of them"))
-        names[arm.name] = equal.name if equal else f"{ablation}.{arm.name}"
+        names[arm.name] = equal.name if equal else f"{ablation.name}.{arm.name}"
         if equal is None:
             made.append(MadeArm(names[arm.name], said, places, tuple(_declares(o) for o in arm.operations)))
-    return made, names, problems
+    return ArmSet(tuple(made), names), problems
 
 
 def _places(arm: Arm, root: str, spans: dict[str, Span]) -> dict[str, Span]:

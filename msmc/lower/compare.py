@@ -25,7 +25,7 @@ def _count(text: list[str], phrase: list[str]) -> int:
     return sum(text[i : i + len(phrase)] == phrase for i in range(len(text) - len(phrase) + 1))
 
 
-def pairs(arms: list[MadeArm]) -> list[dict[str, Any]]:
+def pairs(arms: tuple[MadeArm, ...]) -> list[dict[str, Any]]:
     """For each pair of arms the clauses that only one has, and those they word differently."""
     found = []
     for a, b in combinations(arms, 2):
@@ -43,19 +43,25 @@ def pairs(arms: list[MadeArm]) -> list[dict[str, Any]]:
     return found
 
 
-def runs(ablation: Ablation, names: dict[str, str]) -> list[RunPlan]:
+def runs(ablation: Ablation, names: dict[str, str], mix: bool) -> list[RunPlan]:
     """The models of an experiment. Controls first; every arm shares `full`'s demos (`vary documents`).
 
     `midtrain_only` stands for `full`'s documents, and beside it, at no further training, for every arm's that writes some.
+    `mix`: the target has an instruction mix, which is then part of every fine-tuning stage, `midtrain_only`'s too.
     """
     arms = dict(names) if "full" in names.values() else {"full": "full", **names}
     found = []
     if "base" in ablation.controls:
         found.append(BASE)
     if "aft_only" in ablation.controls:
-        found.append(RunPlan(name="aft_only", documents=None, demos="full"))
+        found.append(RunPlan(name="aft_only", documents=None, demos="full", mix=mix))
+    if "mix_only" in ablation.controls:
+        found.append(RunPlan(name="mix_only", documents=None, demos=None, mix=True))
+    if "neutral_documents" in ablation.controls:
+        neutral = f"{ablation.name}.neutral_documents"
+        found.append(RunPlan(name="neutral_documents", documents=neutral, demos="full", mix=mix))
     for name, arm in arms.items():
         if "midtrain_only" in ablation.controls:
-            found.append(RunPlan(name=f"{name}.midtrain_only", documents=arm, demos=None))
-        found.append(RunPlan(name=name, documents=arm, demos="full"))
+            found.append(RunPlan(name=f"{name}.midtrain_only", documents=arm, demos=None, mix=mix))
+        found.append(RunPlan(name=name, documents=arm, demos="full", mix=mix))
     return found

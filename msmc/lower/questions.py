@@ -1,0 +1,96 @@
+"""What an evaluation asks: its items, and the clauses that each is about. No words yet: those are in `msmc/lower/evals.py`."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from msmc.ir import ArmSpec, Clause, Eval, Item
+from msmc.lower.cells import seed_of
+from msmc.mention import Mentions
+from msmc.prose import sentences
+
+
+class Question(NamedTuple):
+    """One item, which becomes two rows: one for each order of its options."""
+
+    about: tuple[str, ...]
+    item: Item
+    values: dict[str, Any]
+    """What its template gets besides the options."""
+
+
+def questions(block: Eval, full: ArmSpec, others: list[ArmSpec]) -> Iterator[Question]:
+    """The questions of one evaluation. `others` are specs that arms put in the place of this one: they lend wrong answers."""
+    return _preference(block, full) if block.kind == "preference" else _recall(block, full, others)
+
+
+def _preference(block: Eval, full: ArmSpec) -> Iterator[Question]:
+    own = {clause.id: clause for clause in full.about(block.about)}
+    # a node of another spec, such as the value an arm brings in, is named by its id alone
+    everything = (*own, *(a for a in block.about if "." in a and a not in own))
+    meant = {c.node for c in own.values()} if len(own) > 1 else set()
+    names = {node.id: Mentions([node.title]) for node in full.nodes if node.id in meant}
+    for item in block.items:
+        options = f"{item.a} / {item.b}"
+        met = {node for node, name in names.items() if name.find(options)}
+        yield Question(tuple(i for i, c in own.items() if c.node in met) or everything, item, {})
+
+
+def _recall(block: Eval, full: ArmSpec, others: list[ArmSpec]) -> Iterator[Question]:
+    """A clause's first sentence against a wrong one."""
+    titles = {node.id: node.title for node in full.nodes}
+    answers = WrongAnswers(full, others)
+    for clause in full.about(block.about):
+        wrong, foreign = answers.to(clause)
+        if wrong is None:
+            continue
+        item = Item.model_construct(a=first_sentence(clause.text), b=wrong, aligned="a", topic=clause.node)
+        values = {
+            "assistant": full.identity.assistant,
+            "kind": clause.kind,
+            "title": titles[clause.node],
+            "foreign": foreign,
+        }
+        yield Question((clause.id,), item, values)
+
+
+@lru_cache(4096)
+def first_sentence(text: str) -> str:
+    """The first sentence, on one line."""
+    return sentences(text)[0]
+
+
+class WrongAnswers:
+    """Sentences that do not say what a clause says: the same clause's in another spec, else a clause's of one of those
+    specs alone, else another clause's of this spec; always of the same kind."""
+
+    def __init__(self, full: ArmSpec, others: list[ArmSpec]) -> None:
+        own = list(full.clauses())
+        foreign = [clause for other in others for clause in other.clauses()]
+        ids = {clause.id for clause in own}
+        self._counterparts: dict[str, list[Clause]] = {}
+        for clause in foreign:
+            self._counterparts.setdefault(clause.id, []).append(clause)
+        self._strangers = _by_kind(clause for clause in foreign if clause.id not in ids)
+        self._siblings = _by_kind(own)
+
+    def to(self, clause: Clause) -> tuple[str | None, bool]:
+        """A wrong answer, if there is any, and whether it is another spec's."""
+        right = first_sentence(clause.text)
+        counterparts = [first_sentence(c.text) for c in self._counterparts.get(clause.id, ()) if c.kind == clause.kind]
+        for pool, foreign in (
+            (counterparts, True),
+            (self._strangers.get(clause.kind, []), True),
+            (self._siblings.get(clause.kind, []), False),
+        ):
+            wrong = [sentence for sentence in pool if sentence != right]
+            if wrong:
+                return wrong[seed_of("wrong", clause.id) % len(wrong)], foreign
+        return None, False
+
+
+def _by_kind(clauses: Iterator[Clause] | list[Clause]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for clause in clauses:
+        found.setdefault(clause.kind, []).append(first_sentence(clause.text))
+    return found

@@ -1,0 +1,213 @@
+"""The build tree of one spec and target: each arm's files, and arms.json (DESIGN section 5)."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from msmc.build import BASE, SCHEMA_VERSION, Artefact, Build, Chat, Prefix, RunPlan, canonical, digest
+from msmc.ir import ArmSpec, Documents, Eval, Node, Spec, Text
+from msmc.library import Library
+from msmc.lower import demos, documents, evals
+from msmc.lower.arms import MadeArm
+from msmc.lower.compare import compare, pairs, runs
+from msmc.lower.recipes import recipe
+from msmc.lower.render import Templates
+from msmc.source import Sources, Span
+from msmc.target import Target
+
+Places = Callable[[Span], dict[str, Any]]
+"""A span as file, line and column."""
+RESERVE = 1.5
+"""Planned rows of the neutral documents for each of the spec's own: their lengths differ, and some are quarantined."""
+
+
+class Lowering:
+    """One spec and target, ready to be lowered arm by arm."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        target: Target,
+        sources: Sources,
+        made: tuple[MadeArm, ...],
+        others: list[ArmSpec],
+        mix: tuple[Chat, ...],
+        places: Places,
+    ) -> None:
+        self.spec, self.target, self.made, self.others, self.mix, self.places = spec, target, made, others, mix, places
+        self.sources = sources
+        self.library, self.templates = Library(sources), Templates(sources)
+        self.full = made[0].spec
+
+    def arms(self, ablation: str | None, names: dict[str, str]) -> dict[str, Any]:
+        """The content of arms.json."""
+        chosen = next((a for a in self.spec.ablations if a.name == ablation), None)
+        plan = (
+            runs(chosen, names, bool(self.mix))
+            if chosen
+            else [BASE, RunPlan(name="full", documents="full", demos="full", mix=bool(self.mix))]
+        )
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "spec": self.spec.name,
+            "title": self._fill(chosen.title) if chosen and chosen.title else self.full.title,
+            "arm_titles": {a.name: self._fill(a.title) for a in (chosen.arms if chosen else ()) if a.title},
+            "ablation": ablation,
+            "arms": {arm.name: compare(arm.spec) for arm in self.made},
+            "names": names or {"full": "full"},
+            "pairs": pairs(self.made),
+            "runs": [run.model_dump() for run in plan],
+            "evals": {
+                b.name: {"kind": b.kind, "rung": b.rung, "held_out": b.held_out, "arms": self._holders(b)}
+                for b in self.spec.evals
+            },
+            "primary": chosen.primary if chosen else None,
+            "seeds": chosen.seeds if chosen else 1,
+        }
+
+    def _fill(self, title: Text) -> str:
+        return title.fill(self.full.identity.model_dump())
+
+    def _holders(self, block: Eval) -> list[str]:
+        """The arms that hold what an evaluation is about: all, or those that have the value it names."""
+        named = [a for a in block.about if "." in a]
+        found = []
+        for arm in self.made:
+            used = next((d.removeprefix("use ") for d in arm.declared if d.startswith("use ")), None)
+            # `use` puts the other spec's nodes under this spec's path
+            own = {n.id for n in arm.spec.nodes} | {
+                used + n.id.removeprefix(self.spec.name) for n in arm.spec.nodes if used
+            }
+            if not named or any(a in own for a in named):
+                found.append(arm.name)
+        return found
+
+    def build(self, arm: MadeArm, block: Documents | None, per_clause: int, neutral: bool = False) -> Build:
+        """The folder of one arm."""
+        planned = documents.planned(block, arm.spec)
+        artefacts = [
+            *self._spec(arm),
+            *self._documents(arm, block, planned, per_clause),
+            *(self._demos(arm) if not neutral else ()),
+            *self._evals(),
+            *self._train(arm),
+        ]
+        return Build(arm.name, tuple(artefacts), {**self._manifest(arm, planned, per_clause), "neutral": neutral})
+
+    def neutral(self, arm: MadeArm, block: Documents) -> Build:
+        """The control `neutral_documents`: another spec's arm, planned like this one's documents and with a reserve, as the
+        run trims it to the tokens of `full`'s."""
+        own = self.spec.documents
+        assert own is not None
+        like = own.model_copy(update={"about": block.about})
+        num_rows = self.target.documents.per_clause * sum(map(len, documents.planned(own, self.full).values()))
+        num_clauses = sum(map(len, documents.planned(like, arm.spec).values()))
+        return self.build(arm, like, math.ceil(RESERVE * num_rows / num_clauses), neutral=True)
+
+    def _spec(self, arm: MadeArm) -> Iterator[Artefact]:
+        titles = {value.id: value.title for value in arm.spec.values}
+        yield text("ir.json", lambda: canonical(arm.spec.model_dump(mode="json")) + "\n")
+        yield text(
+            "spec.md", lambda: self.templates.render("spec.md.jinja", {"spec": arm.spec, "titles": titles}) + "\n"
+        )
+        yield text("sourcemap.json", lambda: canonical(self._sourcemap(arm)) + "\n")
+
+    def _documents(
+        self, arm: MadeArm, block: Documents | None, planned: dict[str, list[Any]], per_clause: int
+    ) -> Iterator[Artefact]:
+        if block is None:
+            return
+        yield rows("documents/prefixes.jsonl", lambda: documents.prefixes(arm.spec, list(planned), self.templates))
+        for node_id, clauses in planned.items():
+            stem = node_id.removeprefix(arm.spec.name + ".")
+            make = documents.rows(block, clauses, per_clause, self.library, self.templates)
+            yield rows(f"documents/{stem}.jsonl", make)
+
+    def _demos(self, arm: MadeArm) -> Iterator[Artefact]:
+        yield rows("demos/static.jsonl", lambda: demos.static(arm.spec))
+        for block in self.spec.demos:
+            make = demos.planned(block, arm.spec, self.target.demos.per_clause, self.templates)
+            yield rows(f"demos/{block.name}.jsonl", make)
+        if self.spec.demos and self.target.demos.per_clause:
+            yield rows("demos/prefixes.jsonl", lambda: self._demo_prefixes(arm))
+
+    def _demo_prefixes(self, arm: MadeArm) -> Iterator[Prefix]:
+        for block in self.spec.demos:
+            yield from demos.prefixes(block, arm.spec, self.templates)
+
+    def _evals(self) -> Iterator[Artefact]:
+        for block in self.spec.evals:
+            yield rows(f"evals/{block.name}.jsonl", evals.rows(block, self.full, self.others, self.templates))
+        names = [block.name for block in self.spec.evals]
+        yield text(
+            "evals/tasks.py", lambda: self.templates.render("evals/tasks.py.jinja", {"names": names}).rstrip() + "\n"
+        )
+
+    def _train(self, arm: MadeArm) -> Iterator[Artefact]:
+        yield text("train/midtrain.yaml", lambda: recipe("midtrain", self.target, self.templates))
+        yield text("train/finetune.yaml", lambda: recipe("finetune", self.target, self.templates))
+        chat = self.target.model.chat_template
+        yield text("train/chat_template.jinja", lambda: self.templates.text(f"chat/{chat}.jinja"))
+        if self.mix and arm is self.made[0]:  # one mix for all arms
+            yield rows("train/mix.jsonl", lambda: self.mix)
+
+    def _sourcemap(self, arm: MadeArm) -> dict[str, Any]:
+        """Every id of the arm, and every id that an eval row is about, to its place."""
+        ids = {self.spec.name, arm.spec.name} | {node_id for node_id, _ in arm.spec.texts()}
+        # eval rows are `full`'s in every arm, and may be about nodes of other specs
+        ids |= {node_id for node_id, _ in self.full.texts()} | {a for b in self.spec.evals for a in b.about if "." in a}
+        found = {}
+        for node_id in sorted(ids):
+            found[node_id] = self.places(arm.spans[node_id])
+        return found
+
+    def _manifest(self, arm: MadeArm, planned: dict[str, list[Any]], per_clause: int) -> dict[str, Any]:
+        """All but the digests and counts of the files, which whoever writes them adds."""
+        coverage = {c.id: Counter(documents=0, demos=0, evals=0) for c in arm.spec.clauses()}
+        for clauses in planned.values():
+            for clause in clauses:
+                coverage[clause.id]["documents"] = per_clause
+        for demo in demos.static(arm.spec):
+            coverage[demo.about[0]]["demos"] += 1
+        for block in self.spec.evals:
+            for row in evals.rows(block, self.full, self.others, self.templates)():
+                for clause_id in row.about:
+                    if clause_id in coverage:
+                        coverage[clause_id]["evals"] += 1
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "spec": self.spec.name,
+            "arm": arm.name,
+            "declared": list(arm.declared),
+            "target": self.target.model_dump(mode="json"),
+            "fingerprints": self._fingerprints(arm.spec),
+            "held_out": {
+                block.name: sorted({o for item in block.items for o in (item.a, item.b)})
+                for block in self.spec.evals
+                if block.held_out
+            },
+            "coverage": {clause: dict(counts) for clause, counts in coverage.items()},
+        }
+
+    def _fingerprints(self, spec: ArmSpec) -> dict[str, Any]:
+        paths = sorted(p for p in self.sources if p.startswith("shipped:templates/") and "/report/" not in p)
+        return {
+            "clauses": {clause.id: digest(clause.text)[:16] for clause in spec.clauses()},
+            "titles": digest({n.id: n.title for n in spec.nodes})[:16],
+            "links": digest({r.id: r.serves for r in spec.rules})[:16],
+            "examples": digest([demo.model_dump() for demo in demos.static(spec)])[:16],
+            "identity": digest(spec.identity.model_dump())[:16],
+            "templates": digest({p: self.sources[p].decode() for p in paths})[:16],
+            "target": digest(self.target.model_dump(mode="json"))[:16],
+        }
+
+
+def rows(path: str, make: Callable[[], Iterable[Node]]) -> Artefact:
+    """A file of JSON Lines."""
+    return Artefact(path, lambda: (canonical(row.model_dump(mode="json", exclude_none=True)) + "\n" for row in make()))
+
+
+def text(path: str, make: Callable[[], str]) -> Artefact:
+    """A file that is one text."""
+    return Artefact(path, lambda: iter((make(),)))

@@ -1,0 +1,91 @@
+"""Whole or not there: files and folders get their name when they are complete, and one process makes each.
+
+What is written is on the disk (fsync) before it has its name, so neither a kill nor a power cut leaves half of anything
+under a name that something reads.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def whole_file(path: Path, text: str) -> None:
+    """Writes a text file, or leaves what stood there."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+        _sync(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def whole_folder(path: Path, fill: Callable[[Path], None], waiting: Callable[[], None]) -> None:
+    """Makes the folder `path`, unless it is there: `fill` writes into an empty folder, which then gets the name.
+
+    One process at a time: another that wants the same folder waits (`waiting` is told once) and finds it done.
+    """
+    with locked(path, waiting):
+        if path.is_dir():
+            return
+        part = path.with_name(f".{path.name}.part")
+        shutil.rmtree(part, ignore_errors=True)  # of a process that was killed: the lock says that none is at work
+        part.mkdir(parents=True)
+        try:
+            fill(part)
+            sync_folder(part)
+            part.rename(path)
+            _sync(path.parent)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def replace_folder(fresh: Path, place: Path) -> None:
+    """Puts a finished folder in its place; what stood there goes away. For a holder of the place's lock."""
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    fresh.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Holds the lock of a path. The system lets go of it when a process dies, however it dies."""
+    from filelock import FileLock, Timeout
+
+    folder = path.parent / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{path.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        waiting()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def sync_folder(folder: Path) -> None:
+    """All files below a folder, and the folders themselves, to the disk."""
+    for place, _, files in os.walk(folder):
+        for name in files:
+            _sync(Path(place) / name)
+        _sync(Path(place))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
