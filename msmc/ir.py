@@ -51,6 +51,8 @@ class Text(Node):
 
     def partly(self, names: Mapping[str, str]) -> "Text":
         """With those placeholders replaced that `names` has."""
+        if not any(isinstance(p, Hole) and p.name in names for p in self.parts):
+            return self
         return Text.model_construct(parts=tuple(p if isinstance(p, str) else names.get(p.name, p) for p in self.parts))
 
 

@@ -24,15 +24,20 @@ class Mentions:
                 run = min(RUN, len(parts))
                 for at in range(len(parts) - run + 1):
                     self._of[tuple(parts[at : at + run])] = option
-        self._lengths = sorted({len(key) for key in self._of} - {0})
+        lengths: dict[str, set[int]] = {}
+        for key in self._of:
+            if key:
+                lengths.setdefault(key[0], set()).add(len(key))
+        self._lengths = {word: sorted(found) for word, found in lengths.items()}
+        """The first word of what is looked for, to how many words are looked at from there."""
 
     def find(self, text: str) -> str | None:
         """The first held-out option that the text mentions."""
         if not self._of:
             return None
         parts = words(text)
-        for at in range(len(parts)):
-            for length in self._lengths:
+        for at, word in enumerate(parts):
+            for length in self._lengths.get(word, ()):
                 if option := self._of.get(tuple(parts[at : at + length])):
                     return option
         return None

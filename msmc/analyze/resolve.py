@@ -270,6 +270,8 @@ class Resolver:
     def library_values(self, values: tuple[Value, ...], rules: tuple[Rule, ...]) -> tuple[Value, ...]:
         """The values of other files that these rules serve."""
         served = {v for rule in rules for v in rule.serves} - {v.id for v in values}
+        if not served:
+            return ()
         everywhere = [*self._libraries.values(), *(o for o in self._open.values() if o)]
         found = {v.id: fill_params(v, o.params) for o in everywhere for v in o.nodes.values.values()}
         return tuple(found[i] for i in sorted(served) if i in found)
@@ -286,11 +288,14 @@ def fill_params(node: NodeT, params: dict[str, str]) -> NodeT:
         if isinstance(item, Text):
             return item.partly(params)
         if isinstance(item, tuple):
-            return tuple(fill(part) for part in item)
+            parts = tuple(fill(part) for part in item)
+            return item if all(a is b for a, b in zip(item, parts, strict=True)) else parts
         if isinstance(item, Node):
-            return item.model_copy(update={name: fill(getattr(item, name)) for name in type(item).model_fields})
+            fields = {name: fill(value) for name, value in item}
+            changed = {name: value for name, value in fields.items() if value is not getattr(item, name)}
+            return item.model_copy(update=changed) if changed else item
         return item
 
-    filled = fill(node)
+    filled = fill(node) if params else node
     assert isinstance(filled, type(node))
     return filled
