@@ -4,8 +4,6 @@ import hashlib
 from functools import cached_property
 from typing import Any
 
-import yaml
-
 from msmc.source import Sources
 
 FOLDER = "shipped:templates/documents/"
@@ -13,6 +11,8 @@ FOLDER = "shipped:templates/documents/"
 
 def read_yaml(text: bytes) -> Any:
     """YAML with the C loader where there is one: ten times faster on the passages."""
+    import yaml  # a check reads none, unless the spec names something of the library
+
     return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
