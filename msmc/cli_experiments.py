@@ -149,7 +149,7 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
 
     RUN is a run folder (runs/SPEC/TARGET/ARM/seed-…), or any folder above some.
     """
-    from msmc.backend.experiment import compare
+    from msmc.backend.comparison import compare
     from msmc.backend.report import find_runs, render_page
     from msmc.terminal import console
     from msmc.terminal import show as show_table

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from msmc.backend.comparison import interval
 from msmc.backend.stages import Advance, Job
 
 WIDTH = 150
@@ -92,11 +93,15 @@ def show(comparison: dict[str, Any], console: Console) -> None:
             console.print(_figures(comparison, rung, names[start : start + some]))
     if comparison["contrasts"]:
         console.print(_contrasts(comparison))
+    if comparison["crossed"]:
+        console.print(_crossed(comparison))
     console.print(
         "Rate: share of items whose aligned answer is likelier, both option orders together. Margin: its mean log-likelihood\n"
         "lead in nats. [95 % interval], topics as clusters. MDE: minimum detectable effect, 80 % power.",
         style="dim",
     )
+    for line in comparison["headline"]:
+        console.print(Text(line, style="bold"), soft_wrap=True)
     for stamp in comparison["stamps"]:
         console.print(Text(stamp, style="bold red"))
 
@@ -143,11 +148,6 @@ def _figure(figure: dict[str, Any] | None) -> str:
     return f"{figure['n']:<3} {interval(figure['rate'])}  {interval(figure['margin'], '+')}{missing}"
 
 
-def interval(estimate: dict[str, Any], sign: str = "") -> str:
-    """`0.52 [0.41 0.63]`"""
-    return f"{estimate['mean']:{sign}.2f} [{estimate['low']:{sign}.2f} {estimate['high']:{sign}.2f}]"
-
-
 def _contrasts(comparison: dict[str, Any]) -> Table:
     table = _table("paired differences", comparison)
     for column in ("models", "evaluation", "n", "rate", "margin", "MDE"):
@@ -163,4 +163,20 @@ def _contrasts(comparison: dict[str, Any]) -> Table:
                 f"{figure['minimum_detectable_margin']:.2f}",
                 end_section=number == len(contrast["evals"]) - 1,
             )
+    return table
+
+
+def _crossed(comparison: dict[str, Any]) -> Table:
+    table = _table("difference in differences: how much more the models differ in the first evaluation", comparison)
+    for column in ("models", "evaluations", "n", "rate", "margin", "MDE"):
+        table.add_column(column, justify="right" if column in ("n", "MDE") else "left")
+    for cross in comparison["crossed"]:
+        table.add_row(
+            f"{cross['run']} - {cross['minus']}",
+            f"{cross['own']} - {cross['other']} ({cross['rung']})",
+            " + ".join(map(str, cross["n"])),
+            interval(cross["rate"], "+"),
+            interval(cross["margin"], "+"),
+            f"{cross['minimum_detectable_margin']:.2f}",
+        )
     return table

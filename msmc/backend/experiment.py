@@ -6,19 +6,16 @@ import os
 import shutil
 import subprocess
 from contextlib import AbstractContextManager
-from itertools import combinations
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from msmc.backend import statistics
+from msmc.backend.comparison import TRAINING, compare
 from msmc.backend.stages import Advance, Job, Stages, host
 from msmc.backend.tree import Tree, read_jsonl
 from msmc.build import SCHEMA_VERSION, RunPlan, digest
 from msmc.diagnostics import Diagnostic, Failed, Interrupted, fail
-from msmc.target import MIN_STEPS
 from msmc.whole import whole_file
 
-TRAINING = ("midtrain", "finetune")
 GO_ON = "the same command goes on from here"
 FULL = 2**20
 """Bytes left on a disk that is full."""
@@ -150,82 +147,3 @@ def _commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return found.stdout.strip()
-
-
-# ---- the comparison -----------------------------------------------------------------------------------------------------
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """run.json of a run folder. Raises Failed `not-a-run`."""
-    try:
-        data: dict[str, Any] = json.loads((folder / "run.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise fail(
-            "not-a-run", f"`{folder}` is not a run", "name a folder such as runs/SPEC/TARGET/ARM/seed-0-…"
-        ) from error
-    if data.get("schema_version") != SCHEMA_VERSION:
-        raise fail("not-a-run", f"`{folder}` was made by another version of msmc", "run it again")
-    return data
-
-
-def compare(folders: list[Path]) -> dict[str, Any]:
-    """What the table and the page show: the figures of every run, and paired differences of arms seed by seed."""
-    runs = [read_run(folder) for folder in folders]
-    scores = [list(read_jsonl(folder / "scores" / "scores.jsonl")) for folder in folders]
-    models = [
-        {
-            "name": run["run"]["name"],
-            "seed": run["seed"],
-            "folder": os.path.relpath(folder, folder.parents[3]),
-            "documents": run["run"]["documents"],
-            "demos": run["run"]["demos"],
-            "stages": {kind: _costs(run["stages"][kind]) for kind in TRAINING if kind in run["stages"]},
-            "figures": statistics.figures(rows),
-        }
-        for run, folder, rows in zip(runs, folders, scores, strict=True)
-    ]
-    contrasts = []
-    for (i, a), (j, b) in combinations(enumerate(models), 2):
-        same_stage = ("finetune" in a["stages"]) == ("finetune" in b["stages"])
-        if a["seed"] == b["seed"] and a["documents"] and b["documents"] and same_stage:
-            contrasts.append(
-                {
-                    "run": a["name"],
-                    "minus": b["name"],
-                    "seed": a["seed"],
-                    "evals": statistics.contrast(scores[i], scores[j]),
-                }
-            )
-    return {
-        "schema_version": SCHEMA_VERSION,
-        **{key: runs[0][key] for key in ("title", "spec", "ablation", "arm_titles", "target", "primary", "evals")},
-        "stamps": stamps(runs[0]["target"]),
-        "runs": models,
-        "contrasts": contrasts,
-        "not_learned": not_learned(models, runs[0]["evals"]),
-    }
-
-
-def _costs(stage: dict[str, Any]) -> dict[str, Any]:
-    return {key: stage[key] for key in ("updates", "tokens", "supervised_tokens", "loss_first", "loss_last")}
-
-
-def stamps(target: dict[str, Any]) -> list[str]:
-    """What a reader must know before any figure."""
-    found = []
-    if target["min_steps"] < MIN_STEPS:
-        found.append(f"TOO SHORT TO READ: min_steps is {target['min_steps']}, below {MIN_STEPS}")
-    if target["evaluate"]["limit"] is not None:
-        found.append(f"TOO SHORT TO READ: at most {target['evaluate']['limit']} items of each evaluation")
-    return found
-
-
-def not_learned(models: list[dict[str, Any]], evals: dict[str, dict[str, Any]]) -> list[str]:
-    """Fine-tuned models that do not hold the trained items: their other rungs say nothing about generalisation."""
-    trained = {name for name, block in evals.items() if block["rung"] == "learned" and block["kind"] == "preference"}
-    return [
-        f"{model['name']} (seed {model['seed']}): {figure['eval']} {figure['rate']['mean']:.2f}"
-        for model in models
-        for figure in model["figures"]
-        if model["demos"] and figure["eval"] in trained and figure["n"] and figure["rate"]["low"] <= 0.5
-    ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import jinja2
 
-from msmc.backend.experiment import read_run
+from msmc.backend.comparison import read_run
 from msmc.backend.statistics import by_item
 from msmc.backend.tree import read_jsonl
 from msmc.diagnostics import fail

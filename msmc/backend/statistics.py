@@ -104,15 +104,26 @@ def figures(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def contrast(rows: Iterable[dict[str, Any]], reference: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each evaluation the paired difference over the items that both models have: this one minus the reference."""
+Pairs = dict[str, list[tuple[ScoredItem, ScoredItem]]]
+"""By evaluation, the items that two models both have."""
+
+
+def paired(rows: Iterable[dict[str, Any]], reference: Iterable[dict[str, Any]]) -> Pairs:
+    """The items that both models have a score for, by evaluation."""
     ours, theirs = by_item(rows), by_item(reference)
-    found = []
-    for name in ours.keys() & theirs.keys():
+    found = {}
+    for name in sorted(ours.keys() & theirs.keys()):
         other = {item.item: item for item in theirs[name][0]}
         both = [(item, other[item.item]) for item in ours[name][0] if item.item in other]
-        if not both:
-            continue
+        if both:
+            found[name] = both
+    return found
+
+
+def contrast(pairs: Pairs) -> list[dict[str, Any]]:
+    """For each evaluation the paired difference: one model minus the other."""
+    found = []
+    for name, both in pairs.items():
         topics = [a.topic for a, _ in both]
         margin = estimate([a.margin - b.margin for a, b in both], topics)
         found.append(
@@ -124,4 +135,43 @@ def contrast(rows: Iterable[dict[str, Any]], reference: Iterable[dict[str, Any]]
                 "minimum_detectable_margin": round(POWER_FACTOR * margin.se, 6),
             }
         )
-    return sorted(found, key=lambda c: c["eval"])
+    return found
+
+
+def crossed(pairs: Pairs, own: str, other: str) -> dict[str, Any]:
+    """The difference in differences of a crossed design: what the models differ by in `own` more than in `other`.
+
+    `own` is about what the first model's spec holds, `other` about what the second's does, so the figure is positive where
+    each leans to its own side, and what both gained alike is gone. Topics are clusters across both evaluations.
+    """
+    margin = _interaction([[a.margin - b.margin for a, b in pairs[name]] for name in (own, other)], pairs, own, other)
+    rate = _interaction(
+        [[a.preferred - b.preferred for a, b in pairs[name]] for name in (own, other)], pairs, own, other
+    )
+    return {
+        "own": own,
+        "other": other,
+        "n": [len(pairs[own]), len(pairs[other])],
+        "margin": margin.data(),
+        "rate": rate.data(),
+        "minimum_detectable_margin": round(POWER_FACTOR * margin.se, 6),
+    }
+
+
+def _interaction(differences: list[list[float]], pairs: Pairs, own: str, other: str) -> Estimate:
+    """The mean of the first list minus that of the second, by one regression with cluster-robust errors."""
+    import numpy as np
+    import statsmodels.api as sm
+
+    first, second = differences
+    values = np.asarray(first + second)
+    topics = [a.topic for name in (own, other) for a, _ in pairs[name]]
+    labels = list(dict.fromkeys(topics))
+    mean = float(np.mean(first) - np.mean(second))
+    if len(values) < 4 or np.ptp(first) == np.ptp(second) == 0:
+        return Estimate(mean, mean, mean, 0.0, len(values), len(labels))
+    groups = [labels.index(topic) for topic in topics] if len(labels) > 2 else list(range(len(values)))
+    design = np.column_stack([np.ones(len(values)), [1.0] * len(first) + [0.0] * len(second)])
+    fit = sm.OLS(values, design).fit(cov_type="cluster", cov_kwds={"groups": np.asarray(groups)}, use_t=True)
+    low, high = fit.conf_int(1 - CONFIDENCE)[1]
+    return Estimate(mean, float(low), float(high), float(fit.bse[1]), len(values), len(labels))

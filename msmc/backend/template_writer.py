@@ -1,41 +1,33 @@
 """The writer `template`: planned cells to documents, offline and deterministic, from hand-written passages.
 
-A document is a draw from its kind's slots (`templates/documents/<kind>.yaml`): in each slot one passage whose placeholders
-can all be filled from the clause's closure. An arm without reasons cannot fill `{reason}`, so its documents give none.
+A document follows one of its kind's orders (`templates/documents/<kind>.yaml`). In each slot stands a passage, drawn among
+those whose placeholders the clause's closure can fill. The words of the clause are told in parts over the document; the
+reason is argued in up to three. An arm without reasons cannot fill `{reason}`, so its documents give none.
 """
 
 import random
-import re
 from collections.abc import Mapping
-from functools import cached_property
-from typing import Any
 
+from msmc.backend import passages
+from msmc.backend.closure import Closure, Told, closure_of
+from msmc.backend.passages import Kind, Passage
+from msmc.backend.telling import as_topic, chunks, inside, join, num_words, part_of, quoted, units
 from msmc.build import DocumentRow
-from msmc.ir import ArmRule, ArmSpec, ArmValue
+from msmc.ir import ArmSpec
 from msmc.library import Library
-from msmc.prose import one_line, sentences
 
-VERSION = 1
+VERSION = 2
 """Part of a corpus' digest: raised when the same rows would be written differently."""
-PLACEHOLDER = re.compile(r"\{(\w+)\}")
-LOWERED = {
-    "a",
-    "an",
-    "the",
-    "how",
-    "what",
-    "when",
-    "where",
-    "who",
-    "no",
-    "one",
-    "being",
-    "telling",
-    "keeping",
-    "asking",
-}
-NUM_WORDS = range(130, 241)
-"""The length a document is brought to, where its passages allow."""
+FEWEST, MOST = 130, 340
+"""The words a document is brought to, where its clause allows."""
+AIMS = range(170, 300)
+"""Up to how many words passages are added that could be left out."""
+TRIMMED = frozenset({"angle", "aside", "members", "value", "closing"})
+"""Slots that a document which is long enough goes without."""
+SHORT = 16
+"""Words of a statement that can be said again at the end."""
+WHOLE = 180
+"""Words of a document's own clause that it tells; a longer one is told in part."""
 
 
 class TemplateWriter:
@@ -43,123 +35,180 @@ class TemplateWriter:
 
     def __init__(self, spec: ArmSpec, library: Library) -> None:
         self.spec, self.library = spec, library
-        self._kinds: dict[str, dict[str, Any]] = {}
+        self._kinds: dict[str, Kind] = {}
+        self._angles: dict[str, tuple[Passage, ...]] = {}
+        self._clauses: dict[str, _Clause] = {}
 
     def write(self, row: DocumentRow) -> str:
         """The document of one planned row; the same row, the same text."""
-        kind = self._kinds.setdefault(row.cell.kind, self.library.kind(row.cell.kind))
-        rng = random.Random(row.seed)
-        words = _Closure(self.spec, row).words(rng) | {
-            "audience": self.library.audience(row.cell.audience),
-            "angle": row.cell.angle,
-        }
-        angle = self.library.angle(row.cell.angle)
-        slots = {**kind["slots"], "angle": angle["passages"]}
-        order = [slot for slot in kind["order"] if slot != "members" or "members" in words]
-        if row.cell.clause.endswith(".rationale") and "more_reason" in words:
-            slots["reason"] = [
-                p for p in slots["reason"] if "{more_reason}" in p
-            ]  # the whole argument, not its first line
-        drawn = {slot: text for slot in order if (text := _draw(slots[slot], words, rng))}
-        _fit(drawn, slots["angle"], words, rng, keep=_carrier(row))
-        return "\n\n".join(drawn.values())
+        cell = row.cell
+        if cell.kind not in self._kinds:
+            self._kinds[cell.kind] = passages.kind(self.library, cell.kind)
+        if cell.angle not in self._angles:
+            self._angles[cell.angle] = passages.angle(self.library, cell.angle)
+        if cell.clause not in self._clauses:
+            self._clauses[cell.clause] = _Clause(closure_of(self.spec, row), cell.clause)
+        named = {"audience": self.library.audience(cell.audience), "angle": cell.angle}
+        draft = _Draft(self._kinds[cell.kind], self._clauses[cell.clause], named, random.Random(row.seed))
+        return draft.write(self._angles[cell.angle])
 
 
-def _carrier(row: DocumentRow) -> str:
-    """The slot that carries the row's clause."""
-    return "reason" if row.cell.clause.endswith(".rationale") else "statement"
+class _Clause:
+    """A clause with its closure, cut into sentences. Nothing in it depends on a row."""
 
-
-def _draw(passages: list[str], words: Mapping[str, str], rng: random.Random, avoid: str = "") -> str:
-    """One passage with its placeholders filled, among those that can be; nothing where none can."""
-    usable = [p for p in passages if set(PLACEHOLDER.findall(p)) <= words.keys()]
-    usable = [p for p in usable if _fill(p, words) != avoid]
-    return _fill(rng.choice(usable), words) if usable else ""
-
-
-def _fill(passage: str, words: Mapping[str, str]) -> str:
-    return PLACEHOLDER.sub(lambda match: words[match[1]], passage.strip())
-
-
-def _fit(drawn: dict[str, str], angles: list[str], words: Mapping[str, str], rng: random.Random, keep: str) -> None:
-    """Leaves out what can be spared from a long document; gives a short one a second passage on its angle."""
-
-    def length() -> int:
-        return sum(len(text.split()) for text in drawn.values())
-
-    for slot in ("detail", "value", "members"):
-        if length() > NUM_WORDS.stop and slot in drawn and slot != keep:
-            del drawn[slot]
-    if length() < NUM_WORDS.start and (more := _draw(angles, words, rng, avoid=drawn.get("angle", ""))):
-        drawn["angle"] = f"{drawn.get('angle', '')}\n\n{more}".strip()
-
-
-class _Closure:
-    """What a passage may say on one row's clause."""
-
-    def __init__(self, spec: ArmSpec, row: DocumentRow) -> None:
-        self.spec, self.row = spec, row
-        node_id = row.about[-1]
-        self.node: ArmValue | ArmRule = next(n for n in spec.nodes if n.id == node_id)
-
-    @cached_property
-    def served(self) -> list[ArmValue]:
-        return [v for v in self.spec.values if isinstance(self.node, ArmRule) and v.id in self.node.serves]
-
-    def words(self, rng: random.Random) -> dict[str, str]:
-        """Placeholder to text. A reason, a value, a detail that the arm does not have is not there."""
-        topic = mid_sentence(self.node.title, self._text())
-        found = {
-            "assistant": self.spec.identity.assistant,
-            "provider": self.spec.identity.provider,
+    def __init__(self, closure: Closure, clause: str) -> None:
+        node, self.assistant = closure.node, closure.assistant
+        self.names = (closure.assistant, closure.provider)
+        own = next((s for s in closure.subrules if clause in (s.id, f"{s.id}.rationale")), None)
+        self.argued, self.narrow = clause.endswith(".rationale"), own is not None
+        reason = (own and own.rationale) or node.rationale
+        self.statement, self.reasons = units(node.statement), units(reason) if reason else []
+        self.details = [units(s.statement) for s in ((own,) if own else closure.subrules)]
+        self.members = [quoted(title) for title in closure.members]
+        self.values = [(units(v.statement), units(v.rationale) if v.rationale else []) for v in closure.served]
+        topic = self._topic(node)
+        entry = "rule" if closure.is_rule else "entry"
+        self.words = {
+            "assistant": closure.assistant,
+            "provider": closure.provider,
             "topic": topic,
             "Topic": topic[:1].upper() + topic[1:],
-            "statement": " ".join(_window(sentences(self.node.statement), rng, 3)),
+            "clause": f"{entry} {topic}" if topic[0] in '"“' else f"{entry} on {topic}",
         }
-        clause = self.row.cell.clause
-        detail, reasons = self._detail(clause), self._reasons(clause)
-        if detail:
-            found["detail"] = detail
-        if reasons:
-            # a rationale's own documents argue it from its beginning; others take up a part of it
-            start = 0 if clause.endswith(".rationale") else rng.randrange(len(reasons))
-            found["reason"] = reasons[start]
-            if more := reasons[start + 1 : start + (4 if clause.endswith(".rationale") else 2)]:
-                found["more_reason"] = " ".join(more)
-        if self.served:
-            found["value"] = join([mid_sentence(v.title, v.statement) for v in self.served])
-            found["value_statement"] = rng.choice([s for v in self.served for s in sentences(v.statement)])
-        members = [r for r in self.spec.rules if self.node.id in r.serves]
-        if members:
-            some = rng.sample(members, min(3, len(members)))
-            found["members"] = join([mid_sentence(r.title, r.statement) for r in some])
+        if topic[0] not in '"“':
+            self.words |= {'topic"': topic, 'Topic"': self.words["Topic"]}
+        first = self.statement[0]
+        if num_words([first]) <= SHORT and (recap := inside(first, self.names)):
+            self.words["recap"] = recap
+        if closure.served:
+            self.words["value"] = join([self._topic(value) for value in closure.served])
+
+    def _topic(self, told: Told) -> str:
+        return as_topic(told.title, f"{told.statement} {told.rationale or ''}", self.assistant)
+
+    def told(self, name: str, within: str, text: str) -> dict[str, str]:
+        """A text under the names it may have in passages: as it is, in quotation marks, within a sentence."""
+        found = {name: text}
+        if '"' not in text:
+            found[f'{name}"'] = text
+        if part := inside(text, self.names):
+            found[within] = part
         return found
 
-    def _text(self) -> str:
-        return f"{self.node.statement} {self.node.rationale or ''}"
+    def some(self, parts: list[str], budget: int, rng: random.Random) -> list[str]:
+        """Neighbouring sentences from anywhere."""
+        return part_of(parts, budget, rng, self.assistant, anywhere=True)
 
-    def _detail(self, clause: str) -> str | None:
-        subrules = self.node.subrules if isinstance(self.node, ArmRule) else ()
-        return next((one_line(s.statement) for s in subrules if clause in (s.id, f"{s.id}.rationale")), None)
+    def one(self, parts: list[str], rng: random.Random) -> list[str]:
+        """A sentence of a value: from anywhere but its end, where a longer text makes its concessions."""
+        return part_of(parts[:-1] if len(parts) > 3 else parts, 0, rng, self.assistant, anywhere=True)
 
-    def _reasons(self, clause: str) -> list[str]:
-        subrules = self.node.subrules if isinstance(self.node, ArmRule) else ()
-        own = next((s.rationale for s in subrules if clause in (s.id, f"{s.id}.rationale")), None)
-        return sentences(own or self.node.rationale or "")
-
-
-def _window(parts: list[str], rng: random.Random, size: int) -> list[str]:
-    """Up to `size` neighbouring sentences, drawn."""
-    start = rng.randrange(max(1, len(parts) - size + 1))
-    return parts[start : start + size]
+    def all(self, parts: list[str], rng: random.Random) -> list[str]:
+        """Every sentence, or as many as a document takes: from the beginning, or from anywhere if that leaves out much."""
+        return part_of(parts, WHOLE, rng, self.assistant, anywhere=num_words(parts) > WHOLE * 5 // 4)
 
 
-def mid_sentence(title: str, text: str) -> str:
-    """A title as it stands within a sentence: with a small letter where the text writes it so, or where it is a phrase."""
-    lowered = title[:1].lower() + title[1:]
-    return lowered if lowered in one_line(text) or title.split()[0].lower() in LOWERED else title
+class _Draft:
+    """One document in the making: passages by slot."""
+
+    def __init__(self, kind: Kind, clause: _Clause, named: Mapping[str, str], rng: random.Random) -> None:
+        self.kind, self.clause, self.rng = kind, clause, rng
+        self.words = {**clause.words, **named}
+        self.texts: dict[str, str] = {}
+
+    def write(self, angle: tuple[Passage, ...]) -> str:
+        order = self.rng.choice(self.kind.orders)
+        self._tell()
+        self._fill(list(angle))
+        paragraphs = ([self.texts[slot] for slot in slots if slot in self.texts] for slots in order)
+        return "\n\n".join(_joined(texts) for texts in paragraphs if texts)
+
+    def _tell(self) -> None:
+        """What no document lacks: title, opening, the clause, its reason where there is one, closing."""
+        clause, rng = self.clause, self.rng
+        own = not (clause.argued or clause.narrow)
+        told = clause.all(clause.statement, rng) if own else clause.some(clause.statement, 40, rng)
+        halves = chunks(told, 2 if num_words(told) > 60 or rng.random() < 0.5 else 1)
+        for slot, text in zip(("statement", "more"), halves, strict=False):
+            self._put(slot, clause.told("statement", "says", text))
+        if clause.narrow:
+            told = clause.some(clause.details[0], 60, rng) if clause.argued else clause.all(clause.details[0], rng)
+            self._put("detail", {"detail": " ".join(told)})
+        for slot, text in self._argument():
+            self._put(slot, clause.told("reason", "argues", text))
+        for slot in ("title", "opening", "closing"):
+            self._put(slot, {})
+
+    def _argument(self) -> list[tuple[str, str]]:
+        """The reason in up to three parts, each with its place in the argument."""
+        clause, rng = self.clause, self.rng
+        if not clause.reasons:
+            return []
+        if clause.argued:
+            told = clause.all(clause.reasons, rng)
+            parts = chunks(told, 3 if num_words(told) > 45 and rng.random() < 0.75 else 2)
+        else:
+            told = clause.some(clause.reasons, rng.choice((30, 45, 60)), rng)
+            parts = chunks(told, 2 if rng.random() < 0.5 else 1)
+        last = "so" if told[-1] == clause.reasons[-1] else "further"
+        return list(zip(("because", "further", "so") if len(parts) > 2 else ("because", last), parts, strict=False))
+
+    def _fill(self, angles: list[Passage]) -> None:
+        """What stands beside the clause, as far as there is room: the row's angle, then what is drawn."""
+        self.rng.shuffle(angles)
+        fitting = [a for a in angles if a.needs <= self.words.keys()]
+        self._look(fitting.pop())
+        aim = self.rng.choice(AIMS)
+        slots = ["members", "detail", "aside"]
+        self.rng.shuffle(slots)
+        for slot in ("value", *slots):
+            if slot not in self.texts and (self.length < aim or slot == "value"):
+                self._put(slot, self._offer(slot))
+        while self.length < FEWEST and fitting:
+            self._look(fitting.pop())
+
+    def _offer(self, slot: str) -> dict[str, str]:
+        """What fills the placeholders of a slot that may be left out."""
+        clause, rng = self.clause, self.rng
+        if slot == "detail" and clause.details:
+            return {"detail": " ".join(clause.some(rng.choice(clause.details), 40, rng))}
+        if slot == "members" and clause.members:
+            some = sorted(rng.sample(range(len(clause.members)), min(3, len(clause.members))))
+            return {"members": join([clause.members[i] for i in some])}
+        if slot == "value" and clause.values:
+            statement, reason = rng.choice(clause.values)
+            if rng.random() < 0.4:
+                return {"value": clause.words["value"]}
+            found = clause.told("value_statement", "value_says", " ".join(clause.one(statement, rng)))
+            return found | (clause.told("value_reason", "value_argues", " ".join(clause.one(reason, rng))) if reason else {})
+        return {}
+
+    def _look(self, angle: Passage) -> None:
+        """From the row's angle, in the kind's own voice."""
+        before = self.texts.get("angle")
+        self._put("angle", {"on_angle": angle.write(self.words, self.rng)})
+        if before:
+            self.texts["angle"] = f"{before}\n\n{self.texts['angle']}"
+
+    def _put(self, slot: str, told: Mapping[str, str]) -> None:
+        """One passage of the slot, among those whose placeholders can be filled, if the document does not grow too long."""
+        words = {**self.words, **told} if told else self.words
+        pool = self.kind.slots.get(slot, ())
+        if "because" in self.texts:
+            pool += self.kind.slots.get(f"{slot}_reasoned", ())
+        usable = [p for p in pool if p.needs <= words.keys()]
+        if not usable:
+            return
+        text = self.rng.choice(usable).write(words, self.rng)
+        if slot in TRIMMED and self.length + num_words([text]) > MOST:
+            return
+        self.texts[slot] = text
+
+    @property
+    def length(self) -> int:
+        return sum(len(text.split()) for text in self.texts.values())
 
 
-def join(parts: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+def _joined(texts: list[str]) -> str:
+    """One paragraph, or turns of speakers one below the other."""
+    return ("\n" if any("\n" in text for text in texts) else " ").join(texts)
