@@ -3,7 +3,7 @@
 Apart from `msmc/compile.py` because a check needs no templates, no target and no rows, and should not wait for them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from msmc.ir import Identity, Spec
 from msmc.library import Library
 from msmc.lower.arms import ArmSet, MadeArm, arm_sets, others
 from msmc.lower.questions import questions
-from msmc.mention import Mentions
+from msmc.mention import Mentions, words
 from msmc.source import Sources, Span
 
 
@@ -49,27 +49,33 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
     arms: dict[str, dict[str | None, ArmSet]] = {}
     for spec in specs if not problems else ():
         arms[spec.name], found = arm_sets(spec, identity, resolver.spans)
-        found += [p for made in arms[spec.name].values() for p in held_out_problems(spec, made.made)]
+        made = {arm.name: arm for arm_set in arms[spec.name].values() for arm in arm_set.made}
+        found += held_out_problems(spec, made.values())
         problems += found or empty_blocks(spec, arms[spec.name], resolver.spans)
     return Checked(specs, arms, resolver.spans, list(dict.fromkeys(problems)), files)
 
 
-def held_out_problems(spec: Spec, made: tuple[MadeArm, ...]) -> Iterator[Diagnostic]:
+def held_out_problems(spec: Spec, made: Iterable[MadeArm]) -> Iterator[Diagnostic]:
     """The spec's own text must not mention what an evaluation holds out."""
-    for block in spec.evals:
-        mentions = Mentions([o for item in block.items for o in (item.a, item.b)] if block.held_out else [])
-        own = (*spec.documents.audiences, *spec.documents.angles) if spec.documents else ()
-        for words in own:
-            if found := mentions.find(words):
-                message = f'"{words}" mentions "{found}", which `{block.name}` holds out'
-                where = Label(made[0].spans[f"{spec.name} documents"], "in this block")
+    blocks = [block for block in spec.evals if block.held_out]
+    said = dict.fromkeys(_said(spec, made) if blocks else ())  # once where several arms say the same
+    split = [(what, where, words(text)) for what, where, text in said]
+    for block in blocks:
+        mentions = Mentions([o for item in block.items for o in (item.a, item.b)])
+        for what, where, parts in split:
+            if found := mentions.find_in(parts):
+                message = f'{what} mentions "{found}", which `{block.name}` holds out'
                 yield Diagnostic("held-out-mention", message, where, hint="reword it, or take the pair out")
-        for arm in made:
-            for node_id, text in arm.spec.texts():
-                if found := mentions.find(text):
-                    where = Label(arm.spans[node_id], "mentioned here")
-                    message = f'`{node_id}` mentions "{found}", which `{block.name}` holds out'
-                    yield Diagnostic("held-out-mention", message, where, hint="reword it, or take the pair out")
+
+
+def _said(spec: Spec, made: Iterable[MadeArm]) -> Iterator[tuple[str, Label, str]]:
+    """Every text with what it is called and where it stands."""
+    for arm in made:
+        if arm.name == "full" and spec.documents:
+            where = Label(arm.spans[f"{spec.name} documents"], "in this block")
+            yield from ((f'"{own}"', where, own) for own in (*spec.documents.audiences, *spec.documents.angles))
+        for node_id, text in arm.spec.texts():
+            yield f"`{node_id}`", Label(arm.spans[node_id], "mentioned here"), text
 
 
 def empty_blocks(spec: Spec, arms: dict[str | None, ArmSet], spans: dict[str, Span]) -> Iterator[Diagnostic]:

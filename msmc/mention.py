@@ -33,9 +33,10 @@ class Mentions:
 
     def find(self, text: str) -> str | None:
         """The first held-out option that the text mentions."""
-        if not self._of:
-            return None
-        parts = words(text)
+        return self.find_in(words(text)) if self._of else None
+
+    def find_in(self, parts: list[str]) -> str | None:
+        """The same for the words of a text."""
         for at, word in enumerate(parts):
             for length in self._lengths.get(word, ()):
                 if option := self._of.get(tuple(parts[at : at + length])):

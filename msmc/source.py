@@ -18,12 +18,18 @@ class Span(NamedTuple):
 
 
 class SourceFile:
-    """The text of one file, and where its lines begin."""
+    """The text of one file, and where its lines begin. Two with the same path and text are equal."""
 
     def __init__(self, path: str, content: bytes) -> None:
         """Raises UnicodeDecodeError when the content is not UTF-8."""
         self.path = path
         self.text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SourceFile) and (self.path, self.text) == (other.path, other.text)
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.text))
 
     @cached_property
     def _starts(self) -> list[int]:

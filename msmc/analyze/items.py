@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -27,6 +28,15 @@ def read_items(
     if isinstance(source, Diagnostic):
         return (), [Diagnostic(source.name, source.message, Label(asked, "asked for here"), hint=source.hint)]
     files[path] = source
+    items, problems = _items(source)
+    if not items and not problems:
+        where = Label(asked)
+        return (), [Diagnostic("empty-file", f"`{path}` has no items", where, hint=f"a line is {SHAPE}")]
+    return items, list(problems)
+
+
+@lru_cache(maxsize=64)  # specs share evaluations
+def _items(source: SourceFile) -> tuple[tuple[Item, ...], tuple[Diagnostic, ...]]:
     items, problems, first = list[Item](), list[Diagnostic](), dict[frozenset[str], Span]()
     for where, item in _rows(source, _item, SHAPE):
         if isinstance(item, Diagnostic):
@@ -40,9 +50,7 @@ def read_items(
             continue
         first[pair] = where
         items.append(item)
-    if not items and not problems:
-        problems.append(Diagnostic("empty-file", f"`{path}` has no items", Label(asked), hint=f"a line is {SHAPE}"))
-    return tuple(items), problems
+    return tuple(items), tuple(problems)
 
 
 def read_chats(path: str, sources: Sources, files: dict[str, SourceFile]) -> tuple[tuple[Chat, ...], list[Diagnostic]]:

@@ -5,8 +5,9 @@ import io
 import os
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,12 @@ def _keep(kept: Path, content: bytes) -> None:
 
 def parse(source: SourceFile) -> tuple[ast.File | None, list[Diagnostic]]:
     """The tree of one file, or what keeps it from having one."""
+    tree, problems = _parse(source)
+    return tree, list(problems)
+
+
+@lru_cache(maxsize=64)  # several specs of one check share what they import
+def _parse(source: SourceFile) -> tuple[ast.File | None, Sequence[Diagnostic]]:
     if not source.text.strip():
         where = Label(Span(source.path, 0, 0), "nothing here")
         hint = 'a spec begins with: spec name "Title" { … }'
