@@ -61,7 +61,7 @@ class Evaluate(Part):
     batch_size: int = Field(default=8, ge=1)
     """Prompts scored at a time; 8 is the fastest on two cores."""
     limit: int | None = Field(default=None, ge=1)
-    """Items of each evaluation, for a quick look; every table then says so."""
+    """Items of each evaluation, spread over its topics; null for all. Below MIN_ITEMS every table says so."""
 
 
 class Target(Part):
@@ -85,6 +85,8 @@ class Target(Part):
     evaluate: Evaluate = Evaluate()
 
 
+MIN_ITEMS = 50
+"""Fewer items of an evaluation are for a look at the plumbing, not for reading."""
 MIN_STEPS = Target.model_fields["min_steps"].default
 
 

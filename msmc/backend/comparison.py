@@ -10,7 +10,7 @@ from msmc.backend import statistics
 from msmc.backend.tree import read_jsonl
 from msmc.build import SCHEMA_VERSION
 from msmc.diagnostics import fail
-from msmc.target import MIN_STEPS
+from msmc.target import MIN_ITEMS, MIN_STEPS
 
 TRAINING = ("midtrain", "finetune")
 
@@ -117,7 +117,7 @@ def stamps(target: dict[str, Any]) -> list[str]:
     found = []
     if target["min_steps"] < MIN_STEPS:
         found.append(f"TOO SHORT TO READ: min_steps is {target['min_steps']}, below {MIN_STEPS}")
-    if target["evaluate"]["limit"] is not None:
+    if (target["evaluate"]["limit"] or MIN_ITEMS) < MIN_ITEMS:
         found.append(f"TOO SHORT TO READ: at most {target['evaluate']['limit']} items of each evaluation")
     return found
 

@@ -40,11 +40,16 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     wanted = kinds[: kinds.index(until) + 1]
     models = [(run, seed, stages.of_run(run, seed)) for seed in seeds for run in tree.runs]
     # the text first: it takes seconds, and a reader may look at it while the models train
-    jobs = {job.folder: (kind, job) for kind in wanted[:2] for _, _, of in models for k, job in of.items() if k == kind}
-    jobs |= {job.folder: (kind, job) for _, _, of in models for kind, job in of.items() if kind in wanted}
+    text = [(kind, job) for kind in wanted[:2] for _, _, of in models for k, job in of.items() if k == kind]
+    every = [(kind, need) for kind, job in text for need in job.needs] + text
+    every += [(kind, job) for _, _, of in models for kind, job in of.items() if kind in wanted]
+    jobs = {job.folder: (kind, job) for kind, job in every}
     for kind, job in jobs.values():
         if kind in TRAINING and job.done:
             _require_updates(job, target.min_steps)
+    for _, job in jobs.values():
+        if job.checkpoints and job.done:
+            job.checkpoints.clear()  # of a process that was killed between its result and this
     todo = [(kind, job) for kind, job in jobs.values() if not job.done]
     if done := len(jobs) - len(todo):
         watch.say(f"{done} of {len(jobs)} stages are done already")

@@ -40,6 +40,8 @@ class Job:
     seconds: float
     fill: Callable[[Path, Advance], None]
     checkpoints: Checkpoints | None = None
+    needs: tuple["Job", ...] = ()
+    """Jobs of other models that come first."""
 
     @property
     def done(self) -> bool:
@@ -103,7 +105,7 @@ class Stages:
             counts |= {"documents": len(kept), "quarantined": len(quarantined), "words": words}
             _write_json(part / "stage.json", {"stage": "corpus", "arm": arm.name, **counts})
 
-        return Job(f"write the documents of {arm.name}", place, 2.0, fill)
+        return Job(f"write the documents of {arm.name}", place, 2.0, fill, needs=(like,) if like else ())
 
     def _written(self, arm: Arm, advance: Advance) -> Iterator[tuple[DocumentRow, str]]:
         """Each planned row with its text, which comes from the ledger where it has been asked for before."""

@@ -1,0 +1,95 @@
+"""The ledger: recorded before it is sent, kept before it is parsed, keyed by all that determines it."""
+
+import multiprocessing
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from msmc.backend.ledger import Ledger, Request
+from msmc.build import Cell, DocumentRow, Message, Prefix
+from msmc.diagnostics import Failed
+
+
+def request(n: int = 0, prompt: str = "Write.", prefix: str = "A rule.", writer: str = "w 1", seed: int = 7) -> Request:
+    cell = Cell(clause="a.b", kind="letter", audience="nurses", angle="origins", n=n)
+    row = DocumentRow(id=f"doc-{n}", about=("a.b",), cell=cell, seed=seed + n, prefix="a.b", prompt=prompt)
+    return Request(row, Prefix(name="a.b", messages=(Message(role="system", content=prefix),)), writer)
+
+
+def echo(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
+    yield [(r, f"reply to {r.row.id}") for r in requests]
+
+
+def table(path: Path, what: str) -> list[tuple[str, ...]]:
+    with sqlite3.connect(path) as db:
+        return db.execute(what).fetchall()
+
+
+def test_the_key_is_everything_that_determines_a_reply_and_nothing_else() -> None:
+    same = request()
+    for other in (request(prompt="W."), request(prefix="B."), request(writer="w 2"), request(seed=8)):
+        assert other.key != same.key
+    moved = Request(same.row.model_copy(update={"id": "x", "about": ("c",), "prefix": "n"}), same.prefix, same.writer)
+    assert moved.key == same.key, "the row's name does not reach the writer"
+
+
+def test_a_request_is_recorded_before_it_is_sent_and_a_reply_before_it_is_parsed(tmp_path: Path) -> None:
+    path, seen = tmp_path / "ledger.sqlite", []
+
+    def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
+        for one in requests:
+            seen.append(len(table(path, "select * from requests")))
+            yield [(one, "raw")]
+
+    for _ in Ledger(path).replies([request(n) for n in range(3)], send):
+        assert len(table(path, "select * from replies")) == 3
+    assert seen == [3, 3, 3]
+    assert table(path, "pragma journal_mode") == [("wal",)]
+
+
+def test_what_arrived_before_a_failure_is_kept_and_never_asked_for_again(tmp_path: Path) -> None:
+    def breaks(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
+        yield [(requests[1], "late but first")]
+        raise ConnectionError
+
+    rows, asked = [request(n) for n in range(4)], list[str]()
+    with pytest.raises(ConnectionError):
+        list(Ledger(tmp_path / "l").replies(rows, breaks))
+
+    def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
+        asked.extend(r.row.id for r in requests)
+        return echo(requests)
+
+    found = {r.row.id: raw for r, raw in Ledger(tmp_path / "l").replies(rows, send)}
+    assert asked == ["doc-0", "doc-2", "doc-3"] and found["doc-1"] == "late but first"
+    assert [r.row.id for r, _ in Ledger(tmp_path / "l").replies(rows, send)] == [r.row.id for r in rows], "in order"
+    assert len(asked) == 3
+
+
+def _ask(path: Path, name: str) -> None:
+    def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
+        for one in requests:
+            yield [(one, f"{name} {one.row.id}")]
+
+    found = [raw for _, raw in Ledger(path).replies([request(n) for n in range(200)], send)]
+    (path.parent / name).write_text("\n".join(found))
+
+
+def test_processes_that_ask_at_once_end_with_the_same_replies(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=_ask, args=(tmp_path / "l", name)) for name in "abc"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    told = {(tmp_path / name).read_text() for name in "abc"}
+    assert len(told) == 1 and len(told.pop().splitlines()) == 200
+
+
+def test_a_file_that_is_no_ledger_is_told_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "l").write_text("this is no database, however long it may be" * 100)
+    with pytest.raises(Failed, check=lambda failure: failure.name == "ledger-unusable"):
+        list(Ledger(tmp_path / "l").replies([request()], echo))
+    assert (tmp_path / "l").read_text().startswith("this is no database")
