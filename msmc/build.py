@@ -13,9 +13,12 @@ from msmc.ir import Node, Rung
 SCHEMA_VERSION = 2
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
 def canonical(data: Any) -> str:
     """JSON with sorted keys and no spare space: the same data, the same text."""
-    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(data)
 
 
 def digest(*parts: Any) -> str:

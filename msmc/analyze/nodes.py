@@ -27,6 +27,9 @@ class Nodes:
     def examples(self) -> set[str]:
         return {example.id for rule in self.rules.values() for example in rule.examples}
 
+    def __contains__(self, node_id: str) -> bool:
+        return node_id in self.values or node_id in self.rules or node_id in self._ids()
+
     def ids(self) -> set[str]:
         """Every id: nodes, rationales, subrules, examples."""
         return set(self._ids())

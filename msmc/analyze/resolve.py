@@ -81,11 +81,11 @@ class Resolver:
     ) -> str | None:
         """The id that a dotted path means inside a spec (or library) called `spec`; else a problem is noted."""
         words = [name.word for name in path.words]
-        local = nodes.ids()
         candidates = [".".join([spec, *words]), ".".join(words) if words[0] == spec else ""]
         for candidate in candidates:
-            if candidate in local:
+            if candidate in nodes:
                 return candidate
+        local = nodes.ids()
         foreign = self._foreign_ids(file)
         if path.dotted in foreign:
             return foreign[path.dotted]
