@@ -1,15 +1,14 @@
 """The comparison: the figures of every run, paired differences of arms, and the difference in differences."""
 
-import json
 import os
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from msmc.backend import statistics
-from msmc.backend.tree import read_jsonl
 from msmc.build import SCHEMA_VERSION
 from msmc.diagnostics import fail
+from msmc.stored import read_json, read_jsonl
 from msmc.target import MIN_ITEMS, MIN_STEPS
 
 TRAINING = ("midtrain", "finetune")
@@ -17,12 +16,9 @@ TRAINING = ("midtrain", "finetune")
 
 def read_run(folder: Path) -> dict[str, Any]:
     """run.json of a run folder. Raises Failed `not-a-run`."""
-    try:
-        data: dict[str, Any] = json.loads((folder / "run.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise fail(
-            "not-a-run", f"`{folder}` is not a run", "name a folder such as runs/SPEC/TARGET/ARM/seed-0-…"
-        ) from error
+    if not (folder / "run.json").is_file():
+        raise fail("not-a-run", f"`{folder}` is not a run", "name a folder such as runs/SPEC/TARGET/ARM/seed-0-…")
+    data = read_json(folder / "run.json")
     if data.get("schema_version") != SCHEMA_VERSION:
         raise fail("not-a-run", f"`{folder}` was made by another version of msmc", "run it again")
     return data

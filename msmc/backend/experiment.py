@@ -1,24 +1,21 @@
 """`run` and `ablate`: every stage of every model, run folders, and the comparison."""
 
-import errno
 import json
 import os
-import shutil
 import subprocess
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from msmc.backend.comparison import TRAINING, compare
 from msmc.backend.stages import Advance, Job, Stages, host
-from msmc.backend.tree import Tree, read_jsonl
+from msmc.backend.tree import Tree
 from msmc.build import SCHEMA_VERSION, RunPlan, digest
-from msmc.diagnostics import Diagnostic, Failed, Interrupted, fail
+from msmc.diagnostics import Diagnostic, Interrupted, fail
+from msmc.stored import read_json, read_jsonl
 from msmc.whole import whole_file
 
 GO_ON = "the same command goes on from here"
-FULL = 2**20
-"""Bytes left on a disk that is full."""
 
 
 class Watch(Protocol):
@@ -60,12 +57,7 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
             if kind == "corpus":
                 watch.say(_first_document(job.folder))
     except KeyboardInterrupt:
-        raise _stopped([job for _, job in jobs.values()]) from None
-    except Exception as error:
-        if not isinstance(error, (OSError, Failed)) and shutil.disk_usage(runs).free < FULL:
-            # torch, safetensors and others tell a full disk in errors of their own
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(runs)) from error
-        raise
+        raise _stopped(jobs, stages.ledger) from None
     if until != "scores":
         return None
     folder = runs / tree.plan["spec"] / target.name
@@ -77,19 +69,22 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     return place
 
 
-def _stopped(jobs: list[Job]) -> Interrupted:
+def _stopped(jobs: dict[Path, tuple[str, Job]], ledger: Path) -> Interrupted:
     """What a stopped experiment has kept."""
-    done = sum(job.done for job in jobs)
+    done = sum(job.done for _, job in jobs.values())
     kept = [f"{done} of {len(jobs)} stages are done and kept"]
-    for job in jobs:
+    for kind, job in jobs.values():
         step = job.checkpoints.step() if job.checkpoints and not job.done else None
-        kept += [f"update {step} of `{job.title}` is kept as a checkpoint"] if step else []
+        if step:
+            kept.append(f"update {step} of `{job.title}` is kept as a checkpoint")
+        if kind == "corpus" and not job.done and ledger.exists():
+            kept.append(f"every reply received for `{job.title}` is in {ledger}")
     return Interrupted(Diagnostic("interrupted", "stopped: " + "; ".join(kept), hint=GO_ON))
 
 
 def _first_document(folder: Path) -> str:
     row = next(read_jsonl(folder / "midtrain.jsonl"))
-    stage = json.loads((folder / "stage.json").read_text("utf-8"))
+    stage = read_json(folder / "stage.json")
     quarantined = f", {stage['quarantined']} in quarantine" if stage["quarantined"] else ""
     head = f"{stage['documents']} documents, {stage['words']} words{quarantined}; the first, on {row['about'][0]}:"
     head += f"\n    ({folder / 'midtrain.jsonl'})"
@@ -98,7 +93,7 @@ def _first_document(folder: Path) -> str:
 
 def _require_updates(job: Job, min_steps: int) -> None:
     """Of a stage that was done earlier, perhaps under another `min_steps`; training itself checks a new one."""
-    updates = json.loads((job.folder / "stage.json").read_text("utf-8"))["updates"]
+    updates = read_json(job.folder / "stage.json")["updates"]
     if updates < min_steps:
         message = f"`{job.title}` made {updates} updates, fewer than min_steps {min_steps}"
         raise fail("too-few-updates", message, "raise documents.per_clause or the stage's epochs")
@@ -118,9 +113,9 @@ def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str
     stages = {}
     for kind, job in jobs.items():
         link = place / kind
-        if not link.is_symlink():
+        with suppress(FileExistsError):  # of an earlier run, or of one beside this
             link.symlink_to(os.path.relpath(job.folder, place), target_is_directory=True)
-        stages[kind] = {"folder": job.folder.name, **json.loads((job.folder / "stage.json").read_text("utf-8"))}
+        stages[kind] = {"folder": job.folder.name, **read_json(job.folder / "stage.json")}
     data = {
         "schema_version": SCHEMA_VERSION,
         "spec": tree.plan["spec"],

@@ -126,8 +126,18 @@ class Ledger:
         try:
             yield
         except sqlite3.Error as error:
-            hint = "every reply that was committed is in it: make room or rights, or move it away to begin anew"
-            raise fail("ledger-unusable", f"the ledger `{self.path}` cannot be used: {error}", hint) from error
+            message = f"the ledger `{self.path}` cannot be used: {error}"
+            raise fail("ledger-unusable", message, self._hint(error)) from error
+
+    def _hint(self, error: sqlite3.Error) -> str:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            return "make room there: every reply that was committed is in it, and the same command goes on"
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            return "take the right to write it and its folder: every reply that was committed is in it"
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return "another program holds it: end that one, and the same command goes on"
+        return f"move it away to begin anew, with replies asked for again: mv {self.path} {self.path}.broken"
 
 
 def requested(path: Path) -> dict[str, str]:

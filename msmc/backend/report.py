@@ -1,6 +1,5 @@
 """The page: one self-contained HTML file with the plot, the tables, the items and the documents."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,9 @@ import jinja2
 
 from msmc.backend.comparison import read_run
 from msmc.backend.statistics import by_item
-from msmc.backend.tree import read_jsonl
 from msmc.diagnostics import fail
 from msmc.shipped import shipped
+from msmc.stored import read_json, read_jsonl
 from msmc.whole import whole_file
 
 RUNGS = {
@@ -42,7 +41,7 @@ def find_runs(places: tuple[Path, ...]) -> list[Path]:
 
 def write_page(place: Path) -> Path:
     """Writes report.html beside comparison.json."""
-    comparison = json.loads((place / "comparison.json").read_text("utf-8"))
+    comparison = read_json(place / "comparison.json")
     folders = [place.parents[2] / run["folder"] for run in comparison["runs"]]
     page = place / "report.html"
     whole_file(page, render_page(comparison, folders))

@@ -19,12 +19,13 @@ from msmc.backend.match import num_tokens, trimmed
 from msmc.backend.midtrain import midtrain
 from msmc.backend.score import score
 from msmc.backend.training import PACKAGES, load_tokenizer
-from msmc.backend.tree import Arm, Tree, read_jsonl
+from msmc.backend.tree import Arm, Tree
 from msmc.backend.weights import model_folder
 from msmc.build import DocumentRow, RunPlan, canonical, digest
 from msmc.diagnostics import fail
 from msmc.library import Library
 from msmc.source import Sources
+from msmc.stored import read_jsonl
 from msmc.whole import whole_folder
 
 Advance = Callable[[int, int, str], None]
@@ -62,6 +63,11 @@ class Stages:
         self.tree, self.runs, self.cache, self.say = tree, runs, cache, say
         self.target = tree.full.target
         self.library = Library(sources)
+
+    @property
+    def ledger(self) -> Path:
+        """Every request to a writer, and every reply."""
+        return self.runs / "ledger.sqlite"
 
     @cached_property
     def model(self) -> Path:
@@ -115,7 +121,7 @@ class Stages:
         def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
             yield [(request, writer.write(request.row)) for request in requests]
 
-        with closing(Ledger(self.runs / "ledger.sqlite")) as ledger:
+        with closing(Ledger(self.ledger)) as ledger:
             for number, (request, raw) in enumerate(ledger.replies(arm.requests(self._writer), send), 1):
                 advance(number, total, "documents")
                 yield request.row, raw

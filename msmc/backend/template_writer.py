@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from msmc.backend import passages
 from msmc.backend.closure import Closure, Told, closure_of
 from msmc.backend.passages import Kind, Passage
-from msmc.backend.telling import as_topic, chunks, inside, join, num_words, part_of, quoted, units
+from msmc.backend.telling import as_topic, chunks, inside, join, num_words, part_of, quoted, short, units
 from msmc.build import DocumentRow
 from msmc.ir import ArmSpec
 from msmc.library import Library
@@ -20,13 +20,13 @@ VERSION = 2
 """Part of a corpus' digest: raised when the same rows would be written differently."""
 FEWEST, MOST = 130, 340
 """The words a document is brought to, where its clause allows."""
-AIMS = range(170, 300)
+AIMS = range(210, 320)
 """Up to how many words passages are added that could be left out."""
-TRIMMED = frozenset({"angle", "aside", "members", "value", "closing"})
+TRIMMED = frozenset({"opening", "angle", "aside", "members", "value", "closing"})
 """Slots that a document which is long enough goes without."""
 SHORT = 16
 """Words of a statement that can be said again at the end."""
-WHOLE = 180
+WHOLE = 160
 """Words of a document's own clause that it tells; a longer one is told in part."""
 
 
@@ -64,6 +64,8 @@ class _Clause:
         reason = (own and own.rationale) or node.rationale
         self.statement, self.reasons = units(node.statement), units(reason) if reason else []
         self.details = [units(s.statement) for s in ((own,) if own else closure.subrules)]
+        whole = self.reasons if self.argued else self.details[0] if own else self.statement
+        self.beside = 60 if num_words(whole) < 120 else 20
         self.members = [quoted(title) for title in closure.members]
         self.values = [(units(v.statement), units(v.rationale) if v.rationale else []) for v in closure.served]
         topic = self._topic(node)
@@ -91,17 +93,19 @@ class _Clause:
         found = {name: text}
         if '"' not in text:
             found[f'{name}"'] = text
-        if part := inside(text, self.names):
+        if within and (part := inside(text, self.names)):
             found[within] = part
         return found
 
     def some(self, parts: list[str], budget: int, rng: random.Random) -> list[str]:
-        """Neighbouring sentences from anywhere."""
-        return part_of(parts, budget, rng, self.assistant, anywhere=True)
+        """Neighbouring sentences from anywhere, not much longer than the budget; fewer beside a long clause."""
+        budget = min(budget, self.beside)
+        told = part_of(parts, budget, rng, self.assistant, anywhere=True)
+        return told if len(told) > 1 else [short(told[0], budget + 25)]
 
     def one(self, parts: list[str], rng: random.Random) -> list[str]:
         """A sentence of a value: from anywhere but its end, where a longer text makes its concessions."""
-        return part_of(parts[:-1] if len(parts) > 3 else parts, 0, rng, self.assistant, anywhere=True)
+        return self.some(parts[:-1] if len(parts) > 3 else parts, 0, rng)
 
     def all(self, parts: list[str], rng: random.Random) -> list[str]:
         """Every sentence, or as many as a document takes: from the beginning, or from anywhere if that leaves out much."""
@@ -127,7 +131,7 @@ class _Draft:
         """What no document lacks: title, opening, the clause, its reason where there is one, closing."""
         clause, rng = self.clause, self.rng
         own = not (clause.argued or clause.narrow)
-        told = clause.all(clause.statement, rng) if own else clause.some(clause.statement, 40, rng)
+        told = clause.all(clause.statement, rng) if own else clause.some(clause.statement, 20, rng)
         halves = chunks(told, 2 if num_words(told) > 60 or rng.random() < 0.5 else 1)
         for slot, text in zip(("statement", "more"), halves, strict=False):
             self._put(slot, clause.told("statement", "says", text))
@@ -148,7 +152,7 @@ class _Draft:
             told = clause.all(clause.reasons, rng)
             parts = chunks(told, 3 if num_words(told) > 45 and rng.random() < 0.75 else 2)
         else:
-            told = clause.some(clause.reasons, rng.choice((30, 45, 60)), rng)
+            told = clause.some(clause.reasons, rng.choice((20, 35, 45)), rng)
             parts = chunks(told, 2 if rng.random() < 0.5 else 1)
         last = "so" if told[-1] == clause.reasons[-1] else "further"
         return list(zip(("because", "further", "so") if len(parts) > 2 else ("because", last), parts, strict=False))
@@ -177,16 +181,18 @@ class _Draft:
             return {"members": join([clause.members[i] for i in some])}
         if slot == "value" and clause.values:
             statement, reason = rng.choice(clause.values)
-            if rng.random() < 0.4:
+            if rng.random() < 0.6:
                 return {"value": clause.words["value"]}
             found = clause.told("value_statement", "value_says", " ".join(clause.one(statement, rng)))
-            return found | (clause.told("value_reason", "value_argues", " ".join(clause.one(reason, rng))) if reason else {})
+            return found | (
+                clause.told("value_reason", "value_argues", " ".join(clause.one(reason, rng))) if reason else {}
+            )
         return {}
 
     def _look(self, angle: Passage) -> None:
         """From the row's angle, in the kind's own voice."""
         before = self.texts.get("angle")
-        self._put("angle", {"on_angle": angle.write(self.words, self.rng)})
+        self._put("angle", self.clause.told("on_angle", "", angle.write(self.words, self.rng)))
         if before:
             self.texts["angle"] = f"{before}\n\n{self.texts['angle']}"
 

@@ -1,6 +1,5 @@
 """Reading a build tree: the border between the compiler and the backend is files."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +10,8 @@ from msmc.backend.ledger import Request, prefixes
 from msmc.build import SCHEMA_VERSION, DocumentRow, RunPlan, digest
 from msmc.diagnostics import fail
 from msmc.ir import ArmSpec
+from msmc.stored import broken, read_json, read_jsonl, read_text, require_same
 from msmc.target import Target
-
-
-def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        yield from (json.loads(line) for line in lines)
 
 
 @dataclass(frozen=True)
@@ -36,12 +31,11 @@ class Arm:
 
     @cached_property
     def spec(self) -> ArmSpec:
-        return ArmSpec.model_validate_json((self.folder / "ir.json").read_text("utf-8"))
+        return read_text(self.folder / "ir.json", ArmSpec.model_validate_json)
 
     @cached_property
     def sourcemap(self) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = json.loads((self.folder / "sourcemap.json").read_text("utf-8"))
-        return found
+        return read_json(self.folder / "sourcemap.json")
 
     @property
     def neutral(self) -> bool:
@@ -96,13 +90,15 @@ class Tree:
 
 
 def read_tree(folder: Path) -> Tree:
-    """Raises Failed `not-a-build` when the folder holds no whole build of this version."""
-    try:
-        plan = json.loads((folder / "arms.json").read_text("utf-8"))
-        manifests = [json.loads(p.read_text("utf-8")) for p in sorted(folder.glob("*/manifest.json"))]
-    except (OSError, ValueError) as error:
+    """Raises Failed `not-a-build` or `broken-file` when the folder holds no whole build of this version."""
+    if not (folder / "arms.json").is_file():
         hint = "name a folder such as build/cheese_study, or compile again"
-        raise fail("not-a-build", f"`{folder}` is not a build", hint) from error
+        raise fail("not-a-build", f"`{folder}` is not a build", hint)
+    plan = read_json(folder / "arms.json")
     if plan.get("schema_version") != SCHEMA_VERSION:
-        raise fail("not-a-build", f"`{folder}` was built by another version of msmc", "compile again")
+        raise broken(folder, "was built by another version of msmc")
+    manifests = [read_json(path) for path in sorted(folder.glob("*/manifest.json"))]
+    for manifest in manifests:
+        for path, entry in manifest["files"].items():
+            require_same(folder / manifest["arm"] / path, entry["sha256"])
     return Tree(folder, {m["arm"]: Arm(folder / m["arm"], m) for m in manifests}, plan)
