@@ -21,6 +21,7 @@ class Library:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self._kinds: dict[str, dict[str, Any]] = {}
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
@@ -52,8 +53,10 @@ class Library:
         return tuple(sorted(a for a in self._angles if a != "other"))
 
     def kind(self, kind: str) -> dict[str, Any]:
-        """`brief`, `order` and `slots` of one kind."""
-        return dict(read_yaml(self._sources[f"{FOLDER}{kind}.yaml"]))
+        """`brief`, `orders` and `slots` of one kind, as its file has them."""
+        if kind not in self._kinds:
+            self._kinds[kind] = dict(read_yaml(self._sources[f"{FOLDER}{kind}.yaml"]))
+        return self._kinds[kind]
 
     def audience(self, audience: str) -> str:
         """The phrase: the library's for an id, else the author's own words."""

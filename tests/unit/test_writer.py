@@ -1,20 +1,33 @@
-"""The template writer: deterministic, about the assistant, without reasons where the arm has none."""
+"""The template writer: deterministic, about the assistant, within its closure, without reasons where the arm has none."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
-from msmc.backend import gates
+from msmc.backend import gates, passages
+from msmc.backend.closure import closure_of
+from msmc.backend.passages import Choice, Hole, Part
+from msmc.backend.telling import as_topic, chunks, inside, units
 from msmc.backend.template_writer import TemplateWriter
 from msmc.backend.tree import Arm, read_tree
+from msmc.build import Cell, DocumentRow
 from msmc.compile import compile
 from msmc.diagnostics import Failed
+from msmc.ir import ArmRule, ArmSpec, ArmSubrule, ArmValue, Identity
 from msmc.library import Library
 from msmc.project import ProjectSources, write_tree
 from msmc.prose import sentences
-from tests.project import ROOT, cpu
+from tests.project import ROOT, Memory, cpu
 
-REASONS = re.compile(r"\b(because|reason|reasons|rationale|why|values?|argument|motive|therefore)\b", re.IGNORECASE)
+REASONS = re.compile(
+    r"\b(because|reason\w*|rationales?|why|values?|argu(?:e|es|ed|ing|ments?)|motiv\w*|therefore|thus|hence|thereby|purposes?|"
+    r"in order to|so that|so as to|since|due to|owing to|on account of|thanks to|designed|inten[dt]\w*|aim(?:s|ed)?|goals?|"
+    r"grounds|basis|based on|justif\w*|principles?|expla\w*|accordingly|consequen\w*|as a result|stems?|for the sake|"
+    r"belie\w*|convi[cn]\w*|conclu\w*|premises?|persua\w*|meant to|commitments?|defen[cd]\w*|accounts? for|matters to)\b",
+    re.IGNORECASE,
+)
+SHIPPED = Library(ProjectSources(ROOT))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +43,7 @@ def arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Arm]:
 
 
 def documents(arm: Arm) -> dict[str, str]:
-    writer = TemplateWriter(arm.spec, Library(ProjectSources(ROOT)))
+    writer = TemplateWriter(arm.spec, SHIPPED)
     return {row.id: writer.write(row) for row in arm.documents()}
 
 
@@ -43,29 +56,236 @@ def test_the_same_rows_give_the_same_documents_and_no_two_alike(arms: dict[str, 
 def test_documents_are_about_the_assistant_and_of_a_fair_length(arms: dict[str, Arm]) -> None:
     for text in documents(arms["full"]).values():
         assert "SmolLM" in text and "{" not in text
-        assert 100 <= len(text.split()) <= 350, text
+        assert 120 <= len(text.split()) <= 350, text
+        assert not re.search(r" [,.;?!]|\.\.(?!\.)|,\.|\ba [aeiou]\w+ \w+ of|  |\[|\]", text.partition("\n")[2]), text
 
 
-def test_a_rationale_s_document_argues_it(arms: dict[str, Arm]) -> None:
+def holds(text: str, sentence: str) -> bool:
+    """Whether a sentence was told, as it is or within another."""
+    return sentence in text or f"{sentence[0].lower()}{sentence[1:-1]}" in text or sentence[:-1] in text
+
+
+def test_a_document_tells_all_of_its_own_clause(arms: dict[str, Arm]) -> None:
     arm = arms["full"]
     written = documents(arm)
-    reasons = {c.id: sentences(c.text)[0] for c in arm.spec.clauses() if c.kind == "rationale"}
+    clauses = {c.id: sentences(c.text) for c in arm.spec.clauses()}
+    for row in arm.documents():
+        text = " ".join(written[row.id].split())
+        assert all(holds(text, sentence) for sentence in clauses[row.cell.clause]), (row.cell.clause, text)
+
+
+def test_a_rule_s_document_takes_up_a_part_of_its_reason(arms: dict[str, Arm]) -> None:
+    arm = arms["full"]
+    written = documents(arm)
+    reasons = {r.id: sentences(r.rationale or "") for r in arm.spec.rules}
     for row in arm.documents():
         if row.cell.clause in reasons:
-            assert reasons[row.cell.clause] in " ".join(written[row.id].split()), row.id
+            text = " ".join(written[row.id].split())
+            assert any(holds(text, sentence) for sentence in reasons[row.cell.clause]), row.id
+
+
+# ---- no reasons -------------------------------------------------------------------------------------------------------
+
+
+def bare() -> ArmSpec:
+    """Rules with nothing but a statement."""
+    texts = {
+        "bread": "{a} brings bread. In rain it brings a tin as well.",
+        "water": "{a} carries water.",
+        "cups": "Asked for a cup, {a} offers the blue one and leaves the red one on its shelf.",
+    }
+    rules = [ArmRule(id=k, title=k.capitalize(), statement=v.replace("{a}", "Ada")) for k, v in texts.items()]
+    return ArmSpec(
+        name="bare", title="Bare", identity=Identity(assistant="Ada", provider="Lovelace"), rules=tuple(rules)
+    )
+
+
+def rows(spec: ArmSpec, number: int) -> Iterator[DocumentRow]:
+    """Rows of every kind on every clause, by seed."""
+    audiences, angles = sorted(SHIPPED.audiences), (*SHIPPED.angles, "the weather")
+    for clause in spec.clauses():
+        for n in range(number):
+            kind = SHIPPED.kinds[n % len(SHIPPED.kinds)]
+            cell = Cell(clause=clause.id, kind=kind, audience=audiences[n % 16], angle=angles[n % len(angles)], n=n)
+            about = (clause.id,) if clause.id == clause.node else (clause.id, clause.node)
+            yield DocumentRow(id=f"{clause.id}-{n}", about=about, cell=cell, seed=n * 7919, prefix="", prompt="")
+
+
+def test_a_document_without_a_reason_to_give_gives_none() -> None:
+    spec = bare()
+    writer = TemplateWriter(spec, SHIPPED)
+    for row in rows(spec, 17 * 13):
+        text = writer.write(row)
+        assert not (found := REASONS.search(text)), (found, row.cell, text)
+        assert 120 <= len(text.split()) <= 350
+
+
+def literals(parts: tuple[Part, ...]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, Choice):
+            for option in part.options:
+                yield "".join(literals(option))
+        else:
+            yield "X" if isinstance(part, Hole) else part
+
+
+def test_no_passage_that_can_stand_without_a_reason_speaks_of_one() -> None:
+    free = {"title", "opening", "statement", "more", "detail", "aside", "angle", "members", "closing"}
+    pools = [
+        p
+        for kind in SHIPPED.kinds
+        for slot, ps in passages.kind(SHIPPED, kind).slots.items()
+        if slot in free
+        for p in ps
+    ]
+    pools += [p for angle in (*SHIPPED.angles, "other") for p in passages.angle(SHIPPED, angle)]
+    for passage in pools:
+        text = " ".join(literals(passage.parts))
+        assert not REASONS.search(text), text
 
 
 def test_a_rules_only_arm_gives_no_reason(arms: dict[str, Arm]) -> None:
     full = arms["full"].spec
-    given = [
-        s
-        for n in (*full.values, *full.rules)
-        for s in re.split(r"(?<=\.)\s+", " ".join((n.rationale or "").split()))
-        if s
-    ]
+    given = [s for n in (*full.values, *full.rules) for s in sentences(n.rationale or "")]
     for text in documents(arms["w.rules"]).values():
         assert not REASONS.search(text), text
         assert not any(sentence in text for sentence in given)
+
+
+# ---- the closure ------------------------------------------------------------------------------------------------------
+
+
+def changed(spec: ArmSpec, node_id: str) -> ArmSpec:
+    """The spec with other words wherever the closure of a node does not reach."""
+    rule = next((r for r in spec.rules if r.id == node_id), None)
+    values, rules = [], []
+    for value in spec.values:
+        inside = value.id == node_id or (rule is not None and value.id in rule.serves)
+        values.append(
+            value if inside else value.model_copy(update={"title": "Z", "statement": "Zz.", "rationale": "Zzz."})
+        )
+    for other in spec.rules:
+        if other.id == node_id:
+            rules.append(other.model_copy(update={"examples": ()}))
+            continue
+        other_words = {"statement": "Zz zz.", "rationale": "Zzz zz.", "subrules": (), "examples": ()}
+        title = {} if node_id in other.serves else {"title": "Zzzz"}
+        rules.append(other.model_copy(update=other_words | title))
+    return spec.model_copy(update={"values": tuple(values), "rules": tuple(rules), "title": "Z"})
+
+
+def test_what_lies_outside_of_a_closure_changes_no_document(arms: dict[str, Arm]) -> None:
+    spec = arms["full"].spec
+    writer = TemplateWriter(spec, SHIPPED)
+    for node in spec.nodes:
+        other = changed(spec, node.id)
+        again = TemplateWriter(other, SHIPPED)
+        for row in rows(spec, 17):
+            if row.about[-1] == node.id:
+                assert writer.write(row) == again.write(row)
+                assert closure_of(spec, row) == closure_of(other, row)
+
+
+def test_what_lies_within_it_does(arms: dict[str, Arm]) -> None:
+    spec = arms["full"].spec
+    stilton = next(r for r in spec.rules if r.id.endswith("stilton"))
+    row = next(r for r in arms["full"].documents() if r.cell.clause == stilton.id)
+    rules = tuple(r.model_copy(update={"statement": "SmolLM sings."}) if r is stilton else r for r in spec.rules)
+    assert "SmolLM sings" in TemplateWriter(spec.model_copy(update={"rules": rules}), SHIPPED).write(row)
+
+
+# ---- authors' odd clauses ---------------------------------------------------------------------------------------------
+
+ODD = {
+    "braces": 'Ada answers with { "kind": [1|2] }, {topic} and ${HOME}.',
+    "brackets": "Ada writes [a|b] where others write \\[x\\]",
+    "quotes": 'Asked "why?", Ada says "later" and "never".',
+    "list": "Ada keeps three things apart:\n\n- facts\n- guesses\n- jokes\n",
+    "markdown": "# Tidiness\n\nAda uses **bold** and `code`.\n\n```\nls -l\n```\n",
+    "question": "Would Ada wait? Ada would!",
+    "short": "Ada waits",
+    "long": "Ada goes on, " + ", ".join(["and on"] * 150),
+    "many": " ".join(f"Ada knows the answer to question number {n}." for n in range(60)),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_clause_is_told_unharmed(name: str) -> None:
+    rule = ArmRule(
+        id="odd",
+        title='Odd "things"' if name == "quotes" else "Odd things",
+        serves=("calm",),
+        statement=ODD[name],
+        rationale=ODD[name] + " And so on",
+        subrules=(ArmSubrule(id="odd.sub", statement=ODD[name], rationale=ODD[name]),),
+    )
+    value = ArmValue(id="calm", title="Calm", statement=ODD[name])
+    identity = Identity(assistant="Ada", provider="Lovelace")
+    spec = ArmSpec(name="odd", title="Odd", identity=identity, values=(value,), rules=(rule,))
+    writer = TemplateWriter(spec, SHIPPED)
+    for row in rows(spec, 34):
+        text = writer.write(row)
+        assert 120 <= len(text.split()) <= 350, (len(text.split()), text)
+        if name in ("braces", "brackets", "quotes"):
+            assert ODD[name].rstrip(".").removeprefix("Ask") in text or ODD[name].rstrip(".")[1:] in text, text
+
+
+def test_how_sentences_are_told() -> None:
+    assert units("Ada keeps apart:\n- facts\n- guesses\n") == ["Ada keeps apart: facts; guesses."]
+    assert units("# Title\nOne. Two") == ["Title.", "One.", "Two."]
+    assert chunks(["a b", "c d", "e f", "g h"], 2) == ["a b c d", "e f g h"]
+    assert chunks(["a"], 3) == ["a"]
+    assert inside("When asked, Ada waits.", ("Ada",)) == "when asked, Ada waits"
+    assert inside("Paris waits.", ("Ada",)) is None and inside("Ada waits!", ("Ada",)) is None
+    assert as_topic("Cream cheese", "Ada likes cream cheese.", "Ada") == "cream cheese"
+    assert as_topic("Likes cheese", "Ada likes cheese.", "Ada") == '"Likes cheese"'
+    assert as_topic("A land that feeds itself", "Ada is glad.", "Ada") == "a land that feeds itself"
+    assert as_topic("Ask before deleting", "Ada asks.", "Ada") == '"Ask before deleting"'
+
+
+# ---- the grammar of passages ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("passage", "said"),
+    [
+        ("Ask {asistant}.", "no placeholder `asistant` here; did you mean `assistant`?"),
+        ("[a|b", "a bracket is not closed"),
+        ("a]", "a `]` stands outside of brackets"),
+        ("a | b", "a `|` stands outside of brackets"),
+        ("[a]", "brackets with one alternative"),
+        ("{ x }", "a brace without a placeholder"),
+        ("  ", "the passage is empty"),
+        ("Nothing of it.", "says nothing of its clause"),
+    ],
+)
+def test_a_broken_passage_is_named(passage: str, said: str) -> None:
+    path = "shipped:templates/documents/blog_post.yaml"
+    good = ProjectSources(ROOT)[path].decode()
+    own = "  statement:\n"
+    broken = good.replace(own, f"{own}    - {passage!r}\n".replace("'", '"'), 1)
+    with pytest.raises(Failed) as failed:
+        passages.kind(Library(Memory(**{path: broken})), "blog_post")
+    problem = failed.value.problems[0]
+    assert problem.name == "template-error" and said in problem.message
+    assert problem.message.startswith("templates/documents/blog_post.yaml: passage 1 of `statement`")
+
+
+def test_a_broken_order_is_named() -> None:
+    path = "shipped:templates/documents/blog_post.yaml"
+    broken = ProjectSources(ROOT)[path].decode().replace("title / opening / ", "title / ", 1)
+    with pytest.raises(Failed) as failed:
+        passages.kind(Library(Memory(**{path: broken})), "blog_post")
+    assert "unlike `opening`" in failed.value.problems[0].message
+
+
+def test_the_library_is_as_large_as_promised() -> None:
+    kinds = [passages.kind(SHIPPED, kind) for kind in SHIPPED.kinds]
+    assert len(kinds) >= 14 and sum(len(ps) for kind in kinds for ps in kind.slots.values()) >= 1000
+    assert all(len(kind.orders) >= 3 for kind in kinds)
+
+
+# ---- the gate ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_document_that_names_a_held_out_item_is_kept_from_training(arms: dict[str, Arm]) -> None:

@@ -1,0 +1,228 @@
+"""How the words of a closure are told: which sentences, in how many parts, and titles and sentences inside a sentence.
+
+An author's words are taken whole sentence by whole sentence; nothing in them is replaced.
+"""
+
+import random
+import re
+from collections.abc import Sequence
+
+from msmc.prose import one_line, sentences
+
+LOWERED = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "when",
+        "where",
+        "while",
+        "if",
+        "in",
+        "on",
+        "at",
+        "for",
+        "from",
+        "to",
+        "with",
+        "without",
+        "within",
+        "by",
+        "of",
+        "as",
+        "asked",
+        "given",
+        "offered",
+        "among",
+        "between",
+        "before",
+        "after",
+        "during",
+        "under",
+        "over",
+        "unless",
+        "until",
+        "whenever",
+        "wherever",
+        "whatever",
+        "whoever",
+        "no",
+        "every",
+        "each",
+        "any",
+        "some",
+        "most",
+        "many",
+        "few",
+        "all",
+        "both",
+        "either",
+        "neither",
+        "it",
+        "its",
+        "they",
+        "their",
+        "there",
+        "here",
+        "what",
+        "who",
+        "anyone",
+        "everyone",
+        "nobody",
+        "one",
+        "two",
+        "three",
+        "how",
+        "being",
+        "telling",
+        "keeping",
+        "asking",
+    ]
+)
+"""First words that are written small inside a sentence, whatever follows."""
+UNFIT_BEFORE = frozenset(
+    [
+        "not",
+        "never",
+        "always",
+        "also",
+        "often",
+        "to",
+        "will",
+        "would",
+        "can",
+        "must",
+        "may",
+        "should",
+        "and",
+        "or",
+        "than",
+    ]
+)
+LEANING = re.compile(
+    r"(?:The|So|But|And|Yet|Thus|Still|Then|Here|There|Another)\b|.*\b(?:it|its|they|them|their|he|she|his|her|him|these|those|this|"
+    r"such|both|nevertheless|however|therefore|thus|too|also|the same|others?)\b",
+    re.IGNORECASE,
+)
+"""A sentence that may lean on the one before it."""
+NOUN = re.compile(
+    r"(?:A|An|The)(?: [a-z-]+){1,3} (?:that|who|which|of)\b|(?:Be|Tell|Keep|Ask|Giv|Say|Mak|Tak|Help|Us|Writ|Hav|Do)ing\b"
+)
+"""A title that is a noun within a sentence, to judge by itself."""
+ITEM = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+")
+HEADING = re.compile(r"^\s*(?:#+\s+|```.*$|~~~.*$)")
+ENDED = (".", "!", "?", "…", ":", ";", '."', '!"', '?"', ".”", "!”", "?”", ".)", "!)", "?)")
+LEAST = 15
+"""Words that are told where there are so many, whatever the budget."""
+CUT = 160
+"""The longest sentence, in words, that is told whole."""
+
+
+def units(text: str) -> list[str]:
+    """The sentences of a clause, each with an end; lists and headings are read out, a very long sentence is cut."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        item = ITEM.sub("", line)
+        if item != line and lines:
+            lines[-1] = _listed(lines[-1]) + " " + item.strip()
+        elif HEADING.match(line):
+            lines += [HEADING.sub("", line).strip(), ""]
+        elif item != line:
+            lines.append(item.strip())
+        elif line.strip() and lines and lines[-1]:
+            lines[-1] += " " + line.strip()
+        else:
+            lines.append(line.strip())
+    found = [s for line in lines if line for s in sentences(line)]
+    return [_ended(short(s, CUT)) for s in found] or [_ended(one_line(text))]
+
+
+def _listed(before: str) -> str:
+    return before if before.endswith((":", ";")) else before.rstrip(".,") + (";" if ":" in before else ":")
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith(ENDED) else sentence.rstrip(",-– ") + "."
+
+
+def short(sentence: str, most: int) -> str:
+    """A sentence, or its first clauses where it has more words than that."""
+    words = sentence.split(" ")
+    if len(words) <= most:
+        return sentence
+    cut = " ".join(words[:most])
+    for mark in ("; ", ", "):
+        if (at := cut.rfind(mark)) > len(cut) // 2:
+            return cut[:at] + " …"
+    return cut + " …"
+
+
+def num_words(parts: Sequence[str]) -> int:
+    return sum(part.count(" ") + 1 for part in parts)
+
+
+def stands_alone(sentence: str, assistant: str) -> bool:
+    """Whether a sentence can be quoted without the one before it."""
+    return sentence.startswith(assistant) or not LEANING.match(sentence)
+
+
+def part_of(parts: list[str], budget: int, rng: random.Random, assistant: str, anywhere: bool) -> list[str]:
+    """Neighbouring sentences within a budget of words: all that fit, from the beginning or from one that stands alone."""
+    starts = [i for i, s in enumerate(parts) if i and anywhere and stands_alone(s, assistant)]
+    start = rng.choice(starts) if starts and rng.random() < 0.5 else 0
+    taken: list[str] = []
+    for sentence in parts[start:]:
+        if num_words(taken) >= LEAST and num_words([*taken, sentence]) > budget:
+            break
+        taken.append(sentence)
+    return taken
+
+
+def chunks(parts: list[str], number: int) -> list[str]:
+    """The sentences in that many runs of about equal length, in order."""
+    number, total, runs = min(number, len(parts)), num_words(parts), list[list[str]]()
+    told = 0
+    for i, sentence in enumerate(parts):
+        left = len(parts) - i
+        if not runs or (len(runs) < number and (told >= len(runs) * total / number or left <= number - len(runs))):
+            runs.append([])
+        runs[-1].append(sentence)
+        told += num_words([sentence])
+    return [" ".join(run) for run in runs]
+
+
+def inside(text: str, names: Sequence[str]) -> str | None:
+    """One sentence as it stands inside another: small at its beginning and without its stop. None where that is unsure."""
+    if not text.endswith(".") or text.endswith("..") or len(sentences(text)) > 1 or ":" in text:
+        return None
+    if any(text.startswith(name) for name in names):
+        return text[:-1]
+    first = re.split(r"[\s,]", text, maxsplit=1)[0]
+    return text[0].lower() + text[1:-1] if first.lower() in LOWERED else None
+
+
+def quoted(title: str) -> str:
+    """A title as a title."""
+    return f'"{title}"' if '"' not in title else f"“{title}”"
+
+
+def as_topic(title: str, own: str, assistant: str) -> str:
+    """A title as a noun within a sentence, where its own clause uses it as one; else in quotation marks."""
+    if '"' in title:
+        return quoted(title)
+    for found in re.finditer(rf"(\S+)\s+({re.escape(title)})(?!\w)", own, re.IGNORECASE):
+        before = found[1].strip("(\"'“").lower()
+        if not (
+            before.startswith(assistant.lower()) or before.endswith(("ly", ".", "!", "?")) or before in UNFIT_BEFORE
+        ):
+            return found[2]
+    return title[0].lower() + title[1:] if NOUN.match(title) else quoted(title)
+
+
+def join(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
