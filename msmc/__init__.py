@@ -1,1 +1,1 @@
-"""msmc compiles Model Specs. For programs: `msmc.compile.compile` and `check`, `msmc.project` for files on disk."""
+"""msmc compiles Model Specs. For programs: `msmc.check.check`, `msmc.compile.compile`; `msmc.disk` and `msmc.project` for files."""
