@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import click
@@ -50,6 +51,7 @@ def check(paths: tuple[str, ...], form: str) -> None:
 
     Exit code 0: clean; 1: findings; 2: wrong usage.
     """
+    gc.set_threshold(100_000)  # it is over before there is garbage worth looking for
     from msmc.check import check as check_file
 
     problems: list[Diagnostic] = []

@@ -100,13 +100,10 @@ class Group(click.Group):
     command_class = Command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        # most commands are over before there is garbage worth looking for, and at its end a process gives everything back:
-        # a quarter of the time of a check
-        gc.set_threshold(100_000)
         try:
             return super().main(*args, **kwargs)
         finally:
-            gc.freeze()
+            gc.freeze()  # else Python searches all that is left for garbage before it ends: a fifth of a check
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of the work, not of the alphabet
