@@ -1,29 +1,16 @@
 """The build tree: row types and the manifest (DESIGN section 5). Data only."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from msmc.digest import canonical as canonical
+from msmc.digest import digest as digest
 from msmc.ir import Node, Rung
 
 SCHEMA_VERSION = 2
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-
-
-def canonical(data: Any) -> str:
-    """JSON with sorted keys and no spare space: the same data, the same text."""
-    return _ENCODER.encode(data)
-
-
-def digest(*parts: Any) -> str:
-    """64 hex digits that stand for some JSON data."""
-    return hashlib.sha256(canonical(parts).encode()).hexdigest()
 
 
 class Cell(Node):

@@ -1,17 +1,21 @@
 """Rows of the user's own, as JSON Lines: the items of a preference evaluation, the chats of an instruction mix."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
 from msmc.analyze.files import leaves, read_source
-from msmc.build import Chat
 from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import Item
 from msmc.source import SourceFile, Sources, Span
+
+if TYPE_CHECKING:
+    from msmc.build import Chat
 
 SHAPE = '{"a": "…", "b": "…", "aligned": "a", "topic": "…"}'
 CHAT = '{"id": "…", "messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
@@ -55,6 +59,8 @@ def _items(source: SourceFile) -> tuple[tuple[Item, ...], tuple[Diagnostic, ...]
 
 def read_chats(path: str, sources: Sources, files: dict[str, SourceFile]) -> tuple[tuple[Chat, ...], list[Diagnostic]]:
     """The chats of an instruction mix, and every line that is none. Adds the file to `files`."""
+    from msmc.build import Chat  # a check reads no mix
+
     source = read_source(path, sources)
     if isinstance(source, Diagnostic):
         return (), [Diagnostic(source.name, f"the mix: {source.message}", hint=source.hint)]

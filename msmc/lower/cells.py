@@ -3,12 +3,8 @@
 import random
 from collections.abc import Iterator, Sequence
 
-from msmc.build import Cell, digest
-
-
-def seed_of(*parts: object) -> int:
-    """A seed of 31 bits from what identifies a row, so that adding rows reshuffles none."""
-    return int(digest(*parts)[:8], 16) >> 1
+from msmc.build import Cell
+from msmc.digest import seed_of
 
 
 def cells(clause: str, kinds: Sequence[str], audiences: Sequence[str], angles: Sequence[str]) -> Iterator[Cell]:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from msmc.build import DemoRow, Message, Prefix, StaticDemo, digest
+from msmc.digest import seed_of
 from msmc.ir import ArmSpec, Demos
 from msmc.library import read_yaml
-from msmc.lower.cells import seed_of
 from msmc.lower.documents import closure, node
 from msmc.lower.render import Templates
 

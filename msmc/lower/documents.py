@@ -5,9 +5,10 @@ from itertools import islice
 from typing import Any
 
 from msmc.build import Cell, DocumentRow, Message, Prefix, digest
+from msmc.digest import seed_of
 from msmc.ir import ArmRule, ArmSpec, ArmValue, Clause, Documents
 from msmc.library import Library
-from msmc.lower.cells import cells, seed_of
+from msmc.lower.cells import cells
 from msmc.lower.render import Templates
 
 

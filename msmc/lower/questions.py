@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from msmc.digest import seed_of
 from msmc.ir import ArmSpec, Clause, Eval, Item
-from msmc.lower.cells import seed_of
 from msmc.mention import Mentions
 from msmc.prose import sentences
 
