@@ -119,13 +119,12 @@ def _experiment(
 
 def _report(place: Path, watch: Any) -> None:
     """Prints the table, writes the page, and fails where the learned rung does not hold."""
-    import json
-
     from msmc.backend.report import write_page
     from msmc.diagnostics import fail
+    from msmc.stored import read_json
     from msmc.terminal import show as show_table
 
-    comparison = json.loads((place / "comparison.json").read_text("utf-8"))
+    comparison = read_json(place / "comparison.json")
     show_table(comparison, watch.console)
     page = write_page(place)
     watch.console.print(f"page: {page}", markup=False, soft_wrap=True)

@@ -5,6 +5,7 @@ Exit codes: 0 clean, 1 findings or a failure with a reason, 2 usage or internal.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -16,6 +17,7 @@ import click
 
 from msmc.diagnostics import Diagnostic, Failed, Interrupted
 from msmc.source import SourceFile
+from msmc.whole import FULL
 
 if TYPE_CHECKING:
     from msmc.compile import Outcome
@@ -78,14 +80,14 @@ class Command(click.Command):
             emit(failed.problems, failed.files, ctx.params.get("form", "text"))
             ctx.exit(130 if isinstance(failed, Interrupted) else 1)
         except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # else Python complains at exit
+            _drop_output()
             ctx.exit(1)
         except OSError as error:
             if os.environ.get("MSMC_DEBUG"):
                 raise
-            hint = "make room or rights there, or name other folders; what was finished is kept"
-            message = f"`{error.filename or '.'}` cannot be written: {error.strerror or error}"
-            emit([Diagnostic("unwritable", message, hint=hint)], {}, ctx.params.get("form", "text"))
+            if error.filename is None and error.errno is not None:
+                _drop_output()
+            emit([_of_system(error)], {}, ctx.params.get("form", "text"))
             ctx.exit(1)
         except Exception as error:
             if os.environ.get("MSMC_DEBUG"):
@@ -94,6 +96,32 @@ class Command(click.Command):
             hint = "please report it, with the command and what MSMC_DEBUG=1 prints"
             emit([Diagnostic("internal", message, hint=hint)], {})
             ctx.exit(2)
+
+
+def _of_system(error: OSError) -> Diagnostic:
+    """What the system, or a library that speaks like it, says of a file."""
+    if error.errno is None:
+        told = next((line for line in str(error).split("\n") if line.strip()), "a file cannot be used")
+        return Diagnostic("unreadable", told, hint="see the whole of it: MSMC_DEBUG=1")
+    file, reason = error.filename, error.strerror or str(error)
+    if file is None:  # files are named by whoever writes them, so it is the output
+        return Diagnostic("unwritable", f"the output cannot be written: {reason}", hint="send it elsewhere")
+    if error.errno in FULL:
+        hint = "make room there, or name other folders; what was finished is kept, and the same command goes on"
+        return Diagnostic("unwritable", f"`{file}` cannot be written: {reason}", hint=hint)
+    place = Path(str(file))
+    if isinstance(error, FileNotFoundError) or (place.is_file() and not os.access(place, os.R_OK)):
+        hint = "is it gone, or somebody else's? compile or run again makes what msmc wrote"
+        return Diagnostic("unreadable", f"`{file}` cannot be read: {reason}", hint=hint)
+    hint = "take the right to write there, or name another folder; what was finished is kept"
+    return Diagnostic("unwritable", f"`{file}` cannot be written: {reason}", hint=hint)
+
+
+def _drop_output() -> None:
+    """Nobody takes the output any more: what is left of it goes nowhere, else Python complains of it at its exit."""
+    with contextlib.suppress(OSError, ValueError):  # tests have an output that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
 class Group(click.Group):
@@ -134,11 +162,11 @@ def compiled(spec: Path, target: str, ablation: str | None, settings: tuple[str,
 
 def summary(place: Path, notes: tuple[str, ...]) -> str:
     """A table of what a build plans, from its manifests, and what a user may not expect of it."""
-    import json
+    from msmc.stored import read_json
 
     lines = [f"{place}", f"  {'arm':<28} {'clauses':>7} {'documents':>9} {'demos':>6} {'eval rows':>9} {'words':>6}"]
     for path in sorted(place.glob("*/manifest.json"), key=lambda p: (p.parent.name != "full", p)):
-        manifest = json.loads(path.read_text("utf-8"))
+        manifest = read_json(path)
         num = {"documents": 0, "demos": 0, "evals": 0}
         for file, entry in manifest["files"].items():
             folder = file.split("/")[0]

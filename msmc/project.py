@@ -16,7 +16,7 @@ from msmc.disk import ProjectSources as ProjectSources
 from msmc.shipped import shipped
 from msmc.source import SourceFile
 from msmc.target import Target, read_target
-from msmc.whole import locked, replace_folder, whole_folder
+from msmc.whole import locked, named, replace_folder, whole_folder
 
 
 def load_target(name: str, root: Path, settings: tuple[str, ...]) -> Target:
@@ -26,15 +26,17 @@ def load_target(name: str, root: Path, settings: tuple[str, ...]) -> Target:
     path = Path(name) if as_path else next((f / f"{name}.yaml" for f in folders if (f / f"{name}.yaml").exists()), None)
     if path is None or not path.exists():
         known = [p.stem for folder in folders for p in folder.glob("*.yaml")]
-        raise fail("target-missing", f"there is no target `{name}`", did_you_mean(name, known))
+        hint = "name a YAML file that is there, or a target of msmc's own, such as -t cpu"
+        raise fail("target-missing", f"there is no target `{name}`", hint if as_path else did_you_mean(name, known))
     try:
         source = SourceFile(f"{path.parent.name}/{path.name}" if not as_path else name, path.read_bytes())
     except IsADirectoryError:
         raise fail("not-a-file", f"the target `{name}` is a folder", "name a YAML file") from None
     except UnicodeDecodeError:
-        raise fail("target-not-yaml", f"the target `{name}` is not UTF-8 text") from None
+        raise fail("target-not-yaml", f"the target `{name}` is not UTF-8 text", "save it as UTF-8") from None
     except OSError as error:
-        raise fail("unreadable", f"the target `{name}` cannot be read: {error.strerror}") from None
+        hint = f"take the right to read it: chmod u+r {path}"
+        raise fail("unreadable", f"the target `{name}` cannot be read: {error.strerror}", hint) from None
     target = read_target(path.stem, source, settings)
     if isinstance(target, list):
         failed = Failed(*target)
@@ -67,7 +69,13 @@ def store_tree(outcome: Outcome, out: Path, runs: Path) -> Path:
         kept = runs / "builds" / f"{outcome.spec}-{named[:12]}"
 
         def copy(part: Path) -> None:
-            shutil.copytree(place, part, dirs_exist_ok=True)
+            for file in sorted(
+                p for p in place.rglob("*") if p.is_file()
+            ):  # copytree tells of a full disk for each file
+                copied = part / file.relative_to(place)
+                copied.parent.mkdir(parents=True, exist_ok=True)
+                with file.open("rb") as source, copied.open("wb") as target:
+                    shutil.copyfileobj(source, target)
 
         whole_folder(kept, copy, lambda: None)
     return kept
@@ -76,8 +84,11 @@ def store_tree(outcome: Outcome, out: Path, runs: Path) -> Path:
 def require_writable(folder: Path, option: str) -> None:
     """Before any work. Raises Failed `unwritable`."""
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise fail("unwritable", f"`{folder}` cannot be written", f"name another folder with {option}")
+    reason = "" if there.is_dir() else f"`{there.name}` is a file"
+    if not reason and not os.access(there, os.W_OK | os.X_OK):
+        reason = "you have no right to"
+    if reason:
+        raise fail("unwritable", f"`{folder}` cannot be written: {reason}", f"name another folder with {option}")
 
 
 @contextmanager
@@ -91,10 +102,11 @@ def _written(outcome: Outcome, out: Path) -> Iterator[Path]:
     try:
         with locked(place, lambda: None):
             shutil.rmtree(fresh, ignore_errors=True)
-            for build in outcome.builds:
-                _write_build(build, fresh / build.arm)
-            (fresh / "arms.json").write_text(_pretty(outcome.arms), "utf-8")
-            replace_folder(fresh, place)
+            with named(place, fresh):
+                for build in outcome.builds:
+                    _write_build(build, fresh / build.arm)
+                (fresh / "arms.json").write_text(_pretty(outcome.arms), "utf-8")
+                replace_folder(fresh, place)
             yield place
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -8,6 +8,7 @@ from typing import Any
 from msmc.compile import Outcome
 from msmc.diagnostics import did_you_mean, fail
 from msmc.ir import ArmSpec
+from msmc.stored import broken, read_json, read_jsonl, read_text
 
 
 def show_id(outcome: Outcome, wanted: str | None, arm: str = "full") -> str:
@@ -86,16 +87,11 @@ def _row(row: dict[str, Any], path: str, files: dict[str, Any]) -> str:
 
 
 def trace_id(what: str, build: Path, runs: Path) -> str:
-    """Raises Failed `not-a-build` without a build, `unknown-id` when nothing has the id."""
+    """Raises Failed `not-a-build` without a build, `unknown-id` when nothing has the id, `broken-file`."""
     arms = sorted(path.parent for path in build.glob("*/*/manifest.json"))
     if not arms:
         raise fail("not-a-build", f"there is no build in `{build}`", "first: msmc compile SPEC")
-    try:
-        lines, known = _trace(what, arms, runs)
-    except ValueError as error:
-        raise fail(
-            "not-a-build", f"a file of `{build}` or `{runs}` is broken: {error}", "compile or run again"
-        ) from error
+    lines, known = _trace(what, arms, runs)
     if not lines:
         hint = did_you_mean(what, known | {i.split(".", 1)[-1] for i in known})
         raise fail("unknown-id", f"no build in `{build}` has a row or node `{what}`", hint)
@@ -107,7 +103,7 @@ def _trace(what: str, arms: list[Path], runs: Path) -> tuple[list[str], set[str]
     lines: list[str] = []
     known: set[str] = set()
     for arm in arms:
-        places = json.loads((arm / "sourcemap.json").read_text("utf-8"))
+        places = _places(arm)
         known |= places.keys()
         for node_id in (what, f"{arm.parent.name}.{what}"):
             if node_id in places:
@@ -116,11 +112,18 @@ def _trace(what: str, arms: list[Path], runs: Path) -> tuple[list[str], set[str]
     return lines + _scores(runs, what, {f"{arm.parent.name}.{what}" for arm in arms} | {what}), known
 
 
+def _places(arm: Path) -> dict[str, Any]:
+    path = arm / "sourcemap.json"
+    places = read_json(path)
+    if not all(isinstance(p, dict) and {"file", "line", "column"} <= p.keys() for p in places.values()):
+        raise broken(path, "was written by another version of msmc")
+    return places
+
+
 def _rows(arm: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(arm.glob("*/*.jsonl")):
         if path.name != "prefixes.jsonl":
-            with path.open(encoding="utf-8") as lines:
-                yield from ((path.relative_to(arm).as_posix(), json.loads(line)) for line in lines)
+            yield from ((path.relative_to(arm).as_posix(), row) for row in read_jsonl(path))
 
 
 def _at(place: dict[str, Any]) -> str:
@@ -132,7 +135,7 @@ def _of_clause(arm: Path, node_id: str, place: dict[str, Any]) -> list[str]:
     for path, row in _rows(arm):
         if any(about == node_id or about.startswith(node_id + ".") for about in row["about"]):
             counts.setdefault(path, []).append(row["id"])
-    spec = ArmSpec.model_validate_json((arm / "ir.json").read_text("utf-8"))
+    spec = read_text(arm / "ir.json", ArmSpec.model_validate_json)
     clauses = {clause.id for clause in spec.clauses()}
     clauses |= {spec.name, *(example.id for rule in spec.rules for example in rule.examples)}
     # an evaluation may be about what this arm dropped, or about another spec's node
@@ -153,8 +156,7 @@ def _scores(runs: Path, what: str, ids: set[str]) -> list[str]:
     """Of one eval row each run's margin; of a clause each run's mean over the rows that are about it."""
     lines = []
     for path in sorted(runs.glob("*/*/*/seed-*/scores/scores.jsonl")):
-        with path.open(encoding="utf-8") as stream:
-            rows = [json.loads(line) for line in stream]
+        rows = list(read_jsonl(path))
         margins = [r["margin"] for r in rows if r["margin"] is not None and (r["id"] == what or ids & set(r["about"]))]
         if margins:
             run = path.parent.parent.relative_to(runs)

@@ -1,5 +1,6 @@
 """Targets: what model is trained, by what writer and recipe. YAML, checked, with the place of every mistake."""
 
+import math
 from typing import Any, Literal
 
 import yaml
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import Identity
 from msmc.source import SourceFile, Span
+from msmc.wanted import wanted
 
 
 class Part(BaseModel):
@@ -135,9 +137,8 @@ def _apply(setting: str, data: dict[str, Any]) -> Diagnostic | None:
     for folder in folders:
         place = place.setdefault(folder, {}) if isinstance(place, dict) else None
     if not isinstance(place, dict):
-        return Diagnostic(
-            "target-invalid", f"`{key}` is not a key of a target", hint=did_you_mean(folders[0], _fields([]))
-        )
+        hint = did_you_mean(folders[0], _fields([])) or f"for example --set {folders[0]}=…"
+        return Diagnostic("target-invalid", f"`{key}` is not a key of a target", hint=hint)
     try:
         place[last] = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -174,8 +175,17 @@ def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Dia
     if fault["type"].startswith(("model_type", "model_attributes")):
         keys = ", ".join(_fields(place))
         return Diagnostic("target-invalid", f"`{key}` has no keys of its own", label, hint=f"it takes: {keys}")
-    message = f"`{key}`: {fault['msg'][0].lower()}{fault['msg'][1:]}"
-    return Diagnostic("target-invalid", message, label, note=f"it is `{fault['input']}`")
+    hint = ""
+    if fault["type"] == "float_type" and isinstance(fault["input"], str) and _is_number(fault["input"]):
+        hint = f"YAML takes it for text; write {float(fault['input'])!r}"
+    return Diagnostic("target-invalid", wanted(fault), label, note=f"it is `{fault['input']}`", hint=hint)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _label(path: str, node: Any, place: list[str]) -> Label:

@@ -4,6 +4,7 @@ What is written is on the disk (fsync) before it has its name, so neither a kill
 under a name that something reads.
 """
 
+import errno
 import os
 import shutil
 import uuid
@@ -11,19 +12,48 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a system says where there is no room: on the disk, in a quota, in the longest file that it allows."""
+LITTLE = 2**16
+"""Bytes left on a disk that is full for whoever writes weights."""
+
 
 def whole_file(path: Path, text: str) -> None:
-    """Writes a text file, or leaves what stood there."""
+    """Writes a text file, or leaves what stood there. Makes its folder."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    with named(path, part):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("w", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(path)
+            _sync(path.parent)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def named(path: Path, part: Path) -> Iterator[None]:
+    """The system's errors of writing `part` name `path`: it often names nothing, and a part is gone when one looks."""
     try:
-        with part.open("w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-        _sync(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        inside = error.filename is None or str(error.filename).startswith(str(part))
+        if error.errno is None or not inside:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def no_room(error: BaseException, folder: Path) -> bool:
+    """Was there no room to write? torch, safetensors and others tell of it in errors of their own, or do not tell."""
+    told: BaseException | None = error
+    while told is not None:
+        if getattr(told, "errno", None) in FULL or any(os.strerror(number) in str(told) for number in FULL):
+            return True
+        told = told.__cause__ or told.__context__
+    return shutil.disk_usage(folder).free < LITTLE
 
 
 def whole_folder(path: Path, fill: Callable[[Path], None], waiting: Callable[[], None]) -> None:
@@ -36,14 +66,20 @@ def whole_folder(path: Path, fill: Callable[[Path], None], waiting: Callable[[],
             return
         part = path.with_name(f".{path.name}.part")
         shutil.rmtree(part, ignore_errors=True)  # of a process that was killed: the lock says that none is at work
-        part.mkdir(parents=True)
-        try:
-            fill(part)
-            sync_folder(part)
-            part.rename(path)
-            _sync(path.parent)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        with named(path, part):
+            part.mkdir(parents=True)
+            try:
+                fill(part)
+                sync_folder(part)
+                part.rename(path)
+                _sync(path.parent)
+            except Exception as error:
+                told = getattr(error, "problems", None) or getattr(error, "errno", None)
+                if told or not no_room(error, part):
+                    raise
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
 
 
 def replace_folder(fresh: Path, place: Path) -> None:
@@ -62,10 +98,11 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     folder = path.parent / ".locks"
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / f"{path.name}.lock")
     try:
-        lock.acquire(timeout=0)
+        with named(path, folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
     except Timeout:
         waiting()
         lock.acquire()

