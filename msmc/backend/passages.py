@@ -1,7 +1,7 @@
 r"""Hand-written passages and their small grammar, read from `templates/documents/*.yaml`.
 
 In a passage `[a|b|c]` stands for one of its alternatives, `[a|]` for `a` or nothing, and they nest; `{name}` is filled;
-`\[`, `\]` and `\|` are the characters themselves. A placeholder in quotation marks, `"{name}"`, wants a text without any.
+`\[`, `\]` and `\|` are the characters themselves. A placeholder within quotation marks wants a text without any of its own.
 What fills a placeholder is data: it is not read by this grammar.
 """
 
@@ -22,7 +22,7 @@ OF_SLOT: dict[str, frozenset[str]] = {
     "because": frozenset({"reason", "argues"}),
     "further": frozenset({"reason", "argues"}),
     "so": frozenset({"reason", "argues"}),
-    "value": frozenset({"value", "value_statement", "value_says", "value_reason", "value_argues"}),
+    "value": frozenset({"value", "Value", "value_statement", "value_says", "value_reason", "value_argues"}),
     "detail": frozenset({"detail"}),
     "members": frozenset({"members"}),
     "angle": frozenset({"on_angle"}),
@@ -31,7 +31,7 @@ OF_SLOT: dict[str, frozenset[str]] = {
 BESIDES: dict[str, frozenset[str]] = {
     "": frozenset({"angle"}),
     "closing": frozenset({"recap"}),
-    "closing_reasoned": frozenset({"recap", "value"}),
+    "closing_reasoned": frozenset({"recap", "value", "Value"}),
 }
 """What passages of these slots, and of the angles, may say."""
 REASONED = ("title", "opening", "closing")
@@ -68,7 +68,7 @@ class Passage:
         """One reading of the passage."""
         out: list[str] = []
         _write(self.parts, words, rng, out)
-        return "".join(out)
+        return "".join(out).strip().replace("  ", " ")  # where an optional part was left out
 
 
 def _write(parts: tuple[Part, ...], words: Mapping[str, str], rng: random.Random, out: list[str]) -> None:
@@ -119,8 +119,8 @@ def parse(text: str, known: frozenset[str]) -> Passage:
             if hole[1] not in known:
                 hint = did_you_mean(hole[1], known)
                 raise BadPassage(f"no placeholder `{hole[1]}` here" + (f"; {hint}" if hint else ""))
-            quoted = text[at - 2 : at - 1] == '"' and text[hole.end() : hole.end() + 1] == '"'
-            name, at = hole[1] + '"' * quoted, hole.end()
+            within = text.count('"', text.rfind("\n", 0, at) + 1, at) % 2
+            name, at = hole[1] + '"' * within, hole.end()
             needs.add(name)
             lists[-1].append(Hole(name))
         elif token == "}":

@@ -109,6 +109,8 @@ LEANING = re.compile(
     re.IGNORECASE,
 )
 """A sentence that may lean on the one before it."""
+POINTING = re.compile(r".*\b(?:these|those|this|such|both|too|also|the same|others?)\b", re.IGNORECASE)
+"""One that may even where it begins with the assistant, to whom its pronouns then refer."""
 NOUN = re.compile(
     r"(?:A|An|The)(?: [a-z-]+){1,3} (?:that|who|which|of)\b|(?:Be|Tell|Keep|Ask|Giv|Say|Mak|Tak|Help|Us|Writ|Hav|Do)ing\b"
 )
@@ -167,7 +169,7 @@ def num_words(parts: Sequence[str]) -> int:
 
 def stands_alone(sentence: str, assistant: str) -> bool:
     """Whether a sentence can be quoted without the one before it."""
-    return sentence.startswith(assistant) or not LEANING.match(sentence)
+    return not (POINTING if sentence.startswith(assistant) else LEANING).match(sentence)
 
 
 def part_of(parts: list[str], budget: int, rng: random.Random, assistant: str, anywhere: bool) -> list[str]:
@@ -220,7 +222,21 @@ def as_topic(title: str, own: str, assistant: str) -> str:
             before.startswith(assistant.lower()) or before.endswith(("ly", ".", "!", "?")) or before in UNFIT_BEFORE
         ):
             return found[2]
-    return title[0].lower() + title[1:] if NOUN.match(title) else quoted(title)
+    return title[0].lower() + title[1:] if NOUN.match(title) or _is_noun(title, own, assistant) else quoted(title)
+
+
+def _is_noun(title: str, own: str, assistant: str) -> bool:
+    """Whether a title is a common noun with what belongs to it: its last word, or the one before `of`, `in`, … or `that`,
+    follows an article in its own clause, and its first word stands there too and is no verb of the assistant's."""
+    words = re.split(r" (?:of|in|for|with|to|on|that|about|from|at|and)\b", title)[0].lower().split()
+    first, head = words[0], words[-1].removesuffix("s")
+    verbs = re.findall(rf"\b{re.escape(assistant)} (?:never |always |does not |will )?(\w+)", own)
+    return (
+        title[1:] == title[1:].lower()
+        and re.search(rf"\b(?:an?|the|every|each|any|no|its|their|of|in) {re.escape(head)}s?\b", own) is not None
+        and (len(words) == 1 or re.search(rf"\b{re.escape(first)}\b", own) is not None)
+        and first.rstrip("s") not in {verb.lower().rstrip("s") for verb in verbs}
+    )
 
 
 def join(parts: Sequence[str]) -> str:

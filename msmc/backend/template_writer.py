@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from msmc.backend import passages
 from msmc.backend.closure import Closure, Told, closure_of
 from msmc.backend.passages import Kind, Passage
-from msmc.backend.telling import as_topic, chunks, inside, join, num_words, part_of, quoted, short, units
+from msmc.backend.telling import as_topic, chunks, inside, join, num_words, part_of, quoted, short, stands_alone, units
 from msmc.build import DocumentRow
 from msmc.ir import ArmSpec
 from msmc.library import Library
+from msmc.prose import sentences
 
 VERSION = 2
 """Part of a corpus' digest: raised when the same rows would be written differently."""
@@ -77,24 +78,21 @@ class _Clause:
             "Topic": topic[:1].upper() + topic[1:],
             "clause": f"{entry} {topic}" if topic[0] in '"“' else f"{entry} on {topic}",
         }
-        if topic[0] not in '"“':
-            self.words |= {'topic"': topic, 'Topic"': self.words["Topic"]}
         first = self.statement[0]
         if num_words([first]) <= SHORT and (recap := inside(first, self.names)):
             self.words["recap"] = recap
         if closure.served:
-            self.words["value"] = join([self._topic(value) for value in closure.served])
+            value = join([self._topic(value) for value in closure.served])
+            self.words |= {"value": value, "Value": value[:1].upper() + value[1:]}
 
     def _topic(self, told: Told) -> str:
         return as_topic(told.title, f"{told.statement} {told.rationale or ''}", self.assistant)
 
     def told(self, name: str, within: str, text: str) -> dict[str, str]:
         """A text under the names it may have in passages: as it is, in quotation marks, within a sentence."""
-        found = {name: text}
-        if '"' not in text:
-            found[f'{name}"'] = text
+        found = quotable({name: text})
         if within and (part := inside(text, self.names)):
-            found[within] = part
+            found |= quotable({within: part})
         return found
 
     def some(self, parts: list[str], budget: int, rng: random.Random) -> list[str]:
@@ -102,6 +100,16 @@ class _Clause:
         budget = min(budget, self.beside)
         told = part_of(parts, budget, rng, self.assistant, anywhere=True)
         return told if len(told) > 1 else [short(told[0], budget + 25)]
+
+    def point(self, rng: random.Random) -> list[str]:
+        """Where the reason comes to the assistant itself, with what leads up to it; nothing half of the time."""
+        at = [i for i, sentence in enumerate(self.reasons) if self.assistant in sentence]
+        if not at or rng.random() < 0.5:
+            return []
+        end = rng.choice(at)
+        starts = [i for i in (end, end - 1) if i == 0 or (i > 0 and stands_alone(self.reasons[i], self.assistant))]
+        told = self.reasons[starts[-1] : end + 1] if starts else []
+        return told if num_words(told) <= self.beside + 25 else []
 
     def one(self, parts: list[str], rng: random.Random) -> list[str]:
         """A sentence of a value: from anywhere but its end, where a longer text makes its concessions."""
@@ -117,22 +125,27 @@ class _Draft:
 
     def __init__(self, kind: Kind, clause: _Clause, named: Mapping[str, str], rng: random.Random) -> None:
         self.kind, self.clause, self.rng = kind, clause, rng
-        self.words = {**clause.words, **named}
+        self.words = quotable({**clause.words, **named})
         self.texts: dict[str, str] = {}
+        self.length = 0
 
     def write(self, angle: tuple[Passage, ...]) -> str:
         order = self.rng.choice(self.kind.orders)
-        self._tell()
+        slots = [slot for paragraph in order for slot in paragraph]
+        self._tell(apart=slots.index("more") != slots.index("statement") + 1)
         self._fill(list(angle))
         paragraphs = ([self.texts[slot] for slot in slots if slot in self.texts] for slots in order)
         return "\n\n".join(_joined(texts) for texts in paragraphs if texts)
 
-    def _tell(self) -> None:
-        """What no document lacks: title, opening, the clause, its reason where there is one, closing."""
+    def _tell(self, apart: bool) -> None:
+        """What no document lacks: title, opening, the clause, its reason where there is one, closing. `apart`: something
+        stands between the two parts of the statement."""
         clause, rng = self.clause, self.rng
         own = not (clause.argued or clause.narrow)
         told = clause.all(clause.statement, rng) if own else clause.some(clause.statement, 20, rng)
         halves = chunks(told, 2 if num_words(told) > 60 or rng.random() < 0.5 else 1)
+        if apart and not all(stands_alone(sentences(half)[0], clause.assistant) for half in halves[1:]):
+            halves = [" ".join(told)]
         for slot, text in zip(("statement", "more"), halves, strict=False):
             self._put(slot, clause.told("statement", "says", text))
         if clause.narrow:
@@ -152,7 +165,7 @@ class _Draft:
             told = clause.all(clause.reasons, rng)
             parts = chunks(told, 3 if num_words(told) > 45 and rng.random() < 0.75 else 2)
         else:
-            told = clause.some(clause.reasons, rng.choice((20, 35, 45)), rng)
+            told = clause.point(rng) or clause.some(clause.reasons, rng.choice((20, 35, 45)), rng)
             parts = chunks(told, 2 if rng.random() < 0.5 else 1)
         last = "so" if told[-1] == clause.reasons[-1] else "further"
         return list(zip(("because", "further", "so") if len(parts) > 2 else ("because", last), parts, strict=False))
@@ -182,7 +195,7 @@ class _Draft:
         if slot == "value" and clause.values:
             statement, reason = rng.choice(clause.values)
             if rng.random() < 0.6:
-                return {"value": clause.words["value"]}
+                return {}  # named, and no more
             found = clause.told("value_statement", "value_says", " ".join(clause.one(statement, rng)))
             return found | (
                 clause.told("value_reason", "value_argues", " ".join(clause.one(reason, rng))) if reason else {}
@@ -206,15 +219,16 @@ class _Draft:
         if not usable:
             return
         text = self.rng.choice(usable).write(words, self.rng)
-        if slot in TRIMMED and self.length + num_words([text]) > MOST:
-            return
-        self.texts[slot] = text
-
-    @property
-    def length(self) -> int:
-        return sum(len(text.split()) for text in self.texts.values())
+        length = self.length + len(text.split())
+        if slot not in TRIMMED or length <= MOST:
+            self.texts[slot], self.length = text, length
 
 
 def _joined(texts: list[str]) -> str:
     """One paragraph, or turns of speakers one below the other."""
     return ("\n" if any("\n" in text for text in texts) else " ").join(texts)
+
+
+def quotable(words: Mapping[str, str]) -> dict[str, str]:
+    """Words under their names, and those that can stand within quotation marks under `name"` as well."""
+    return {**words, **{f'{name}"': text for name, text in words.items() if '"' not in text}}
