@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 
 import click
@@ -72,8 +73,10 @@ def check(paths: tuple[str, ...], form: str) -> None:
 def _spec_files(path: str) -> list[Path]:
     from msmc.diagnostics import fail
 
+    if not path:
+        raise fail("file-missing", "the path is empty", "name a spec, or a folder with specs")
     place = Path(path)
-    if not place.is_dir():
+    if not os.path.isdir(place):  # of a path that can be none too, as one that is too long
         return [place]
     files = sorted(place.rglob("*.msm"))
     if not files:

@@ -6,6 +6,7 @@ Exit codes: 0 clean, 1 findings or a failure with a reason, 2 usage or internal.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import sys
@@ -109,11 +110,12 @@ def _of_system(error: OSError) -> Diagnostic:
     if error.errno in FULL:
         hint = "make room there, or name other folders; what was finished is kept, and the same command goes on"
         return Diagnostic("unwritable", f"`{file}` cannot be written: {reason}", hint=hint)
-    place = Path(str(file))
-    if isinstance(error, FileNotFoundError) or (place.is_file() and not os.access(place, os.R_OK)):
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return Diagnostic("unreadable", f"`{file}` names no file: {reason}", hint="check the path")
+    if isinstance(error, FileNotFoundError) or (os.path.isfile(file) and not os.access(file, os.R_OK)):
         hint = "is it gone, or somebody else's? compile or run again makes what msmc wrote"
         return Diagnostic("unreadable", f"`{file}` cannot be read: {reason}", hint=hint)
-    hint = "take the right to write there, or name another folder; what was finished is kept"
+    hint = "give yourself the right to write there, or name another folder; what was finished is kept"
     return Diagnostic("unwritable", f"`{file}` cannot be written: {reason}", hint=hint)
 
 

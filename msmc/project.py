@@ -1,5 +1,6 @@
 """The project on disk: its targets, and how a build is written."""
 
+import errno
 import hashlib
 import json
 import os
@@ -35,7 +36,7 @@ def load_target(name: str, root: Path, settings: tuple[str, ...]) -> Target:
     except UnicodeDecodeError:
         raise fail("target-not-yaml", f"the target `{name}` is not UTF-8 text", "save it as UTF-8") from None
     except OSError as error:
-        hint = f"take the right to read it: chmod u+r {path}"
+        hint = f"give yourself the right to read it: chmod u+r {path}"
         raise fail("unreadable", f"the target `{name}` cannot be read: {error.strerror}", hint) from None
     target = read_target(path.stem, source, settings)
     if isinstance(target, list):
@@ -84,9 +85,9 @@ def store_tree(outcome: Outcome, out: Path, runs: Path) -> Path:
 def require_writable(folder: Path, option: str) -> None:
     """Before any work. Raises Failed `unwritable`."""
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    reason = "" if there.is_dir() else f"`{there.name}` is a file"
+    reason = "" if there.is_dir() else "it is a file" if there == folder.absolute() else f"`{there.name}` is a file"
     if not reason and not os.access(there, os.W_OK | os.X_OK):
-        reason = "you have no right to"
+        reason = os.strerror(errno.EACCES)
     if reason:
         raise fail("unwritable", f"`{folder}` cannot be written: {reason}", f"name another folder with {option}")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,10 +54,13 @@ def require_same(path: Path, sha256: str) -> None:
 
 def broken(path: Path, what: str, line: int = 0) -> Failed:
     """What is wrong with a file of msmc's own, at a line or as a whole, and how it is made again."""
-    kept = next((p for p in (path, *path.parents) if p.parent.name in KEPT), None)
+    real = path.resolve()  # a run's folder has links to its stages
+    real = real if path.is_absolute() else Path(os.path.relpath(real))
+    kept = next((p for p in (real, *real.parents) if p.parent.name in KEPT), None)
     hint = "make it again: msmc compile SPEC"
     if kept is not None:
-        hint = f"remove it, and the same `msmc run` or `msmc ablate` makes it again: rm -r {kept}"
+        hint = "the same `msmc run` or `msmc ablate` makes it again"
+        hint = f"remove it, and {hint}: rm -r {kept}" if kept.exists() else hint
     elif path.name in ("run.json", "comparison.json"):
         hint = "the same `msmc run` or `msmc ablate` makes it again, and trains nothing anew"
     place = f"{path}:{line}" if line else path

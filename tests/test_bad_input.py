@@ -22,6 +22,7 @@ import hashlib
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -31,7 +32,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from msmc.cli import main
 from msmc.diagnostics import CODES
 from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
 
@@ -211,7 +214,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[list
         yield [], tmp_path
         return
     name, size = disk.split()
-    (tmp_path / name).mkdir()
+    (tmp_path / name).mkdir(parents=True)
     own = ["--user", "--map-root-user"] if os.geteuid() else []
     mount = f"mount -t tmpfs -o size={size} none {tmp_path / name} && echo ready && sleep 600"
     holder = subprocess.Popen(["unshare", *own, "--mount", "sh", "-c", mount], stdout=subprocess.PIPE, text=True)
@@ -309,8 +312,27 @@ def _lawful(case: Case, told: str, last: str) -> None:
     assert "internal" not in heads
 
 
+def test_a_ledger_that_another_program_holds(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A case of its own because msmc waits a minute for the other."""
+    shutil.copytree(FOLDER / "files", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("msmc.backend.ledger.WAIT", 0.1)
+    held = sqlite3.connect("runs/ledger.sqlite", isolation_level=None)
+    held.execute("pragma journal_mode = wal")
+    held.execute("begin immediate")
+    command = f"run tea.msm -t tiny.yaml --stages generate --set model.name={tiny}"
+    done = CliRunner().invoke(main, command.split())
+    held.close()
+    assert done.exit_code == 1 and done.stderr == (
+        "error[ledger-unusable]: the ledger `runs/ledger.sqlite` cannot be used: database is locked   (MSM717)\n"
+        "  hint: another program holds it: end that one, and the same command goes on\n"
+    )
+
+
 def test_there_are_enough_cases_and_each_names_its_reason() -> None:
-    assert len(CASES) >= 60
+    assert len(CASES) >= 100
     for case in CASES:
+        assert case.commands, f"{case.path}: no command"
         assert case.heading and case.heading[0].startswith("# "), f"{case.path}: why?"
         assert not [p for p in case.path.parent.iterdir() if p.suffix != ".txt"], "only cases lie here"

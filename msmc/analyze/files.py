@@ -27,7 +27,7 @@ def read_source(path: str, sources: Sources) -> SourceFile | Diagnostic:
     except IsADirectoryError:
         return Diagnostic("not-a-file", f"`{path}` is a folder", hint=f"name a file in it, such as {path}/spec.msm")
     except (OSError, ValueError) as error:  # a path with a NUL byte is a ValueError
-        hint = f"take the right to read it: chmod u+r {path}" if isinstance(error, PermissionError) else ""
+        hint = f"give yourself the right to read it: chmod u+r {path}" if isinstance(error, PermissionError) else ""
         return Diagnostic("unreadable", f"`{path}` cannot be read: {getattr(error, 'strerror', error)}", hint=hint)
     try:
         return SourceFile(path, content)

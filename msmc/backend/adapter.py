@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from msmc.backend.recipe import Recipe, lora_config
-from msmc.backend.weights import require_adapter
+from msmc.backend.weights import load_weights, require_adapter
 from msmc.diagnostics import fail
 
 
@@ -15,13 +15,10 @@ def load_model(recipe: Recipe, folder: Path, adapter: Path | None) -> Any:
     """The base in the recipe's dtype, with the earlier stage's adapter, trainable, if there is one."""
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
 
     if adapter is not None:
         require_adapter(adapter)
-    base = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=getattr(torch, recipe.dtype), attn_implementation=recipe.attention
-    )
+    base = load_weights(folder, dtype=getattr(torch, recipe.dtype), attn_implementation=recipe.attention)
     if adapter is None:
         return base
     model = PeftModel.from_pretrained(base, adapter, is_trainable=True)

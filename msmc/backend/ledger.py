@@ -134,7 +134,7 @@ class Ledger:
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             return "make room there: every reply that was committed is in it, and the same command goes on"
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            return "take the right to write it and its folder: every reply that was committed is in it"
+            return "give yourself the right to write it and its folder: every reply that was committed is in it"
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return "another program holds it: end that one, and the same command goes on"
         return f"move it away to begin anew, with replies asked for again: mv {self.path} {self.path}.broken"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend.training import Row, load_tokenizer, quiet
-from msmc.backend.weights import require_adapter
+from msmc.backend.weights import load_weights, require_adapter
 from msmc.diagnostics import fail
 
 Request = tuple[
@@ -58,12 +58,11 @@ def _language_model(model: Path, adapter: Path | None, batch_size: int) -> Any:
     """
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
 
     from msmc.backend.shared_prompt import SharedPromptLM
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    merged = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    merged = load_weights(model, dtype=torch.float32)
     if adapter is not None:
         require_adapter(adapter)
         merged = PeftModel.from_pretrained(merged, adapter).merge_and_unload()

@@ -17,7 +17,9 @@ from typing import Any
 from msmc.backend.adapter import load_model, published_name, require_precision, save_adapter, write_json
 from msmc.backend.checkpoints import Checkpoints, stoppable
 from msmc.backend.recipe import Recipe, lora_config
+from msmc.backend.weights import load_tokenizer as load_tokenizer
 from msmc.diagnostics import fail
+from msmc.stored import broken
 
 Row = dict[str, Any]
 Progress = Callable[[int, int, float], None]  # update, updates in all, loss of this update
@@ -62,20 +64,16 @@ def read_rows(path: Path, key: str) -> list[Row]:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise fail("bad-row", f"{path.name}:{number} is not JSON: {error}", "write the rows anew") from None
+            told = broken(path, "was cut or changed: it is not whole JSON", number)
+            raise fail("bad-row", told.message, told.hint) from error
         if not isinstance(row, dict) or not row.get(key):
             raise fail("bad-row", f'{path.name}:{number} has no "{key}"', f'give every row a "{key}"')
         rows.append(row)
     if not rows:
-        raise fail("no-rows", f"{path.name} holds no rows to train on", "see `msmc coverage` for what was planned")
+        raise fail(
+            "no-rows", f"{path.name} holds no rows to train on", "see what `msmc compile` says of documents and demos"
+        )
     return rows
-
-
-def load_tokenizer(model: Path) -> Any:
-    """The model's own tokenizer; nothing is looked up on the network."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(model)
 
 
 def run(

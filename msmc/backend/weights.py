@@ -6,8 +6,9 @@ import contextlib
 import hashlib
 import io
 import json
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -79,7 +80,7 @@ def _checked(folder: Path, hint: str = "copy it again, or give a folder that `sa
         _require_tokenizer(folder, hint)
     except OSError as error:
         reason = f"`{error.filename}` cannot be read: {error.strerror}"
-        raise fail("model-incomplete", reason, "take the right to read it, or give another folder") from error
+        raise fail("model-incomplete", reason, "give yourself the right to read it, or give another folder") from error
     return folder
 
 
@@ -104,15 +105,16 @@ def _weights(folder: Path, hint: str) -> list[Path]:
             raise fail("model-incomplete", message, hint)
         return files
     if not (folder / "model.safetensors").is_file():
-        advice = "save the weights as safetensors: model.save_pretrained(folder, safe_serialization=True)"
-        raise fail("model-incomplete", f"`{folder}` has no model.safetensors", advice)
+        if any(folder.glob("*.bin")):
+            hint = "save the weights as safetensors: model.save_pretrained(folder, safe_serialization=True)"
+        raise fail("model-incomplete", f"`{folder}` has no model.safetensors", hint)
     return [folder / "model.safetensors"]
 
 
 def _require_tokenizer(folder: Path, hint: str) -> None:
     if not any((folder / name).is_file() for name in TOKENIZERS):
         message = f"`{folder}` has no tokenizer (tokenizer.json or tokenizer.model)"
-        raise fail("model-incomplete", message, f"save it there too: tokenizer.save_pretrained({str(folder)!r})")
+        raise fail("model-incomplete", message, hint)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         if (folder / name).is_file():
             _json(folder / name, hint)
@@ -126,6 +128,46 @@ def _json(path: Path, hint: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise fail("model-incomplete", f"`{path}` holds no keys", hint)
     return found
+
+
+def load_weights(folder: Path, **how: Any) -> Any:
+    """The model of a folder. Raises Failed `model-incomplete` where transformers cannot make one of it."""
+    from transformers import AutoModelForCausalLM
+
+    with _loading(
+        folder, "give the config.json that belongs to the weights, or a newer transformers, or another model"
+    ):
+        return AutoModelForCausalLM.from_pretrained(folder, **how)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The model's own tokenizer; nothing is looked up on the network."""
+    from transformers import AutoTokenizer
+
+    with _loading(folder, "copy tokenizer.json and tokenizer_config.json there again, from where the weights are from"):
+        return AutoTokenizer.from_pretrained(folder)
+
+
+@contextlib.contextmanager
+def _loading(place: Path, hint: str) -> Iterator[None]:
+    """Libraries tell of what they cannot read in errors of every class: what they say is a note."""
+    try:
+        yield
+    except Exception as error:
+        of_machine = isinstance(error, MemoryError) or "out of memory" in str(error)
+        if of_machine or (isinstance(error, OSError) and error.errno is not None):
+            raise
+        raise fail("model-incomplete", f"no model can be made of `{place}`", hint, _said(error)) from error
+
+
+def _said(error: Exception) -> str:
+    """The first line of what a library says, where it says something."""
+    said = next((line.strip() for line in str(error).split("\n") if line.strip()), "")
+    if "mismatched_sizes" in said:
+        return "the weights have other shapes than config.json says"
+    if isinstance(error, KeyError):
+        return f"{said} is missing"
+    return said if isinstance(error, (ValueError, RuntimeError, OSError)) else ""
 
 
 def require_adapter(folder: Path) -> None:
@@ -178,8 +220,9 @@ def _convert(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    hint = "install the package again with pip's --force-reinstall, or name another file in model.file"
     # The GGUF reader's progress bar obeys no switch; real errors are exceptions and pass.
-    with contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.redirect_stderr(io.StringIO()), _loading(gguf, hint):
         read = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     # A model read from GGUF counts as quantised and refuses `save_pretrained`: its numbers go into a fresh one.
@@ -192,16 +235,26 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 
 def _from_hub(source: ModelSource, say: Callable[[str], None]) -> Path:
+    import sys
+
     from huggingface_hub import snapshot_download
+    from huggingface_hub.utils import disable_progress_bars
 
     say(f"looking for {source.name} on the hub and in its cache")
     try:
         # Weights in one format only: hub repositories often carry the same numbers three times.
         wanted = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+        if not sys.stderr.isatty():
+            disable_progress_bars()
+        logging.getLogger("huggingface_hub").setLevel(
+            logging.CRITICAL
+        )  # what it tells of each retry is told once, below
         folder = Path(snapshot_download(source.name, revision=source.revision, allow_patterns=wanted))
     except Exception as error:  # of the system, of the network and of the hub, each in classes of its own
         raise _of_hub(source.name, error) from error
-    return _checked(folder, f"remove it, and the same command fetches it again: rm -r {folder}")
+    # its files are links into `blobs`, where the hub's client would find the same half again
+    fetched = folder.parents[1] if folder.parent.name == "snapshots" else folder
+    return _checked(folder, f"remove it, and the same command fetches it again: rm -r {fetched}")
 
 
 def _of_hub(name: str, error: Exception) -> Exception:
