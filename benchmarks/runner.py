@@ -1,7 +1,7 @@
 """Runs two programs in turn, each in a fresh process, and compares them: median, spread, ratio, peak memory, bar.
 
 A program says its own figure by printing `{"figure": …}` as its last line; else the figure is the seconds of the whole
-process. What is run last is compared at its best: one run of each beforehand warms the file cache and is not counted.
+process. One run of each beforehand, which is not counted, warms the file cache.
 """
 
 from __future__ import annotations
@@ -69,13 +69,17 @@ def python(script: str, *arguments: object) -> list[str]:
     return [sys.executable, str(BENCHMARKS / script), *map(str, arguments)]
 
 
-def compare(bench: Bench, rounds: int = ROUNDS, same: str = "") -> Compared:
+def compare(bench: Bench, rounds: int = ROUNDS, same: str = "", warm: bool = True) -> Compared:
     """Runs ours, peer, ours, peer, …; with `same`, what both say under this key must be one value."""
     ours, peer = list[Ran](), list[Ran]()
-    run(bench.ours), run(bench.peer)
+    if warm:
+        run(bench.ours), run(bench.peer)
     for _ in range(rounds):
         ours.append(run(bench.ours))
         peer.append(run(bench.peer))
+        print(
+            f"  {bench.name}: {ours[-1].figure:.3g} and {peer[-1].figure:.3g} {bench.unit}", file=sys.stderr, flush=True
+        )
     if same and len({ran.said[same] for ran in (*ours, *peer)}) != 1:
         raise SystemExit(f"{bench.name}: not the same {same}: {ours[0].said[same]}, {peer[0].said[same]}")
     return Compared(bench, ours, peer)

@@ -41,7 +41,7 @@ def measure(updates: int = UPDATES) -> list[Compared]:
         ours = python("work/midtrain.py", model, rows, plan, f"{folder}/ours")
         peer = python("peers/trl_midtrain.py", model, rows, updates, f"{folder}/peer")
         bench = Bench(f"midtrain, {updates} updates", "tokens/s", ours, peer, 0.97)
-        return [compare(bench, 1 if updates < UPDATES else 5, same="tokens")]
+        return [compare(bench, 1 if updates < UPDATES else 5, same="tokens", warm=False)]
 
 
 if __name__ == "__main__":
