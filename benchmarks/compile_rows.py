@@ -23,11 +23,12 @@ def measure() -> list[Compared]:
         options = ["-o", f"{folder}/build", "--set", f"documents.per_clause={PER_CLAUSE}", "--quiet"]
         ours = [str(BIN / "msmc"), "compile", str(source), *options]
         peer = python("peers/dump_rows.py", f"{folder}/build/large/full", f"{folder}/floor")
-        done = compare(Bench(f"compile {CLAUSES:,} clauses", "rows/s", ours, peer))
+        done = compare(Bench(f"compile {CLAUSES:,} clauses", "s", ours, peer))
         manifest = json.loads((Path(folder) / "build/large/full/manifest.json").read_text("utf-8"))
     num_rows = sum(entry.get("rows", 0) for entry in manifest["files"].values())
     assert all(ran.said["rows"] == num_rows for ran in done.peer)
-    return [done._replace(ours=_rates(done.ours, num_rows), peer=_rates(done.peer, num_rows))]
+    bench = done.bench._replace(unit="rows/s")
+    return [Compared(bench, _rates(done.ours, num_rows), _rates(done.peer, num_rows))]
 
 
 def _rates(runs: list[Ran], num_rows: int) -> list[Ran]:
