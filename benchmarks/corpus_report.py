@@ -21,9 +21,10 @@ from rich.table import Table
 from msmc.backend.template_writer import TemplateWriter
 from msmc.build import Build, DocumentRow
 from msmc.compile import compile
+from msmc.disk import ProjectSources
 from msmc.ir import ArmSpec
 from msmc.library import Library
-from msmc.project import ProjectSources, load_target
+from msmc.project import load_target
 
 ROOT = Path(__file__).parents[1]
 MOST_NEAR_DUPLICATES = 0.02

@@ -1,1 +1,1 @@
-"""msmc compiles Model Specs. For programs: `msmc.check.check`, `msmc.compile.compile`; `msmc.disk` and `msmc.project` for files."""
+"""msmc compiles Model Specs. For programs: `msmc.check`, `msmc.compile`; `msmc.disk` and `msmc.project` for files."""

@@ -13,7 +13,6 @@ from typing import Any
 from msmc.build import Build, digest
 from msmc.compile import Outcome
 from msmc.diagnostics import Failed, did_you_mean, fail
-from msmc.disk import ProjectSources as ProjectSources
 from msmc.shipped import shipped
 from msmc.source import SourceFile
 from msmc.target import Target, read_target

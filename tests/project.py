@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from msmc.project import ProjectSources, load_target
+from msmc.disk import ProjectSources
+from msmc.project import load_target
 from msmc.target import Target
 
 ROOT = Path(__file__).parents[1]

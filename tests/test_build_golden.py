@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from msmc.compile import compile
-from msmc.project import ProjectSources, write_tree
+from msmc.disk import ProjectSources
+from msmc.project import write_tree
 from tests.project import cpu
 
 FOLDER = Path(__file__).parent / "golden" / "build"

@@ -26,7 +26,8 @@ def midtrain(
     `rows` is JSON Lines with "text"; other keys never reach the trainer. `adapter` is the `adapter/` folder of an
     earlier stage, which goes on training; None starts a fresh one from `seed`. `progress(update, updates, loss)` is
     called after every update. With `checkpoints` a stopped training goes on from the newest, to the same losses.
-    `out` receives adapter/ (PEFT), log.jsonl (one line per update), stage.json (`StageResult`) and timing.json. Raises `Failed` (`too-few-updates`, `bad-recipe`, `bad-row`, …).
+    `out` receives adapter/ (PEFT), log.jsonl (one line per update), stage.json (`StageResult`) and timing.json.
+    Raises `Failed` (`too-few-updates`, `bad-recipe`, `bad-row`, …).
     """
     from datasets import Dataset
 

@@ -14,9 +14,10 @@ from msmc.backend.tree import Arm, read_tree
 from msmc.build import Cell, DocumentRow
 from msmc.compile import compile
 from msmc.diagnostics import Failed
+from msmc.disk import ProjectSources
 from msmc.ir import ArmRule, ArmSpec, ArmSubrule, ArmValue, Identity
 from msmc.library import Library
-from msmc.project import ProjectSources, write_tree
+from msmc.project import write_tree
 from msmc.prose import sentences
 from tests.project import ROOT, Memory, cpu
 
