@@ -1,7 +1,7 @@
 """Midtraining: tokens per second of `msmc.backend.midtrain.midtrain` against TRL's `SFTTrainer` called directly.
 
 Both on SmolLM2-135M: the same rows, the same frozen bfloat16 base, LoRA r 16 on all linear layers in float32, the same best-fit
-packing into rows of 192 tokens, batches of one, the same order. Ours counts tokens and supervised tokens and logs every
+packing into rows of 160 tokens, batches of one, the same order. Ours counts tokens and supervised tokens and logs every
 update; the peer, `peers/trl_midtrain.py`, is as TRL documents it, with logging, progress bars and reports off. Each is timed
 from the end of its first update to the end of its last, so that loading, packing and warming up are in neither; how many
 tokens they saw must be equal. `python benchmarks/train_throughput.py 3` makes three updates, to see that it works.
@@ -24,8 +24,8 @@ from msmc.project import load_target
 from msmc.shipped import cache_folder
 
 UPDATES = 24
-WORDS_PER_UPDATE = 170
-"""Somewhat less than the 192 tokens of a packed row; the peer and ours stop at the same count of updates."""
+WORDS_PER_UPDATE = 140
+"""Somewhat less than the 160 tokens of a packed row; the peer and ours stop at the same count of updates."""
 
 
 def measure(updates: int = UPDATES) -> list[Compared]:

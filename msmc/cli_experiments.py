@@ -13,6 +13,11 @@ KINDS = {"generate": "corpus", "midtrain": "midtrain", "finetune": "finetune", "
 """What `--stages` takes, and the kind of stage each ends with."""
 
 
+stages_option = click.option(
+    "--stages", metavar="LIST", help="Stop early: the first of generate,midtrain,finetune,evaluate, by commas."
+)
+
+
 @click.command(cls=Command)
 @click.argument("spec", type=click.Path(path_type=Path))
 @target_option
@@ -24,9 +29,7 @@ KINDS = {"generate": "corpus", "midtrain": "midtrain", "finetune": "finetune", "
     metavar="N",
     help="Of training order and adapter initialisation; the text is the same for all.",
 )
-@click.option(
-    "--stages", metavar="LIST", help="Stop early: the first of generate,midtrain,finetune,evaluate, by commas."
-)
+@stages_option
 @set_option
 @out_option
 @runs_option
@@ -61,18 +64,26 @@ def _until(stages: str | None) -> str:
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.argument("ablation")
 @target_option
+@stages_option
 @set_option
 @out_option
 @runs_option
 @quiet_option
 def ablate(
-    spec: Path, ablation: str, target: str, settings: tuple[str, ...], out: Path, runs: Path, quiet: bool
+    spec: Path,
+    ablation: str,
+    target: str,
+    stages: str | None,
+    settings: tuple[str, ...],
+    out: Path,
+    runs: Path,
+    quiet: bool,
 ) -> None:
     """Train and measure all arms, controls and seeds of an ABLATION, stages that they share once; then compare them.
 
     Finished stages are kept and never done again: after a stop, the same command goes on.
     """
-    _experiment(spec, target, ablation, settings, out, runs, None, "scores", quiet)
+    _experiment(spec, target, ablation, settings, out, runs, None, _until(stages), quiet)
 
 
 def _experiment(

@@ -1,5 +1,6 @@
 """The compiler, top to bottom: sources and a target in, builds and problems out. Pure: opens no file, knows no clock."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,8 +63,8 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
     return Outcome(
         spec=spec.name,
         builds=tuple(builds),
-        arms=lowering.arms(ablation, names),
-        notes=tuple(_notes(spec, target)),
+        arms=lowering.arms(ablation, names) | {"source": entry},
+        notes=tuple(_notes(spec, target, len(mix))),
         files=checked.files,
     )
 
@@ -93,7 +94,7 @@ def _controls_without(spec: Spec, target: Target, ablation: Ablation | None) -> 
         yield Diagnostic("matches-nothing", message, hint="add a `documents` block")
 
 
-def _notes(spec: Spec, target: Target) -> Iterator[str]:
+def _notes(spec: Spec, target: Target, num_mixed: int) -> Iterator[str]:
     mine, theirs = spec.identity, target.identity
     if mine and theirs and mine != theirs:
         yield (
@@ -102,6 +103,13 @@ def _notes(spec: Spec, target: Target) -> Iterator[str]:
         )
     if spec.demos and not target.demos.per_clause:
         yield "no chats are planned (demos.per_clause is 0): the demos are the spec's own `example` blocks"
+    chats = sum(len(rule.examples) for rule in spec.rules) + num_mixed
+    updates = math.ceil(chats / (target.finetune.batch_size * target.finetune.accumulation)) * target.finetune.epochs
+    if spec.demos and not target.demos.per_clause and updates < target.min_steps:
+        yield (
+            f"fine-tuning on {chats} chats makes about {updates:.0f} updates, fewer than min_steps "
+            f"{target.min_steps}, so `msmc run` would refuse: add examples, raise finetune.epochs, or --set mix.file=general"
+        )
 
 
 def _one_spec(checked: Checked, entry: str, ablation: str | None) -> Diagnostic | None:

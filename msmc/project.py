@@ -15,6 +15,7 @@ from msmc.compile import Outcome
 from msmc.diagnostics import Failed, did_you_mean, fail
 from msmc.shipped import shipped
 from msmc.source import SourceFile
+from msmc.stored import read_json
 from msmc.target import Target, read_target
 from msmc.whole import locked, named, replace_folder, whole_folder
 
@@ -83,8 +84,9 @@ def store_tree(outcome: Outcome, out: Path, runs: Path) -> Path:
 
 def require_writable(folder: Path, option: str) -> None:
     """Before any work. Raises Failed `unwritable`."""
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    reason = "" if there.is_dir() else "it is a file" if there == folder.absolute() else f"`{there.name}` is a file"
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
+    what = "a file" if there.exists() else "a link to nothing"
+    reason = "" if there.is_dir() else f"it is {what}" if there == folder.absolute() else f"`{there.name}` is {what}"
     if not reason and not os.access(there, os.W_OK | os.X_OK):
         reason = os.strerror(errno.EACCES)
     if reason:
@@ -99,17 +101,28 @@ def _written(outcome: Outcome, out: Path) -> Iterator[Path]:
         raise fail("not-a-build", f"`{place}` is in the way: it is no build", "name another folder with -o")
     require_writable(out, "-o")
     fresh = out / f".{outcome.spec}.fresh"
-    try:
-        with locked(place, lambda: None):
-            shutil.rmtree(fresh, ignore_errors=True)
+    with locked(place, lambda: None):
+        _require_own(place, outcome.arms["source"])
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
             with named(place, fresh):
                 for build in outcome.builds:
                     _write_build(build, fresh / build.arm)
                 (fresh / "arms.json").write_text(_pretty(outcome.arms), "utf-8")
                 replace_folder(fresh, place)
             yield place
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _require_own(place: Path, source: str) -> None:
+    """Another file's spec of the same name must not take the place of this one's build, nor of its runs."""
+    if not (place / "arms.json").is_file():
+        return
+    other = read_json(place / "arms.json").get("source", source)
+    if other != source:
+        message = f"`{place}` is the build of `{other}`: `{source}` has a spec of the same name"
+        raise fail("not-a-build", message, f"rename one of them, name other folders, or remove it: rm -r {place}")
 
 
 def _write_build(build: Build, folder: Path) -> None:

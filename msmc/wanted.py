@@ -15,6 +15,8 @@ def wanted(fault: Any) -> str:
     if kind in limits:
         name, words = limits[kind]
         return f"`{key}` must be {words} {told[name]:g}"
+    if kind == "too_short" and told.get("min_length", 1) > 1:
+        return f"`{key}` takes at least {told['min_length']}, and it has {told['actual_length']}"
     if kind == "literal_error":
         return f"`{key}` is one of: {told['expected'].replace(' or ', ', ')}"
     for start, words in WORDS.items():

@@ -14,6 +14,7 @@ from msmc.backend.stages import Stages
 from msmc.backend.tree import Arm, Tree, read_tree
 from msmc.build import DocumentRow
 from msmc.compile import compile
+from msmc.diagnostics import Failed
 from msmc.disk import ProjectSources
 from msmc.project import store_tree
 from tests.project import ROOT, cpu
@@ -195,3 +196,33 @@ def test_a_killed_run_asks_again_for_what_it_had_no_reply_to(
     assert sorted(sent) == sorted(total[key] for key in total.keys() - replied), "no reply is asked for twice"
     assert requested(place) == total
     assert json.loads((again["full"] / "stage.json").read_text("utf-8"))["documents"] == 10 * PER_CLAUSE
+
+
+@pytest.mark.parametrize("name", ["midtrain.jsonl", "quarantine.jsonl", "stage.json", "files.json"])
+def test_a_stage_that_was_cut_or_lost_a_file_is_never_read_as_whole(name: str, tmp_path: Path) -> None:
+    tree = build(tmp_path)
+    folder = write(tmp_path, tree)["full"]
+    job = Stages(tree, tmp_path / "runs", tmp_path, ProjectSources(ROOT), print).corpus(tree.full)
+    job.require_whole()
+    content = (folder / name).read_bytes()
+    if content:
+        (folder / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(Failed, check=lambda failure: failure.name == "broken-file" and str(folder) in failure.hint):
+            job.require_whole()
+    (folder / name).unlink()
+    with pytest.raises(Failed, check=lambda failure: failure.name == "broken-file" and str(folder) in failure.hint):
+        job.require_whole()
+
+
+def test_another_file_s_spec_of_the_same_name_does_not_take_its_place(tmp_path: Path) -> None:
+    build(tmp_path)
+    (tmp_path / "other.msm").write_text(SPEC, "utf-8")
+    outcome = compile(ProjectSources(tmp_path), "other.msm", cpu(), None)
+    with pytest.raises(Failed, check=lambda failure: "is the build of `tea.msm`" in failure.message):
+        store_tree(outcome, tmp_path / "build", tmp_path / "runs")
+
+
+def test_an_author_s_braces_in_a_title_are_no_leftover_of_the_writer(tmp_path: Path) -> None:
+    tree = build(tmp_path, SPEC.replace('"Green tea" { serves', '"The \\{name} field" { serves'))
+    assert "{name}" in tree.full.spec.rules[2].title
+    write(tmp_path, tree)

@@ -22,7 +22,7 @@ class Clock(TrainerCallback):
 
 
 config = SFTConfig(
-    output_dir=out, max_steps=int(updates), max_length=192, packing=True, packing_strategy="bfd_split",
+    output_dir=out, max_steps=int(updates), max_length=160, packing=True, packing_strategy="bfd_split",
     per_device_train_batch_size=1, learning_rate=3e-4, lr_scheduler_type="cosine", warmup_steps=0.05, weight_decay=0.01,
     eos_token="<|endoftext|>", seed=0, data_seed=0, use_cpu=True, bf16=False, gradient_checkpointing=False,
     dataloader_pin_memory=False, logging_strategy="no", save_strategy="no", report_to="none", disable_tqdm=True,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend import statistics
-from msmc.build import SCHEMA_VERSION
+from msmc.build import SCHEMA_VERSION, digest
 from msmc.diagnostics import fail
 from msmc.stored import read_json, read_jsonl
 from msmc.target import MIN_ITEMS, MIN_STEPS
@@ -31,6 +31,12 @@ def read_run(folder: Path) -> dict[str, Any]:
 def compare(folders: list[Path]) -> dict[str, Any]:
     """What the table and the page show: the figures of every run, and paired differences of arms seed by seed."""
     runs = [read_run(folder) for folder in folders]
+    if len({_items(run) for run in runs}) > 1:
+        raise fail(
+            "not-a-run",
+            "these runs were scored on different items: their figures cannot be compared",
+            "name runs of one state of the spec, its items and `evaluate.limit`",
+        )
     scores = [list(read_jsonl(folder / "scores" / "scores.jsonl")) for folder in folders]
     models = [
         {
@@ -59,7 +65,7 @@ def compare(folders: list[Path]) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         **{key: runs[0][key] for key in ("title", "spec", "ablation", "arm_titles", "target", "primary", "evals")},
-        "stamps": stamps(runs[0]["target"]),
+        "stamps": list(dict.fromkeys(stamp for run in runs for stamp in stamps(run["target"]))),
         "runs": models,
         "contrasts": contrasts,
         "crossed": crosses,
@@ -106,6 +112,14 @@ def verdict(margin: dict[str, Any]) -> str:
 def interval(estimate: dict[str, Any], sign: str = "") -> str:
     """`0.52 [0.41 0.63]`"""
     return f"{estimate['mean']:{sign}.2f} [{estimate['low']:{sign}.2f} {estimate['high']:{sign}.2f}]"
+
+
+def _items(run: dict[str, Any]) -> str:
+    """What stands for the rows that a run was scored on."""
+    files: dict[str, Any] = run["builds"]["full"]["files"]
+    return digest(
+        {p: f["sha256"] for p, f in files.items() if p.startswith("evals/")}, run["target"]["evaluate"]["limit"]
+    )
 
 
 def _costs(stage: dict[str, Any]) -> dict[str, Any]:

@@ -45,8 +45,10 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
         if kind in TRAINING and job.done:
             _require_updates(job, target.min_steps)
     for _, job in jobs.values():
-        if job.checkpoints and job.done:
-            job.checkpoints.clear()  # of a process that was killed between its result and this
+        if job.done:
+            job.require_whole()
+            if job.checkpoints:
+                job.checkpoints.clear()  # of a process that was killed between its result and this
     todo = [(kind, job) for kind, job in jobs.values() if not job.done]
     if done := len(jobs) - len(todo):
         watch.say(f"{done} of {len(jobs)} stages are done already")

@@ -18,7 +18,7 @@ def gate(arm: Arm, written: Iterable[tuple[DocumentRow, str]]) -> tuple[list[dic
     Quarantine takes rows that mention what an evaluation holds out. What shows that the writer itself is wrong (an empty
     document, a leftover placeholder, another assistant's name or none) stops the run. Raises Failed `gate-failed`.
     """
-    own = " ".join(clause.text for clause in arm.spec.clauses())
+    own = " ".join(text for _, text in arm.spec.texts())
     mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
     kept, quarantined, wrong = list[dict[str, Any]](), list[dict[str, Any]](), list[tuple[DocumentRow, str]]()
     for row, text in written:
@@ -29,7 +29,8 @@ def gate(arm: Arm, written: Iterable[tuple[DocumentRow, str]]) -> tuple[list[dic
             "text": text,
             "source": {"writer": arm.target.writer, "seed": row.seed},
         }
-        if reason := _fault(text, arm.spec.identity.assistant, own):
+        chosen = f"{row.cell.audience} {row.cell.angle} {arm.spec.identity.assistant} {arm.spec.identity.provider}"
+        if reason := _fault(text, arm.spec.identity.assistant, f"{own} {chosen}"):
             wrong.append((row, reason))
         if reason := _held_out(text, mentions):
             quarantined.append({**corpus_row, "reason": reason})

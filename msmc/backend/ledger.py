@@ -4,6 +4,7 @@ A request is recorded before it is sent, and a raw reply committed before anyone
 everything that determines its reply, so an edit asks again for the rows whose text it changes and for no others.
 """
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,9 @@ create table if not exists requests (
   key text primary key, row text not null, writer text not null, prefix text not null, prompt text not null,
   seed integer not null
 ) without rowid;
-create table if not exists replies (key text primary key references requests (key), raw text not null) without rowid;
+create table if not exists replies (
+  key text primary key references requests (key), raw text not null, sha256 text not null
+) without rowid;
 """
 
 
@@ -86,12 +89,14 @@ class Ledger:
             yield from ((request, known[request.key]) for request in batch)
 
     def _known(self, batch: list[Request]) -> dict[str, str]:
+        """The replies that are there, each as it was received; a damaged one is dropped, and so asked for again."""
         marks = ",".join("?" * len(batch))
         with self._told():
-            found = self._db.execute(
-                f"select key, raw from replies where key in ({marks})", [r.key for r in batch]
-            ).fetchall()
-        return dict(found)
+            select = f"select key, raw, sha256 from replies where key in ({marks})"
+            found = self._db.execute(select, [r.key for r in batch]).fetchall()
+            damaged = [(key,) for key, raw, sha256 in found if _sha256(raw) != sha256]
+            self._db.executemany("delete from replies where key = ?", damaged)
+        return {key: raw for key, raw, sha256 in found if (key,) not in damaged}
 
     def _record(self, requests: list[Request]) -> None:
         prefixes = {digest(r.messages): r.messages for r in requests}
@@ -106,7 +111,8 @@ class Ledger:
         """The first reply to a request stands, should two processes have asked at once."""
         with self._transaction():
             self._db.executemany(
-                "insert or ignore into replies values (?, ?)", [(request.key, raw) for request, raw in arrived]
+                "insert or ignore into replies values (?, ?, ?)",
+                [(request.key, raw, _sha256(raw)) for request, raw in arrived],
             )
 
     @contextmanager
@@ -138,6 +144,10 @@ class Ledger:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return "another program holds it: end that one, and the same command goes on"
         return f"move it away to begin anew, with replies asked for again: mv {self.path} {self.path}.broken"
+
+
+def _sha256(raw: str) -> str:
+    return hashlib.sha256(raw.encode()).hexdigest()
 
 
 def requested(path: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The stages of an experiment. Each is content-addressed: its folder's name is a digest of all that determines it, so what
 two arms share is done once, and what is done is never done again."""
 
+import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterable, Iterator
@@ -25,9 +26,11 @@ from msmc.build import DocumentRow, RunPlan, canonical, digest
 from msmc.diagnostics import fail
 from msmc.library import Library
 from msmc.source import Sources
-from msmc.stored import read_jsonl
+from msmc.stored import read_json, read_jsonl, require_same
 from msmc.whole import whole_folder
 
+FILES = "files.json"
+"""Of each stage: the digest of every file that a later stage or a comparison reads."""
 Advance = Callable[[int, int, str], None]
 """done, in all, a note"""
 
@@ -51,9 +54,19 @@ class Job:
     def do(self, advance: Advance, say: Callable[[str], None]) -> None:
         """The stage, unless another process does it in the meantime."""
         waiting = f"waiting: another msmc is at work on `{self.title}`"
-        whole_folder(self.folder, lambda part: self.fill(part, advance), lambda: say(waiting))
+
+        def fill(part: Path) -> None:
+            self.fill(part, advance)
+            _write_json(part / FILES, digests(part))
+
+        whole_folder(self.folder, fill, lambda: say(waiting))
         if self.checkpoints:
             self.checkpoints.clear()
+
+    def require_whole(self) -> None:
+        """Of a stage that is done. Raises Failed `broken-file` where a file was cut, changed or deleted since."""
+        for path, sha256 in read_json(self.folder / FILES).items():
+            require_same(self.folder / path, sha256)
 
 
 class Stages:
@@ -91,6 +104,8 @@ class Stages:
 
     def corpus(self, arm: Arm) -> Job:
         """Documents written for every planned row of an arm, gated; a neutral arm's trimmed to the tokens of `full`'s."""
+        if not arm.files("documents"):
+            raise fail("no-rows", f"`{arm.name}` plans no documents", "add a `documents` block to the spec")
         inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), arm.held_out, self._writer]
         like = self.corpus(self.tree.full) if arm.neutral else None
         if like:
@@ -261,6 +276,12 @@ def limited(rows: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any
         ]
         found += [row for item in rounds[:limit] for row in item]
     return found
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 by path. How long a stage took is no part of what it is."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "timing.json")
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 def _chats_of(arm: Arm | None, mix: bool) -> str:

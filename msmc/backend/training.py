@@ -8,7 +8,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -180,7 +180,8 @@ def _train(trainer: Any, checkpoints: Checkpoints | None, progress: Progress) ->
     trainer.model.register_forward_pre_hook(count, with_kwargs=True)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_recorder(counts, progress))
-    with _head_on_supervised_tokens():
+    # in midtraining nearly all tokens are supervised: there is nothing to leave out, and gathering them costs
+    with _head_on_supervised_tokens() if trainer.args.assistant_only_loss else nullcontext():
         if checkpoints is None:
             trainer.train()
             return counts

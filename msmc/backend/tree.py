@@ -91,6 +91,8 @@ class Tree:
 
 def read_tree(folder: Path) -> Tree:
     """Raises Failed `not-a-build` or `broken-file` when the folder holds no whole build of this version."""
+    if folder.parent.name == "builds" and not (folder / "arms.json").is_file():
+        raise broken(folder / "arms.json", "is gone")
     if not (folder / "arms.json").is_file():
         hint = "name a folder such as build/cheese_study, or compile again"
         raise fail("not-a-build", f"`{folder}` is not a build", hint)
@@ -98,6 +100,9 @@ def read_tree(folder: Path) -> Tree:
     if plan.get("schema_version") != SCHEMA_VERSION:
         raise broken(folder, "was built by another version of msmc")
     manifests = [read_json(path) for path in sorted(folder.glob("*/manifest.json"))]
+    arms = {run[what] for run in plan["runs"] for what in ("documents", "demos") if run[what]} | plan["arms"].keys()
+    for arm in sorted(arms - {manifest["arm"] for manifest in manifests}):
+        raise broken(folder / arm / "manifest.json", "is gone")
     for manifest in manifests:
         for path, entry in manifest["files"].items():
             require_same(folder / manifest["arm"] / path, entry["sha256"])

@@ -42,7 +42,7 @@ runs = {r["name"]: r for r in json.loads((tree / "arms.json").read_text())["runs
 assert {"neutral_documents", "mix_only"} <= runs.keys(), runs
 neutral = (tree / "controls.neutral_documents" / "spec.md").read_text()
 assert "cheese" not in neutral.lower() and "SmolLM" not in neutral
-assert len((tree / "full/mix.jsonl").read_text().splitlines()) >= 100
+assert len((tree / "full/train/mix.jsonl").read_text().splitlines()) >= 100
 PY
 ok "3 controls and the mix"
 
@@ -54,7 +54,7 @@ import sqlite3, sys
 ledger = sqlite3.connect(sys.argv[1])
 assert ledger.execute("pragma journal_mode").fetchone() == ("wal",)
 asked, got = (ledger.execute(f"select count(*) from {table}").fetchone()[0] for table in ("requests", "replies"))
-assert asked == got == 120, (asked, got)
+assert asked == got == 90, (asked, got)
 PY
 ok "4 the ledger"
 

@@ -51,7 +51,7 @@ def documents(arm: Arm) -> dict[str, str]:
 def test_the_same_rows_give_the_same_documents_and_no_two_alike(arms: dict[str, Arm]) -> None:
     first = documents(arms["full"])
     assert first == documents(arms["full"])
-    assert len(set(first.values())) == len(first) == 120
+    assert len(set(first.values())) == len(first) == 90
 
 
 def test_documents_are_about_the_assistant_and_of_a_fair_length(arms: dict[str, Arm]) -> None:

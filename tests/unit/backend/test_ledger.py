@@ -93,3 +93,17 @@ def test_a_file_that_is_no_ledger_is_told_and_left_alone(tmp_path: Path) -> None
     with pytest.raises(Failed, check=lambda failure: failure.name == "ledger-unusable"):
         list(Ledger(tmp_path / "l").replies([request()], echo))
     assert (tmp_path / "l").read_text().startswith("this is no database")
+
+
+def test_a_damaged_reply_is_asked_for_again(tmp_path: Path) -> None:
+    rows, asked = [request(n) for n in range(3)], list[str]()
+    whole = [raw for _, raw in Ledger(tmp_path / "l").replies(rows, echo)]
+    with sqlite3.connect(tmp_path / "l") as db:
+        db.execute("update replies set raw = 'repl' || char(0) || substr(raw, 6) where key = ?", (rows[1].key,))
+
+    def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
+        asked.extend(r.row.id for r in requests)
+        return echo(requests)
+
+    assert [raw for _, raw in Ledger(tmp_path / "l").replies(rows, send)] == whole
+    assert asked == ["doc-1"]
