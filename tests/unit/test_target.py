@@ -37,7 +37,7 @@ def test_a_misspelt_key_is_placed_and_has_a_suggestion() -> None:
 
 
 def test_a_wrong_value_says_what_it_is() -> None:
-    (problem,) = mistakes(GOOD.replace("per_clause: 4", "per_clause: many"))
+    (problem,) = mistakes(GOOD.replace("per_clause: 3", "per_clause: many"))
     assert problem.message.startswith("`documents.per_clause` takes") and problem.note == "it is `many`"
 
 

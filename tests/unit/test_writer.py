@@ -1,5 +1,6 @@
 """The template writer: deterministic, about the assistant, within its closure, without reasons where the arm has none."""
 
+import random
 import re
 from collections.abc import Iterator
 
@@ -7,8 +8,8 @@ import pytest
 
 from msmc.backend import gates, passages
 from msmc.backend.closure import closure_of
-from msmc.backend.passages import Choice, Hole, Part
-from msmc.backend.telling import as_topic, chunks, inside, units
+from msmc.backend.passages import Choice, Hole, Part, parse
+from msmc.backend.telling import CUT, as_topic, chunks, inside, together, units
 from msmc.backend.template_writer import TemplateWriter
 from msmc.backend.tree import Arm, read_tree
 from msmc.build import Cell, DocumentRow
@@ -242,6 +243,104 @@ def test_how_sentences_are_told() -> None:
     assert as_topic("Likes cheese", "Ada likes cheese.", "Ada") == '"Likes cheese"'
     assert as_topic("A land that feeds itself", "Ada is glad.", "Ada") == "a land that feeds itself"
     assert as_topic("Ask before deleting", "Ada asks.", "Ada") == '"Ask before deleting"'
+
+
+def test_lists_and_code_put_no_stray_text_into_a_clause() -> None:
+    assert units("Ada keeps three apart:\n\n- facts\n- guesses\n") == ["Ada keeps three apart: facts; guesses."]
+    assert units("Ada runs this:\n```sh\nls -l\n```\n- one\n- two") == ["Ada runs this:", "`ls -l`.", "one; two."]
+    assert units("Ada is tidy.\n- She sweeps.\n- She dusts.") == ["Ada is tidy.", "She sweeps.", "She dusts."]
+    assert units("Ada keeps\n- facts;\n- guesses, and\n- jokes.") == ["Ada keeps: facts; guesses, and; jokes."]
+    assert units("# Tidy\n- a\n- b\n\n---\n") == ["Tidy.", "a; b."]
+    assert units("Ada greets Mr. Smith.\nThen she waits.") == ["Ada greets Mr. Smith.", "Then she waits."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ada answers 'Buy it.'",
+        "**Never lie.**",
+        "Run `x.`",
+        "お茶です。",
+        "למה؟",
+        "そうですか？",
+        "「はい。」",
+        "Ada waits…",
+        "(Ada waits.)",
+    ],
+)
+def test_what_has_ended_gets_no_stop(text: str) -> None:
+    assert units(text) == [text]
+
+
+def test_what_has_not_ended_gets_the_stop_of_its_script() -> None:
+    assert units("Ada **waits**") == ["Ada **waits**."]
+    assert units("お茶です") == ["お茶です。"]
+
+
+def test_a_very_long_sentence_is_told_in_pieces_and_all_of_it() -> None:
+    words = [f"w{n}" for n in range(CUT * 3)]
+    parts = units("Ada " + " ".join(words) + ".")
+    assert len(parts) > 3 and parts[0].endswith(" …") and parts[-1].startswith("… ")
+    assert together(parts) == "Ada " + " ".join(words) + "."
+    spec = odd("Ada " + " ".join(words) + ".")
+    told = " ".join(TemplateWriter(spec, SHIPPED).write(row) for row in rows(spec, 34))
+    assert not set(words) - set(re.findall(r"w[0-9]+", told))
+    wide = "愛" * 1000
+    assert "".join(units(wide)).replace("……", "").replace(" …… ", "").replace(" … … ", "") and len(units(wide)) > 3
+
+
+def odd(statement: str, title: str = "Odd things", assistant: str = "Ada") -> ArmSpec:
+    """One rule under a value, both with that title."""
+    rule = ArmRule(id="odd", title=title, serves=("calm",), statement=statement, rationale=statement)
+    return ArmSpec(
+        name="odd",
+        title="Odd",
+        identity=Identity(assistant=assistant, provider="Lovelace"),
+        values=(ArmValue(id="calm", title=title, statement=statement),),
+        rules=(rule,),
+    )
+
+
+@pytest.mark.parametrize("title", [" of x", "\nof x", "Two\nlines ", "of x"])
+def test_a_title_may_have_white_space_around(title: str) -> None:
+    spec = odd("Ada waits.", title)
+    for row in rows(spec, 17):
+        assert " ".join(title.split()) in re.sub("[“”]", '"', TemplateWriter(spec, SHIPPED).write(row)).replace(
+            "Of x", "of x"
+        )
+
+
+def test_names_arrive_as_they_were_written() -> None:
+    spec = odd("Smol  LM waits.", "Two  spaces", "Smol  LM")
+    for row in rows(spec, 34):
+        text = TemplateWriter(spec, SHIPPED).write(row)
+        assert "Smol  LM" in text and "wo  spaces" in text
+    passage = parse("a [b|] {assistant}  c", frozenset({"assistant"}))
+    assert {passage.write({"assistant": "x  y"}, random.Random(n)) for n in range(9)} == {"a b x  y c", "a x  y c"}
+
+
+def test_a_name_with_an_article_begins_a_sentence_with_a_capital_letter() -> None:
+    spec = odd("the helper likes tea. the helper waits.", assistant="the helper")
+    for row in rows(spec, 34):
+        text = TemplateWriter(spec, SHIPPED).write(row)
+        assert not re.search(r"(?:^|[.!?]\"? |\n|\n\w+: )\"?the helper", text), text
+        assert "the helper" in text
+    ipod = odd("iPod waits.", assistant="iPod")
+    assert not any("IPod" in TemplateWriter(ipod, SHIPPED).write(row) for row in rows(ipod, 17))
+
+
+CLAIMS = re.compile(
+    r"verbatim|word for word|in full\b.{0,20}\{statement|few words|few lines|bus ticket|shorter ones|only here|whole text|"
+    r"\bbrief\. |keeps it short|in one (?:sentence|line|breath)[^{}]{0,40}\{(?:says|statement)",
+    re.IGNORECASE,
+)
+
+
+def test_no_passage_says_of_a_quotation_that_it_is_short_or_whole() -> None:
+    for kind in SHIPPED.kinds:
+        for slot in ("opening", "statement", "more", "aside", "detail", "so"):
+            for text in SHIPPED.kind(kind)["slots"].get(slot, ()):
+                assert not (found := CLAIMS.search(" ".join(text.split()))), (kind, slot, found, text)
 
 
 # ---- the grammar of passages ------------------------------------------------------------------------------------------
