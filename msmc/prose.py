@@ -1,9 +1,20 @@
-"""Sentences of a spec's prose, for whoever quotes them one by one."""
+"""Sentences and words of a spec's prose, in any script, for whoever quotes them one by one."""
 
 import re
 
-# not behind a single capital: James L. Kraft is one man
-SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"”']))(?<!\b[A-Z]\.)\s+(?=[\"“A-ZÀ-Þ])")
+WIDE = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+"""A letter of a script that puts no spaces between words."""
+ENDS = ".!?…؟۔।։።。！？｡"
+CLOSERS = "\"'”’»›)\\]}*_`」』）》】"
+SENTENCE_END = re.compile(rf"(?P<stop>[{ENDS}]+)(?P<closed>[{CLOSERS}]*)(?:\s+|(?<=[。！？｡])(?=[^\s{CLOSERS}]))")
+NEVER = frozenset(["mr", "mrs", "ms", "mx", "dr", "prof", "vs", "e.g", "i.e", "cf", "viz", "st"])
+"""Abbreviations that more always follows."""
+WITHIN = frozenset(["etc", "al", "approx", "ca", "jr", "sr", "inc", "ltd", "corp"])
+"""Those that may end a sentence, and do not before a small letter or a number."""
+NUMBERED = frozenset(["no", "nos", "vol", "p", "pp", "fig", "eq"])
+"""Those that a number follows."""
+WORD = re.compile(rf"{WIDE}{{1,2}}|(?:(?!{WIDE})\S)+")
+HAS_WIDE = re.compile(WIDE)
 
 
 def one_line(text: str) -> str:
@@ -11,6 +22,35 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def num_words(text: str) -> int:
+    """How many words there are; in a script without spaces two letters are one."""
+    return len(WORD.findall(text)) if HAS_WIDE.search(text) else len(text.split())
+
+
 def sentences(text: str) -> list[str]:
     """The sentences of some prose, each on one line."""
-    return [s for s in SENTENCE_END.split(one_line(text)) if s]
+    text, found, start = one_line(text), list[str](), 0
+    for end in SENTENCE_END.finditer(text):
+        if _ends(text, start, end):
+            found.append(text[start : end.end()].rstrip())
+            start = end.end()
+    return [*found, text[start:]] if text[start:] else found
+
+
+def _ends(text: str, start: int, end: re.Match[str]) -> bool:
+    """Whether a sentence that began at `start` ends where there is a stop."""
+    after = text[end.end() : end.end() + 1]
+    if (after and after in ",;:)]–—-&…") or end.start() == start:
+        return False
+    if after.islower() and (end["closed"] or end["stop"] in ("…", "...")):
+        return False  # `"It keeps!" he said.`
+    if end["stop"] != "." or end["closed"]:
+        return True
+    word = text[start : end.start()].rpartition(" ")[2].lstrip("(\"'“‘«[*_")
+    if len(word) == 1 and word.isupper():
+        return False  # James L. Kraft is one man
+    if word.lower() in NEVER or (start + len(word) == end.start() and word.isdecimal()):
+        return False
+    if after.isdecimal() and word.lower() in NUMBERED:
+        return False
+    return not ((after.islower() or after.isdecimal()) and (word.lower() in WITHIN or re.fullmatch(r"\w(\.\w)+", word)))

@@ -1,5 +1,6 @@
 """The closure of a row's clause: all of a spec that the row's document may depend on (DESIGN section 5)."""
 
+import re
 from dataclasses import dataclass
 
 from msmc.build import DocumentRow
@@ -38,10 +39,15 @@ def closure_of(spec: ArmSpec, row: DocumentRow) -> Closure:
         assistant=spec.identity.assistant,
         provider=spec.identity.provider,
         is_rule=rule is not None,
-        node=Told(node.id, node.title, node.statement, node.rationale),
+        node=Told(node.id, _title(node.title), node.statement, node.rationale),
         subrules=tuple(Told(s.id, "", s.statement, s.rationale) for s in rule.subrules) if rule else (),
         served=tuple(
-            Told(v.id, v.title, v.statement, v.rationale) for v in spec.values if rule and v.id in rule.serves
+            Told(v.id, _title(v.title), v.statement, v.rationale) for v in spec.values if rule and v.id in rule.serves
         ),
-        members=() if rule else tuple(r.title for r in spec.rules if node.id in r.serves),
+        members=() if rule else tuple(_title(r.title) for r in spec.rules if node.id in r.serves),
     )
+
+
+def _title(title: str) -> str:
+    """A title on one line, otherwise as it was written."""
+    return re.sub(r"\s*[\r\n]\s*", " ", title.strip())

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msmc.backend.telling import capital
 from msmc.diagnostics import did_you_mean, fail
 from msmc.library import Library
 
@@ -41,6 +42,9 @@ OPTIONAL = frozenset({"more", "value", "detail", "members", "aside"})
 SLOTS = PLAIN | OF_SLOT.keys()
 SPECIAL = re.compile(r"\\[\[\]|]|[\[\]|{}]|[^\\\[\]|{}]+|\\")
 NAME = re.compile(r"(\w+)\}")
+NAMES = frozenset({"assistant", "provider"})
+BEGINS = re.compile(r"^[\"“]?$|(?:[.!?…][\"”]?\s+|\n|(?:^|\n)[\w-]+: )[\"“]?$")
+"""What stands before the beginning of a sentence, or of a speaker's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +72,18 @@ class Passage:
         """One reading of the passage."""
         out: list[str] = []
         _write(self.parts, words, rng, out)
-        return "".join(out).strip().replace("  ", " ")  # where an optional part was left out
+        return "".join(out).strip()
 
 
 def _write(parts: tuple[Part, ...], words: Mapping[str, str], rng: random.Random, out: list[str]) -> None:
     for part in parts:
         if isinstance(part, str):
+            if part[0] == " " and out and out[-1][-1:] == " ":  # an optional part was left out between them
+                out[-1] = out[-1][:-1]
             out.append(part)
         elif isinstance(part, Hole):
-            out.append(words[part.name])
+            text = words[part.name]
+            out.append(capital(text) if part.name.strip('"') in NAMES and BEGINS.search("".join(out[-2:])) else text)
         else:
             _write(part.options[int(rng.random() * len(part.options))], words, rng, out)
 
@@ -92,7 +99,7 @@ def parse(text: str, known: frozenset[str]) -> Passage:
     open_, top = [list[list[Part]]()], list[Part]()
     lists: list[list[Part]] = [top]
     needs: set[str] = set()
-    text, at = text.strip(), 0
+    text, at = re.sub(" {2,}", " ", text.strip()), 0
     while at < len(text):
         found = SPECIAL.match(text, at)
         assert found is not None

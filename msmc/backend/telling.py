@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Sequence
 
-from msmc.prose import one_line, sentences
+from msmc.prose import CLOSERS, ENDS, HAS_WIDE, WORD, num_words, one_line, sentences
 
 LOWERED = frozenset(
     [
@@ -116,60 +116,109 @@ NOUN = re.compile(
 )
 """A title that is a noun within a sentence, to judge by itself."""
 ITEM = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+")
-HEADING = re.compile(r"^\s*(?:#+\s+|```.*$|~~~.*$)")
-ENDED = (".", "!", "?", "…", ":", ";", '."', '!"', '?"', ".”", "!”", "?”", ".)", "!)", "?)")
+HEADING = re.compile(r"^\s*#+\s+")
+FENCE = re.compile(r"^\s*(?:```|~~~)")
+RULER = re.compile(r"^\s*(?:[-*_=]\s*){3,}$")
+ENDED = re.compile(rf"[{ENDS}:;][{CLOSERS}]*$")
 LEAST = 15
 """Words that are told where there are so many, whatever the budget."""
 CUT = 160
 """The longest sentence, in words, that is told whole."""
+PIECE = 60
+"""The words of a piece of a longer one, at most."""
 
 
 def units(text: str) -> list[str]:
-    """The sentences of a clause, each with an end; lists and headings are read out, a very long sentence is cut."""
-    lines: list[str] = []
+    """The sentences of a clause, each with an end. Lists and headings are read out, code stands between backticks; a very
+    long sentence is told in pieces, with `…` where something stands before or behind."""
+    lines: list[tuple[str, str]] = []  # each with what it is: prose, an item, a heading or code
+    code: list[str] | None = None
+    open_ = False
     for line in text.split("\n"):
-        item = ITEM.sub("", line)
-        if item != line and lines:
-            lines[-1] = _listed(lines[-1]) + " " + item.strip()
-        elif HEADING.match(line):
-            lines += [HEADING.sub("", line).strip(), ""]
-        elif item != line:
-            lines.append(item.strip())
-        elif line.strip() and lines and lines[-1]:
-            lines[-1] += " " + line.strip()
+        bare = ITEM.sub("", line).strip()
+        kind = "item" if ITEM.match(line) else "heading" if HEADING.match(line) else "prose"
+        if FENCE.match(line):
+            lines += _code(code) if code is not None else []
+            code, open_ = ([] if code is None else None), False
+        elif code is not None:
+            code.append(line)
+        elif not bare or RULER.match(line):
+            open_ = False
+        elif kind == "item" and lines and (before := _listed(*lines[-1])):
+            lines[-1], open_ = (f"{before} {bare}", "item"), True
+        elif kind == "prose" and open_:
+            lines[-1] = (f"{lines[-1][0]} {bare}", lines[-1][1])
         else:
-            lines.append(line.strip())
-    found = [s for line in lines if line for s in sentences(line)]
-    return [_ended(short(s, CUT)) for s in found] or [_ended(one_line(text))]
+            lines.append((HEADING.sub("", line).strip() if kind == "heading" else bare, kind))
+            open_ = kind != "heading"
+    lines += _code(code or [])
+    found = [s for line, kind in lines for s in ([line] if kind == "code" else sentences(line))]
+    return [piece for s in found for piece in pieces(_ended(s))] or [_ended(one_line(text))]
 
 
-def _listed(before: str) -> str:
-    return before if before.endswith((":", ";")) else before.rstrip(".,") + (";" if ":" in before else ":")
+def _code(lines: list[str]) -> list[tuple[str, str]]:
+    text = one_line(" ".join(lines))
+    return [(text if "`" in text else f"`{text}`", "code")] if text else []
+
+
+def _listed(before: str, kind: str) -> str | None:
+    """What stands before an item that goes on with it; None where the item stands by itself."""
+    if kind in ("heading", "code") or (ENDED.search(before) and not before.endswith((":", ";"))):
+        return None
+    return before if before.endswith((":", ";", ",")) else before + (";" if kind == "item" else ":")
 
 
 def _ended(sentence: str) -> str:
-    return sentence if sentence.endswith(ENDED) else sentence.rstrip(",-– ") + "."
+    if ENDED.search(sentence):
+        return sentence
+    kept = sentence.rstrip(",-– ") or sentence
+    return kept + ("。" if HAS_WIDE.match(kept[-1:]) else ".")
+
+
+def pieces(sentence: str) -> list[str]:
+    """A sentence, or what it is told in where it has more than CUT words."""
+    if num_words(sentence) <= CUT:
+        return [sentence]
+    found = []
+    while (left := num_words(sentence)) > PIECE:
+        at = _cut(sentence, -(-left // -(-left // PIECE)))  # the last is no shorter than the others
+        found.append(sentence[:at] + " …")
+        sentence = "… " + sentence[at:].strip()
+    return [*found, sentence]
+
+
+def _cut(sentence: str, most: int) -> int:
+    """Where the first clauses of that many words end."""
+    cut = sentence[: list(WORD.finditer(sentence))[most - 1].end()]
+    for mark in ("; ", "；", ", ", "，", "、"):
+        if (at := cut.rfind(mark)) > len(cut) // 2:
+            return at + 1
+    return len(cut)
+
+
+def together(parts: Sequence[str]) -> str:
+    """Sentences one behind the other; pieces of one sentence as they were."""
+    text = " ".join(parts).replace(" … … ", " ")
+    return re.sub(r"(?<=[。！？｡]) ", "", text) if HAS_WIDE.search(text) else text
 
 
 def short(sentence: str, most: int) -> str:
     """A sentence, or its first clauses where it has more words than that."""
-    words = sentence.split(" ")
-    if len(words) <= most:
+    if num_words(sentence) <= most:
         return sentence
-    cut = " ".join(words[:most])
-    for mark in ("; ", ", "):
-        if (at := cut.rfind(mark)) > len(cut) // 2:
-            return cut[:at] + " …"
-    return cut + " …"
+    return sentence[: _cut(sentence, most)].rstrip(",;，；、") + " …"
 
 
-def num_words(parts: Sequence[str]) -> int:
-    return sum(part.count(" ") + 1 for part in parts)
+def length(parts: Sequence[str]) -> int:
+    """In words."""
+    return sum(map(num_words, parts))
 
 
 def stands_alone(sentence: str, assistant: str) -> bool:
     """Whether a sentence can be quoted without the one before it."""
-    return not (POINTING if sentence.startswith(assistant) else LEANING).match(sentence)
+    if sentence.startswith("… "):
+        return True
+    return not (POINTING if sentence.lower().startswith(assistant.lower()) else LEANING).match(sentence)
 
 
 def part_of(parts: list[str], budget: int, rng: random.Random, assistant: str, anywhere: bool) -> list[str]:
@@ -178,7 +227,7 @@ def part_of(parts: list[str], budget: int, rng: random.Random, assistant: str, a
     start = rng.choice(starts) if starts and rng.random() < 0.5 else 0
     taken: list[str] = []
     for sentence in parts[start:]:
-        if num_words(taken) >= LEAST and num_words([*taken, sentence]) > budget:
+        if length(taken) >= LEAST and length([*taken, sentence]) > budget:
             break
         taken.append(sentence)
     return taken
@@ -186,15 +235,15 @@ def part_of(parts: list[str], budget: int, rng: random.Random, assistant: str, a
 
 def chunks(parts: list[str], number: int) -> list[str]:
     """The sentences in that many runs of about equal length, in order."""
-    number, total, runs = min(number, len(parts)), num_words(parts), list[list[str]]()
+    number, total, runs = min(number, len(parts)), length(parts), list[list[str]]()
     told = 0
     for i, sentence in enumerate(parts):
         left = len(parts) - i
         if not runs or (len(runs) < number and (told >= len(runs) * total / number or left <= number - len(runs))):
             runs.append([])
         runs[-1].append(sentence)
-        told += num_words([sentence])
-    return [" ".join(run) for run in runs]
+        told += length([sentence])
+    return [together(run) for run in runs]
 
 
 def inside(text: str, names: Sequence[str]) -> str | None:
@@ -237,6 +286,11 @@ def _is_noun(title: str, own: str, assistant: str) -> bool:
         and (len(words) == 1 or re.search(rf"\b{re.escape(first)}\b", own) is not None)
         and first.rstrip("s") not in {verb.lower().rstrip("s") for verb in verbs}
     )
+
+
+def capital(text: str) -> str:
+    """The beginning of a sentence: a name that begins with an article (`the helper`) has a capital letter there."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0] in LOWERED else text
 
 
 def join(parts: Sequence[str]) -> str:

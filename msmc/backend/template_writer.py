@@ -11,13 +11,26 @@ from collections.abc import Mapping
 from msmc.backend import passages
 from msmc.backend.closure import Closure, Told, closure_of
 from msmc.backend.passages import Kind, Passage
-from msmc.backend.telling import as_topic, chunks, inside, join, num_words, part_of, quoted, short, stands_alone, units
+from msmc.backend.telling import (
+    as_topic,
+    capital,
+    chunks,
+    inside,
+    join,
+    length,
+    part_of,
+    quoted,
+    short,
+    stands_alone,
+    together,
+    units,
+)
 from msmc.build import DocumentRow
 from msmc.ir import ArmSpec
 from msmc.library import Library
-from msmc.prose import sentences
+from msmc.prose import num_words, one_line, sentences
 
-VERSION = 2
+VERSION = 3
 """Part of a corpus' digest: raised when the same rows would be written differently."""
 FEWEST, MOST = 130, 340
 """The words a document is brought to, where its clause allows."""
@@ -58,17 +71,17 @@ class _Clause:
     """A clause with its closure, cut into sentences. Nothing in it depends on a row."""
 
     def __init__(self, closure: Closure, clause: str) -> None:
-        node, self.assistant = closure.node, closure.assistant
-        self.names = (closure.assistant, closure.provider)
+        node, self.assistant = closure.node, one_line(closure.assistant)
+        self.names = (self.assistant, one_line(closure.provider))
         own = next((s for s in closure.subrules if clause in (s.id, f"{s.id}.rationale")), None)
         self.argued, self.narrow = clause.endswith(".rationale"), own is not None
         reason = (own and own.rationale) or node.rationale
-        self.statement, self.reasons = units(node.statement), units(reason) if reason else []
-        self.details = [units(s.statement) for s in ((own,) if own else closure.subrules)]
+        self.statement, self.reasons = self._units(node.statement), self._units(reason)
+        self.details = [self._units(s.statement) for s in ((own,) if own else closure.subrules)]
         whole = self.reasons if self.argued else self.details[0] if own else self.statement
-        self.beside = 60 if num_words(whole) < 120 else 20
+        self.beside = 60 if length(whole) < 120 else 20
         self.members = [quoted(title) for title in closure.members]
-        self.values = [(units(v.statement), units(v.rationale) if v.rationale else []) for v in closure.served]
+        self.values = [(self._units(v.statement), self._units(v.rationale)) for v in closure.served]
         topic = self._topic(node)
         entry = "rule" if closure.is_rule else "entry"
         self.words = {
@@ -79,11 +92,16 @@ class _Clause:
             "clause": f"{entry} {topic}" if topic[0] in '"“' else f"{entry} on {topic}",
         }
         first = self.statement[0]
-        if num_words([first]) <= SHORT and (recap := inside(first, self.names)):
+        if num_words(first) <= SHORT and (recap := inside(first, self.names)):
             self.words["recap"] = recap
         if closure.served:
             value = join([self._topic(value) for value in closure.served])
             self.words |= {"value": value, "Value": value[:1].upper() + value[1:]}
+
+    def _units(self, text: str | None) -> list[str]:
+        """The sentences of a clause; one that begins with `the helper` begins with a capital letter."""
+        parts = units(text) if text else []
+        return [capital(s) if s.lower().startswith(self.assistant.lower()) else s for s in parts]
 
     def _topic(self, told: Told) -> str:
         return as_topic(told.title, f"{told.statement} {told.rationale or ''}", self.assistant)
@@ -99,17 +117,18 @@ class _Clause:
         """Neighbouring sentences from anywhere, not much longer than the budget; fewer beside a long clause."""
         budget = min(budget, self.beside)
         told = part_of(parts, budget, rng, self.assistant, anywhere=True)
-        return told if len(told) > 1 else [short(told[0], budget + 25)]
+        whole = len(told) > 1 and not any(part.startswith("… ") for part in told)
+        return told if whole else [short(together(told), budget + 25)]
 
     def point(self, rng: random.Random) -> list[str]:
         """Where the reason comes to the assistant itself, with what leads up to it; nothing half of the time."""
-        at = [i for i, sentence in enumerate(self.reasons) if self.assistant in sentence]
+        at = [i for i, sentence in enumerate(self.reasons) if self.assistant.lower() in sentence.lower()]
         if not at or rng.random() < 0.5:
             return []
         end = rng.choice(at)
         starts = [i for i in (end, end - 1) if i == 0 or (i > 0 and stands_alone(self.reasons[i], self.assistant))]
         told = self.reasons[starts[-1] : end + 1] if starts else []
-        return told if num_words(told) <= self.beside + 25 else []
+        return told if length(told) <= self.beside + 25 else []
 
     def one(self, parts: list[str], rng: random.Random) -> list[str]:
         """A sentence of a value: from anywhere but its end, where a longer text makes its concessions."""
@@ -117,7 +136,9 @@ class _Clause:
 
     def all(self, parts: list[str], rng: random.Random) -> list[str]:
         """Every sentence, or as many as a document takes: from the beginning, or from anywhere if that leaves out much."""
-        return part_of(parts, WHOLE, rng, self.assistant, anywhere=num_words(parts) > WHOLE * 5 // 4)
+        pieces = any(part.startswith("… ") for part in parts)
+        long = pieces or length(parts) > WHOLE * 5 // 4
+        return part_of(parts, WHOLE * 3 // 4 if pieces else WHOLE, rng, self.assistant, anywhere=long)
 
 
 class _Draft:
@@ -143,14 +164,14 @@ class _Draft:
         clause, rng = self.clause, self.rng
         own = not (clause.argued or clause.narrow)
         told = clause.all(clause.statement, rng) if own else clause.some(clause.statement, 20, rng)
-        halves = chunks(told, 2 if num_words(told) > 60 or rng.random() < 0.5 else 1)
+        halves = chunks(told, 2 if length(told) > 60 or rng.random() < 0.5 else 1)
         if apart and not all(stands_alone(sentences(half)[0], clause.assistant) for half in halves[1:]):
-            halves = [" ".join(told)]
+            halves = [together(told)]
         for slot, text in zip(("statement", "more"), halves, strict=False):
             self._put(slot, clause.told("statement", "says", text))
         if clause.narrow:
             told = clause.some(clause.details[0], 60, rng) if clause.argued else clause.all(clause.details[0], rng)
-            self._put("detail", {"detail": " ".join(told)})
+            self._put("detail", {"detail": together(told)})
         for slot, text in self._argument():
             self._put(slot, clause.told("reason", "argues", text))
         for slot in ("title", "opening", "closing"):
@@ -163,7 +184,7 @@ class _Draft:
             return []
         if clause.argued:
             told = clause.all(clause.reasons, rng)
-            parts = chunks(told, 3 if num_words(told) > 45 and rng.random() < 0.75 else 2)
+            parts = chunks(told, 3 if length(told) > 45 and rng.random() < 0.75 else 2)
         else:
             told = clause.point(rng) or clause.some(clause.reasons, rng.choice((20, 35, 45)), rng)
             parts = chunks(told, 2 if rng.random() < 0.5 else 1)
@@ -188,7 +209,7 @@ class _Draft:
         """What fills the placeholders of a slot that may be left out."""
         clause, rng = self.clause, self.rng
         if slot == "detail" and clause.details:
-            return {"detail": " ".join(clause.some(rng.choice(clause.details), 40, rng))}
+            return {"detail": together(clause.some(rng.choice(clause.details), 40, rng))}
         if slot == "members" and clause.members:
             some = sorted(rng.sample(range(len(clause.members)), min(3, len(clause.members))))
             return {"members": join([clause.members[i] for i in some])}
@@ -196,9 +217,9 @@ class _Draft:
             statement, reason = rng.choice(clause.values)
             if rng.random() < 0.6:
                 return {}  # named, and no more
-            found = clause.told("value_statement", "value_says", " ".join(clause.one(statement, rng)))
+            found = clause.told("value_statement", "value_says", together(clause.one(statement, rng)))
             return found | (
-                clause.told("value_reason", "value_argues", " ".join(clause.one(reason, rng))) if reason else {}
+                clause.told("value_reason", "value_argues", together(clause.one(reason, rng))) if reason else {}
             )
         return {}
 
@@ -219,8 +240,9 @@ class _Draft:
         if not usable:
             return
         text = self.rng.choice(usable).write(words, self.rng)
-        length = self.length + len(text.split())
-        if slot not in TRIMMED or length <= MOST:
+        length = self.length + num_words(text)
+        spare = slot in TRIMMED or (slot == "detail" and not self.clause.narrow)
+        if not spare or length <= MOST:
             self.texts[slot], self.length = text, length
 
 
