@@ -66,13 +66,12 @@ def store_tree(outcome: Outcome, out: Path, runs: Path) -> Path:
     """Writes the build, and a copy to `runs/builds` that no later build replaces while a run reads it."""
     with _written(outcome, out) as place:
         manifests = sorted(place.glob("*/manifest.json"))
-        named = digest((place / "arms.json").read_text("utf-8"), *(m.read_text("utf-8") for m in manifests))
-        kept = runs / "builds" / f"{outcome.spec}-{named[:12]}"
+        state = digest((place / "arms.json").read_text("utf-8"), *(m.read_text("utf-8") for m in manifests))
+        kept = runs / "builds" / f"{outcome.spec}-{state[:12]}"
 
         def copy(part: Path) -> None:
-            for file in sorted(
-                p for p in place.rglob("*") if p.is_file()
-            ):  # copytree tells of a full disk for each file
+            # not copytree, which tells of a full disk once for each file
+            for file in sorted(p for p in place.rglob("*") if p.is_file()):
                 copied = part / file.relative_to(place)
                 copied.parent.mkdir(parents=True, exist_ok=True)
                 with file.open("rb") as source, copied.open("wb") as target:

@@ -41,11 +41,16 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
         raise broken(path, f"cannot be read: {error.strerror}") from error
 
 
+def sha256_of(path: Path) -> str:
+    """Of a file of any length."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def require_same(path: Path, sha256: str) -> None:
     """Raises Failed `broken-file` where a file is not the one that was written."""
     try:
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = sha256_of(path)
     except OSError as error:
         raise broken(path, f"cannot be read: {error.strerror}") from error
     if found != sha256:

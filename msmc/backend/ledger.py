@@ -5,7 +5,6 @@ everything that determines its reply, so an edit asks again for the rows whose t
 """
 
 import hashlib
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -148,15 +147,3 @@ class Ledger:
 
 def _sha256(raw: str) -> str:
     return hashlib.sha256(raw.encode()).hexdigest()
-
-
-def requested(path: Path) -> dict[str, str]:
-    """Keys of all requests ever recorded, with the row each was for."""
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        return dict(db.execute("select key, row from requests").fetchall())
-
-
-def prefixes(path: Path) -> dict[str, Prefix]:
-    """The prefixes of a build's documents by name."""
-    with path.open(encoding="utf-8") as lines:
-        return {found.name: found for found in (Prefix.model_validate(json.loads(line)) for line in lines)}

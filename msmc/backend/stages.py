@@ -1,8 +1,6 @@
 """The stages of an experiment. Each is content-addressed: its folder's name is a digest of all that determines it, so what
 two arms share is done once, and what is done is never done again."""
 
-import hashlib
-import json
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend import gates, template_writer
+from msmc.backend.adapter import write_json
 from msmc.backend.checkpoints import Checkpoints
 from msmc.backend.finetune import finetune
 from msmc.backend.ledger import Ledger, Request
@@ -26,7 +25,7 @@ from msmc.build import DocumentRow, RunPlan, canonical, digest
 from msmc.diagnostics import fail
 from msmc.library import Library
 from msmc.source import Sources
-from msmc.stored import read_json, read_jsonl, require_same
+from msmc.stored import read_json, read_jsonl, require_same, sha256_of
 from msmc.whole import whole_folder
 
 FILES = "files.json"
@@ -57,7 +56,7 @@ class Job:
 
         def fill(part: Path) -> None:
             self.fill(part, advance)
-            _write_json(part / FILES, digests(part))
+            write_json(part / FILES, digests(part))
 
         whole_folder(self.folder, fill, lambda: say(waiting))
         if self.checkpoints:
@@ -124,7 +123,7 @@ class Stages:
             _write_rows(part / "quarantine.jsonl", quarantined)
             words = sum(len(str(row["text"]).split()) for row in kept)
             counts |= {"documents": len(kept), "quarantined": len(quarantined), "words": words}
-            _write_json(part / "stage.json", {"stage": "corpus", "arm": arm.name, **counts})
+            write_json(part / "stage.json", {"stage": "corpus", "arm": arm.name, **counts})
 
         return Job(f"write the documents of {arm.name}", place, 2.0, fill, needs=(like,) if like else ())
 
@@ -169,7 +168,7 @@ class Stages:
             _write_rows(part / "finetune.jsonl", found)
             _write_rows(part / "quarantine.jsonl", quarantined)
             counts = {"demos": len(rows), "mix": len(free), "quarantined": len(quarantined)}
-            _write_json(part / "stage.json", {"stage": "demos", "arm": arm.name if arm else None, **counts})
+            write_json(part / "stage.json", {"stage": "demos", "arm": arm.name if arm else None, **counts})
 
         return Job(f"collect {_chats_of(arm, mix)}", place, 0.1, fill)
 
@@ -238,7 +237,7 @@ class Stages:
                 advance(done, total, "rows")
 
             missing = score(rows, self.model, adapter, part / "scores.jsonl", told, plan.batch_size)
-            _write_json(part / "stage.json", {"stage": "scores", "rows": len(rows), "unscoreable": missing})
+            write_json(part / "stage.json", {"stage": "scores", "rows": len(rows), "unscoreable": missing})
 
         return Job(f"score {title}", place, len(rows) / 5, fill)
 
@@ -281,7 +280,7 @@ def limited(rows: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 by path. How long a stage took is no part of what it is."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "timing.json")
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    return {p.relative_to(folder).as_posix(): sha256_of(p) for p in files}
 
 
 def _chats_of(arm: Arm | None, mix: bool) -> str:
@@ -295,10 +294,6 @@ def _noted(advance: Advance) -> Callable[[int, int, float], None]:
 def _write_rows(path: Path, rows: Iterable[Any]) -> None:
     with path.open("w", encoding="utf-8") as stream:
         stream.writelines(canonical(row) + "\n" for row in rows)
-
-
-def _write_json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
 
 
 def host() -> dict[str, str]:

@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from msmc.backend.ledger import Request, prefixes
-from msmc.build import SCHEMA_VERSION, DocumentRow, RunPlan, digest
+from msmc.backend.ledger import Request
+from msmc.build import SCHEMA_VERSION, DocumentRow, Prefix, RunPlan, digest
 from msmc.diagnostics import fail
 from msmc.ir import ArmSpec
 from msmc.stored import broken, read_json, read_jsonl, read_text, require_same
@@ -63,7 +63,8 @@ class Arm:
 
     def requests(self, writer: str) -> Iterator[Request]:
         """The same as a writer gets them, each with the prefix that it names."""
-        known = prefixes(self.folder / "documents" / "prefixes.jsonl")
+        rows = read_jsonl(self.folder / "documents" / "prefixes.jsonl")
+        known = {prefix.name: prefix for prefix in map(Prefix.model_validate, rows)}
         for row in self.documents():
             yield Request(row, known[row.prefix], writer)
 
