@@ -55,13 +55,15 @@ def emit(
     problems: tuple[Diagnostic, ...] | list[Diagnostic], files: Mapping[str, SourceFile], form: str = "text"
 ) -> None:
     """Prints problems: JSON and annotations to standard output, text to standard error."""
+    if not problems and form == "text":
+        return
     from msmc import render
 
     if form == "json":
         click.echo(render.as_json(problems, files))
     elif form == "github":
         click.echo(render.as_github(problems, files))
-    elif problems:
+    else:
         color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
         click.echo(render.as_text(problems, files, color), err=True)
 

@@ -4,7 +4,6 @@ A diagnostic has a name (its identity), a short code, one message, the place, ot
 and one next step. Codes: 1xx syntax, 2xx names, 3xx meaning, 4xx templates, 5xx targets, 6xx build and data, 7xx backend.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -140,6 +139,8 @@ def not_yet(what: str, span: Span) -> Diagnostic:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint: the nearest known word, or the allowed set when it is small, or the nearest three."""
+    import difflib  # most of what msmc says suggests nothing
+
     known = sorted(set(known) - {word})
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
     if near:

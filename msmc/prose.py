@@ -1,9 +1,7 @@
-"""Sentences and words of a spec's prose, in any script, for whoever quotes them one by one."""
+"""Sentences of a spec's prose, in any script, for whoever quotes them one by one."""
 
 import re
 
-WIDE = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
-"""A letter of a script that puts no spaces between words."""
 ENDS = ".!?…؟۔।։።。！？｡"
 CLOSERS = "\"'”’»›)\\]}*_`」』）》】"
 SENTENCE_END = re.compile(rf"(?P<stop>[{ENDS}]+)(?P<closed>[{CLOSERS}]*)(?:\s+|(?<=[。！？｡])(?=[^\s{CLOSERS}]))")
@@ -13,18 +11,11 @@ WITHIN = frozenset(["etc", "al", "approx", "ca", "jr", "sr", "inc", "ltd", "corp
 """Those that may end a sentence, and do not before a small letter or a number."""
 NUMBERED = frozenset(["no", "nos", "vol", "p", "pp", "fig", "eq"])
 """Those that a number follows."""
-WORD = re.compile(rf"{WIDE}{{1,2}}|(?:(?!{WIDE})\S)+")
-HAS_WIDE = re.compile(WIDE)
 
 
 def one_line(text: str) -> str:
     """With every run of white space as one space."""
     return " ".join(text.split())
-
-
-def num_words(text: str) -> int:
-    """How many words there are; in a script without spaces two letters are one."""
-    return len(WORD.findall(text)) if HAS_WIDE.search(text) else len(text.split())
 
 
 def sentences(text: str) -> list[str]:

@@ -7,7 +7,8 @@ import random
 import re
 from collections.abc import Sequence
 
-from msmc.prose import CLOSERS, ENDS, HAS_WIDE, WORD, num_words, one_line, sentences
+from msmc.backend.words import HAS_WIDE, WORD, num_words
+from msmc.prose import CLOSERS, ENDS, one_line, sentences
 
 LOWERED = frozenset(
     [

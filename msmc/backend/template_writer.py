@@ -25,10 +25,11 @@ from msmc.backend.telling import (
     together,
     units,
 )
+from msmc.backend.words import num_words
 from msmc.build import DocumentRow
 from msmc.ir import ArmSpec
 from msmc.library import Library
-from msmc.prose import num_words, one_line, sentences
+from msmc.prose import one_line, sentences
 
 VERSION = 3
 """Part of a corpus' digest: raised when the same rows would be written differently."""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from msmc.prose import num_words, sentences
+from msmc.backend.words import num_words
+from msmc.prose import sentences
 
 
 @pytest.mark.parametrize(
