@@ -20,7 +20,9 @@ def show_id(outcome: Outcome, wanted: str | None, arm: str = "full") -> str:
         build = next((b for b in outcome.builds if b.arm == same), None)
     if build is None:
         known = ["full", *(f"{outcome.arms['ablation']}.{name}" for name in outcome.arms["names"])]
-        raise fail("unknown-arm", f"`{outcome.spec}` has no arm `{arm}`", did_you_mean(arm, known))
+        near = next((k for k in known if k.endswith("." + arm)), None)
+        hint = f"did you mean `{near}`?" if near else did_you_mean(arm, known)
+        raise fail("unknown-arm", f"`{outcome.spec}` has no arm `{arm}`", hint)
     files = {artefact.path: artefact for artefact in build.artefacts}
     if wanted is None:
         return "".join(files["spec.md"]).rstrip()
@@ -94,6 +96,7 @@ def trace_id(what: str, build: Path, runs: Path) -> str:
     lines, known = _trace(what, arms, runs)
     if not lines:
         hint = did_you_mean(what, known | {i.split(".", 1)[-1] for i in known})
+        hint = hint or "a node's id is its path in the spec, a row's stands in the build's .jsonl files"
         raise fail("unknown-id", f"no build in `{build}` has a row or node `{what}`", hint)
     return "\n".join(lines)
 

@@ -161,11 +161,11 @@ class NodeReader:
     def text(self, quoted: ast.Quoted) -> Text:
         """The text, after a look at its placeholders."""
         known = {*IDENTITY, *self.params}
-        if not quoted.plain.strip():
-            where = Label(quoted.span, "nothing here")
-            self.problems.append(
-                Diagnostic("field-missing", "this text is empty", where, hint="write it, or leave it out")
-            )
+        if not any(char.isalnum() for char in quoted.plain):
+            empty = not quoted.plain.strip()
+            message = "this text is empty" if empty else "this text has no word in it"
+            where = Label(quoted.span, "nothing here" if empty else "no letter and no number")
+            self.problems.append(Diagnostic("field-missing", message, where, hint="write it, or leave it out"))
         for hole in quoted.holes:
             if hole.word not in known:
                 message = f"`{{{hole.word}}}` stands for nothing"

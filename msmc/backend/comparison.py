@@ -12,6 +12,8 @@ from msmc.stored import read_json, read_jsonl
 from msmc.target import MIN_ITEMS, MIN_STEPS
 
 TRAINING = ("midtrain", "finetune")
+QUESTION = ("title", "spec", "ablation", "primary", "evals")
+"""What runs that are compared have in common."""
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -31,11 +33,11 @@ def read_run(folder: Path) -> dict[str, Any]:
 def compare(folders: list[Path]) -> dict[str, Any]:
     """What the table and the page show: the figures of every run, and paired differences of arms seed by seed."""
     runs = [read_run(folder) for folder in folders]
-    if len({_items(run) for run in runs}) > 1:
+    if len({_asked(run) for run in runs}) > 1:
         raise fail(
             "not-a-run",
-            "these runs were scored on different items: their figures cannot be compared",
-            "name runs of one state of the spec, its items and `evaluate.limit`",
+            "these runs were scored on different items or by different ablations: their figures cannot be compared",
+            "name runs of one ablation and one state of the spec, its items and `evaluate.limit`",
         )
     scores = [list(read_jsonl(folder / "scores" / "scores.jsonl")) for folder in folders]
     models = [
@@ -64,7 +66,7 @@ def compare(folders: list[Path]) -> dict[str, Any]:
                     crosses.append(named | {"rung": rung, "demos": demos} | statistics.crossed(pairs, own, other))
     return {
         "schema_version": SCHEMA_VERSION,
-        **{key: runs[0][key] for key in ("title", "spec", "ablation", "arm_titles", "target", "primary", "evals")},
+        **{key: runs[0][key] for key in (*QUESTION, "arm_titles", "target")},
         "stamps": list(dict.fromkeys(stamp for run in runs for stamp in stamps(run["target"]))),
         "runs": models,
         "contrasts": contrasts,
@@ -114,12 +116,11 @@ def interval(estimate: dict[str, Any], sign: str = "") -> str:
     return f"{estimate['mean']:{sign}.2f} [{estimate['low']:{sign}.2f} {estimate['high']:{sign}.2f}]"
 
 
-def _items(run: dict[str, Any]) -> str:
-    """What stands for the rows that a run was scored on."""
+def _asked(run: dict[str, Any]) -> str:
+    """What stands for the question: the rows that a run was scored on, and what the comparison makes of them."""
     files: dict[str, Any] = run["builds"]["full"]["files"]
-    return digest(
-        {p: f["sha256"] for p, f in files.items() if p.startswith("evals/")}, run["target"]["evaluate"]["limit"]
-    )
+    rows = {path: file["sha256"] for path, file in files.items() if path.startswith("evals/")}
+    return digest(rows, run["target"]["evaluate"]["limit"], *(run[key] for key in QUESTION))
 
 
 def _costs(stage: dict[str, Any]) -> dict[str, Any]:

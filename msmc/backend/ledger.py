@@ -135,6 +135,8 @@ class Ledger:
             raise fail("ledger-unusable", message, self._hint(error)) from error
 
     def _hint(self, error: sqlite3.Error) -> str:
+        if self.path.is_dir():
+            return f"a folder stands in its place: move it away, mv {self.path} {self.path}.folder"
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             return "make room there: every reply that was committed is in it, and the same command goes on"
