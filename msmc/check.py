@@ -45,7 +45,7 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
     resolver.roots()
     decls = resolver.spec_decls(entry)
     specs = [spec for decl in decls if (spec := resolver.resolve(entry, decl))]
-    problems += resolver.problems
+    problems += [problem for problem in resolver.problems if not _echo(problem, files)]
     arms: dict[str, dict[str | None, ArmSet]] = {}
     for spec in specs if not problems else ():
         arms[spec.name], found = arm_sets(spec, identity, resolver.spans)
@@ -53,6 +53,15 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
         found += held_out_problems(spec, made.values())
         problems += found or empty_blocks(spec, arms[spec.name], resolver.spans)
     return Checked(specs, arms, resolver.spans, list(dict.fromkeys(problems)), files)
+
+
+def _echo(problem: Diagnostic, files: Files) -> bool:
+    """Does a problem only say again that something could not be read?"""
+    if problem.name.startswith("unknown-") and any(tree.lost for tree in files.trees.values()):
+        return True
+    tree = files.trees.get(problem.primary.span.file) if problem.primary else None
+    where = problem.primary.span if problem.primary else None
+    return bool(tree and where and any(b.start <= where.start < b.end for b in tree.broken))
 
 
 def held_out_problems(spec: Spec, made: Iterable[MadeArm]) -> Iterator[Diagnostic]:

@@ -17,6 +17,7 @@ CODES = {
     "unknown-escape": 104,
     "not-utf8": 105,
     "empty-file": 106,
+    "foreign-syntax": 107,
     "unknown-name": 201,
     "unknown-value": 202,
     "duplicate-id": 203,

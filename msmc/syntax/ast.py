@@ -288,3 +288,7 @@ class File(Ast):
     items: tuple[TopLevel, ...]
     allowances: tuple[Name, ...]
     """The comments `# msmc: allow NAME -- reason`."""
+    broken: tuple[Span, ...]
+    """Declarations that hold mistakes of syntax, and so less than their author wrote; the name alone of such a spec."""
+    lost: bool
+    """Are there declarations whose names could not be read?"""

@@ -13,10 +13,11 @@ from typing import Any
 
 import lark
 
-from msmc.diagnostics import Diagnostic, Label, did_you_mean
+from msmc.diagnostics import Diagnostic, Label
 from msmc.shipped import cache_folder, shipped
 from msmc.source import SourceFile, Span
 from msmc.syntax import ast
+from msmc.syntax.cut import without_literals
 from msmc.syntax.text import read_literal
 
 ALLOWANCE = re.compile(r"#[ \t]*msmc:[ \t]*allow[ \t]+([a-z][a-z0-9-]*)[^\n]*")
@@ -39,7 +40,12 @@ def _grammar() -> lark.Lark:
     kept = cache_folder() / f"grammar-{hashlib.sha256((versions + text).encode()).hexdigest()[:16]}"
     if tables := _whole(kept):
         return lark.Lark.load(io.BytesIO(tables))
-    options: dict[str, Any] = {"parser": "lalr", "propagate_positions": True, "maybe_placeholders": True}
+    options: dict[str, Any] = {
+        "parser": "lalr",
+        "start": ["start", "declaration"],
+        "propagate_positions": True,
+        "maybe_placeholders": True,
+    }
     grammar = lark.Lark(text, **options, postlex=_NameEverywhere())
     stream = io.BytesIO()
     grammar.save(stream)
@@ -66,7 +72,7 @@ def _keep(kept: Path, content: bytes) -> None:
 
 
 def parse(source: SourceFile) -> tuple[ast.File | None, list[Diagnostic]]:
-    """The tree of one file, or what keeps it from having one."""
+    """The tree of one file, without what is mistaken in it, and every mistake; no tree where the file is empty."""
     tree, problems = _parse(source)
     return tree, list(problems)
 
@@ -77,33 +83,45 @@ def _parse(source: SourceFile) -> tuple[ast.File | None, Sequence[Diagnostic]]:
         where = Label(Span(source.path, 0, 0), "nothing here")
         hint = 'a spec begins with: spec name "Title" { … }'
         return None, [Diagnostic("empty-file", f"`{source.path}` is empty", where, hint=hint)]
+    problems = list[Diagnostic]()
+
+    def read(text: str, offset: int, start: str) -> Any:
+        tree = _grammar().parse(text, start=start)
+        builder = _Builder(source.path, offset)
+        found = builder.transform(tree)
+        problems.extend(builder.problems)
+        return found
+
+    broken, lost = list[Span](), False
     try:
-        tree = _grammar().parse(source.text)
-    except lark.UnexpectedInput as error:
-        return None, [_syntax_error(source, error)]
-    builder = _Builder(source)
-    items = builder.transform(tree)
-    comments = ALLOWANCE.finditer(_without_literals(source.text))
+        items = read(source.text, 0, "start")
+    except lark.UnexpectedInput:
+        from msmc.syntax.recover import Recovery  # most files are whole
+
+        recovery = Recovery(
+            source, read, {t.name: str(t.pattern.value) for t in _grammar().terminals if t.pattern.type == "str"}
+        )
+        items, broken, lost = recovery.items(), recovery.broken, recovery.lost
+        problems = [*dict.fromkeys(recovery.problems), *problems]
+    code = without_literals(source.text)
+    comments = ALLOWANCE.finditer(code)
     allowances = tuple(ast.Name(Span(source.path, m.start(), m.end()), m[1]) for m in comments)
-    return ast.File(Span(source.path, 0, len(source.text)), items, allowances), builder.problems
-
-
-def _without_literals(text: str) -> str:
-    """The text with the inside of its literals blanked out, offsets kept."""
-    literal = re.compile(r'#[^\n]*|"""(?:\\"""|(?!""").|\n)*"{3,5}|"(?!"")(?:[^"\\\n]|\\[^\n])*"')
-    return literal.sub(lambda m: m[0] if m[0][0] == "#" else " " * len(m[0]), text)
+    whole = Span(source.path, 0, len(source.text))
+    return ast.File(whole, items, allowances, tuple(broken), lost), problems
 
 
 class _Builder(lark.Transformer):  # type: ignore[type-arg]
     """Turns a rule `some_rule` into the class `ast.SomeRule`: the naming is the wiring."""
 
-    def __init__(self, source: SourceFile) -> None:
+    def __init__(self, path: str, offset: int) -> None:
+        """`offset`: where the text stands that is parsed."""
         super().__init__()
-        self.file = source.path
+        self.file, self.offset = path, offset
         self.problems: list[Diagnostic] = []
 
     def _word(self, token: lark.Token) -> ast.Name:
-        return ast.Name(Span(self.file, token.start_pos or 0, token.end_pos or 0), str(token))
+        start = self.offset + (token.start_pos or 0)
+        return ast.Name(Span(self.file, start, start + len(token)), str(token))
 
     def __default__(self, data: Any, children: list[Any], meta: Any) -> Any:
         if children and isinstance(children[0], lark.Token):  # a rule that is one word: its Name
@@ -112,7 +130,7 @@ class _Builder(lark.Transformer):  # type: ignore[type-arg]
         if cls.takes_rest:
             head = len(cls.fields) - 2  # the span is no child, the last field takes the rest
             children = [*children[:head], tuple(children[head:])]
-        return cls(Span(self.file, meta.start_pos, meta.end_pos), *children)
+        return cls(Span(self.file, self.offset + meta.start_pos, self.offset + meta.end_pos), *children)
 
     def start(self, children: list[Any]) -> tuple[Any, ...]:
         return tuple(children)
@@ -129,86 +147,8 @@ class _Builder(lark.Transformer):  # type: ignore[type-arg]
         return ast.Seeds(word.span, word)
 
     def string(self, tokens: list[lark.Token]) -> ast.Quoted:
-        quoted, problems = read_literal(self.file, str(tokens[0]), tokens[0].start_pos or 0)
+        quoted, problems = read_literal(self.file, str(tokens[0]), self.offset + (tokens[0].start_pos or 0))
         self.problems += problems
         return quoted
 
     block = string
-
-
-# ---- what went wrong, in the user's words -------------------------------------------------------------------------------
-
-WORDS = {
-    "NAME": "a name",
-    "STRING": '"text"',
-    "BLOCK": '"""text"""',
-    "INT": "a number",
-    "LBRACE": "`{`",
-    "RBRACE": "`}`",
-    "COMMA": "`,`",
-    "DOT": "`.`",
-    "$END": "the end of the file",
-}
-
-
-def _syntax_error(source: SourceFile, error: lark.UnexpectedInput) -> Diagnostic:
-    if isinstance(error, lark.UnexpectedToken):
-        start, end = error.token.start_pos or 0, error.token.end_pos or 0
-        expected = set(error.accepts or error.expected)
-        if error.token.type == "$END":
-            return _unclosed_brace(source)
-        found = str(error.token)
-    else:
-        assert isinstance(error, lark.UnexpectedCharacters)
-        start, expected = error.pos_in_stream or 0, set(error.allowed or ())
-        if source.text[start] == '"':
-            return _unclosed_string(source, start)
-        word = re.compile(r"[\w.-]+|.").match(source.text, start)
-        end = word.end() if word else start + 1
-        found = source.text[start:end]
-    found = found.split("\n")[0]
-    found = found if len(found) <= 30 else found[:29] + "…"
-    where = Label(Span(source.path, start, min(end, start + len(found))), "not expected here")
-    return Diagnostic("unexpected-word", f"`{found}` cannot stand here", where, hint=_expectation(found, expected))
-
-
-def _expectation(found: str, expected: set[str]) -> str:
-    keywords = {t.pattern.value for t in _grammar().terminals if t.name in expected and t.pattern.type == "str"}
-    words = {k for k in keywords if k.isidentifier()}
-    near = did_you_mean(found, words) if found.isidentifier() else ""
-    if near.startswith("did you mean"):
-        return near
-    if found[:1] in (":", "="):
-        return f"leave the `{found[0]}` out: a text stands right behind its word"
-    if len(expected) > 8:
-        return ""
-    names = sorted(
-        {WORDS[t] for t in expected if t in WORDS and not (t == "NAME" and words)} | {f"`{w}`" for w in words}
-    )
-    return f"expected {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"expected {''.join(names)}"
-
-
-def _unclosed_string(source: SourceFile, start: int) -> Diagnostic:
-    block = source.text.startswith('"""', start)
-    end = source.text.find("\n", start)
-    where = Label(Span(source.path, start, end if end >= 0 else len(source.text)), "opened here")
-    hint = (
-        'close it with """ on a line of its own'
-        if block
-        else 'close it with " on the same line, or write """ … """ for prose'
-    )
-    return Diagnostic("unclosed-string", "this text is never closed", where, hint=hint)
-
-
-def _unclosed_brace(source: SourceFile) -> Diagnostic:
-    text = re.sub(r"#[^\n]*", lambda m: " " * len(m[0]), _without_literals(source.text))
-    opened: list[int] = []
-    for match in re.finditer(r"[{}]", text):
-        if match[0] == "{":
-            opened.append(match.start())
-        elif opened:
-            opened.pop()
-    at = opened[-1] if opened else len(source.text.rstrip())
-    where = Label(Span(source.path, at, at + 1), "opened here" if opened else "the file ends here")
-    message = "this `{` is never closed" if opened else "the file ends in the middle of a declaration"
-    return Diagnostic("unclosed-brace", message, where, hint="add the missing `}`" if opened else "")

@@ -1,0 +1,233 @@
+"""Mistakes of syntax in the user's words; habits of other languages by their names."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import lark
+
+from msmc.diagnostics import Diagnostic, Label, did_you_mean
+from msmc.source import SourceFile, Span
+from msmc.syntax import ast
+from msmc.syntax.cut import scan, without_literals
+
+WORDS = {
+    "NAME": "a name",
+    "STRING": '"text"',
+    "BLOCK": '"""text"""',
+    "INT": "a number",
+    "LBRACE": "`{`",
+    "RBRACE": "`}`",
+    "COMMA": "`,`",
+    "DOT": "`.`",
+    "$END": "the end of the file",
+}
+
+
+Place = Callable[[int, int, str], Label]
+"""A range of the text and words on it, to a label in the file."""
+
+
+class _Found(NamedTuple):
+    """What stands where something else must: its range in the text, what could stand there, and the keywords of that."""
+
+    start: int
+    end: int
+    accepted: set[str]
+    keywords: set[str]
+
+
+def syntax_error(
+    source: SourceFile, text: str, offset: int, error: lark.UnexpectedInput, words: dict[str, str]
+) -> Diagnostic:
+    """The mistake in a text that stands at `offset` of its file. `words`: the keyword of each terminal that is one."""
+
+    def label(start: int, end: int, said: str) -> Label:
+        return Label(Span(source.path, offset + start, offset + end), said)
+
+    could = accepted(error)
+    if isinstance(error, lark.UnexpectedToken):
+        if error.token.type == "$END":
+            return _unclosed(text, label)
+        start, end = error.token.start_pos or 0, error.token.end_pos or 0
+    else:
+        assert isinstance(error, lark.UnexpectedCharacters)
+        start = error.pos_in_stream or 0
+        if text[start] == '"':
+            return _unclosed_string(text, start, label)
+        word = re.compile(r"[\w.-]+|.", re.DOTALL).match(text, start)
+        end = word.end() if word else start + 1
+    found = _Found(start, end, could, {words[t] for t in could if words.get(t, "").isidentifier()})
+    if habit := _habit(text, found):
+        at, length, message, hint = habit
+        return Diagnostic("foreign-syntax", message, label(at, at + length, "not written here"), hint=hint)
+    said = text[start:end].split("\n")[0]
+    said = said if len(said) <= 30 else said[:29] + "…"
+    shown = said if said.isprintable() else repr(said)[1:-1]
+    where = label(start, min(end, start + len(said)), "not expected here")
+    return Diagnostic("unexpected-word", f"`{shown}` cannot stand here", where, hint=_expectation(text, found))
+
+
+def accepted(error: lark.UnexpectedInput) -> set[str]:
+    """The terminals that could stand where the error is."""
+    parser = getattr(error, "interactive_parser", None)  # the lexer's own answer has NAME everywhere
+    return set(parser.accepts()) if parser else set()
+
+
+def outside(item: ast.Ast) -> Diagnostic:
+    """A block that belongs into a spec and stands in none."""
+    word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(item).__name__).split()[0].lower()
+    where = Label(Span(item.span.file, item.span.start, item.span.start + len(word)), "outside of a spec")
+    return Diagnostic(
+        "unexpected-word", f"`{word}` cannot stand here", where, hint='it belongs into a spec: spec name "Title" { … }'
+    )
+
+
+# ---- habits of other languages ------------------------------------------------------------------------------------------
+
+QUOTES = "'`“”‘’„«»"
+MARKS = {
+    ";": ("`;` ends nothing in this language", "leave it out: white space and line ends mean nothing"),
+    "[": ("lists have no brackets in this language", "write them bare: a, b, c"),
+    "(": ("there are no parentheses in this language", "write lists bare: a, b, c"),
+    "<": ("there are no tags in this language", "prose of any kind stands in quotes"),
+    "//": ("comments begin with `#` in this language", "write # …"),
+    "/*": ("comments begin with `#` in this language", "write # … on each line"),
+    "---": ("there is no front matter in this language, as YAML and Markdown have it", "leave the `---` out"),
+    "***": ("there are no Markdown rules in this language", "leave it out"),
+    "- ": ("there are no dashes before items, as YAML and Markdown have them", "write lists with commas: a, b, c"),
+    "* ": ("there are no bullets before items, as Markdown has them", "write lists with commas: a, b, c"),
+}
+
+
+def _habit(text: str, found: _Found) -> tuple[int, int, str, str] | None:
+    """Where, how long, message and hint; None where it is no habit that we know."""
+    at = found.start
+    mark = next((m for m in (*MARKS, "-\n", "*\n") if text.startswith(m, at)), None)
+    if text[at] in ":=":
+        length = 2 if text[at : at + 2] in (":=", "==", "=>", "::") else 1
+        language = "YAML and JSON have it" if text[at] == ":" else "TOML and HCL have it"
+        hint = "leave it out: what is said stands right behind its word"
+        return at, length, f"no `{text[at : at + length]}` behind a word, as {language}", hint
+    if text[at] in QUOTES:
+        return (
+            at,
+            1,
+            f"`{text[at]}` is no quotation mark in this language",
+            'put text between straight double quotes: "…"',
+        )
+    if word := _no_id(text, found):
+        begin, end, better = word
+        hint = f"for example `{better}`: small letters, digits and `_`, a letter first"
+        return begin, end - begin, f"`{text[begin:end]}` cannot be an id", hint
+    if mark is not None:
+        message, hint = MARKS[mark.replace("\n", " ")]
+        return at, len(mark.strip()), message, hint
+    return _trailing_comma(text, found)
+
+
+def _no_id(text: str, found: _Found) -> tuple[int, int, str] | None:
+    """A word where an id must be, or behind the part of it that is one: where it is, and the id it could be."""
+    begin = found.start
+    while begin and (text[begin - 1].isalnum() or text[begin - 1] in "_-"):
+        begin -= 1
+    match = re.compile(r"[\w-]+").match(text, begin)
+    if (
+        match is None
+        or ("NAME" not in found.accepted and begin == found.start)
+        or re.fullmatch(r"[a-z][a-z0-9_]*|-+", match[0])
+    ):
+        return None
+    better = re.sub(r"\W+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", match[0])).lower().strip("_")
+    better = re.sub(r"[^a-z0-9_]", "", better)
+    better = better if better[:1].isalpha() else f"n{better}"
+    line = text[text.rfind("\n", 0, begin) + 1 : begin]
+    if not line.strip() or begin == match.end():
+        return None  # a line that begins so is prose, not an id
+    return begin, match.end(), better
+
+
+def _trailing_comma(text: str, found: _Found) -> tuple[int, int, str, str] | None:
+    """A comma before a keyword, which is then read as a name, or before a brace."""
+    before = without_literals(text[: found.start], comments=False).rstrip()
+    word = re.search(r",\s*?\n\s*[a-z_]+$" if text[found.start] not in '"{' else r",\s*[a-z_]+$", before)
+    at = len(before) - 1 if before.endswith(",") else word.start() if word else -1
+    if at < 0:
+        return None
+    return at, 1, "a list ends without a comma", "leave the last `,` out"
+
+
+# ---- what could stand there ---------------------------------------------------------------------------------------------
+
+
+def _expectation(text: str, found: _Found) -> str:
+    said, words = text[found.start : found.end], found.keywords
+    near = did_you_mean(said, words) if said.isidentifier() else ""
+    if near.startswith("did you mean"):
+        return near
+    if {"STRING", "BLOCK"} & found.accepted and said[:1].isalpha():
+        return 'put the text in quotes: "…"'
+    if said.startswith('"') and found.accepted == {"NAME"}:
+        return 'an id stands first, then the title: some_name "Title"'
+    if found.accepted == {"$END"}:
+        return "the declaration ended above: is there a `}` too many?"
+    if said == "}" and "$END" in found.accepted:
+        return "nothing is open here: is there a `}` too many above?"
+    if len(found.accepted) > 8:
+        return ""
+    names = {WORDS[t] for t in found.accepted if t in WORDS and not (t == "NAME" and words)}
+    told = sorted(names | {f"`{w}`" for w in words})
+    return f"expected {', '.join(told[:-1])} or {told[-1]}" if len(told) > 1 else f"expected {''.join(told)}"
+
+
+# ---- what is never closed -----------------------------------------------------------------------------------------------
+
+
+def _unclosed_string(text: str, start: int, label: Place) -> Diagnostic:
+    block = text.startswith('"""', start)
+    end = text.find("\n", start)
+    where = label(start, end if end >= 0 else len(text), "opened here")
+    hint = (
+        'close it with """ on a line of its own'
+        if block
+        else 'close it with " on the same line, or write """ … """ for prose'
+    )
+    return Diagnostic("unclosed-string", "this text is never closed", where, hint=hint)
+
+
+def unclosed_brace(source: SourceFile) -> Diagnostic:
+    """The brace that a whole file lacks."""
+    return _unclosed(source.text, lambda start, end, said: Label(Span(source.path, start, end), said))
+
+
+def _unclosed(text: str, label: Place) -> Diagnostic:
+    at = _opener(text)
+    where = label(
+        *((at, at + 1, "opened here") if at is not None else (len(text.rstrip()),) * 2 + ("the file ends here",))
+    )
+    message = "this `{` is never closed" if at is not None else "the file ends in the middle of a declaration"
+    return Diagnostic("unclosed-brace", message, where, hint="add the missing `}`" if at is not None else "")
+
+
+def _opener(text: str) -> int | None:
+    """Where the `{` stands that lacks its `}`: one whose brace belongs to a line further out, else the last one that is open."""
+    opened: list[int] = []
+    for match in scan(text):
+        if match["brace"] == "{":
+            opened.append(match.start())
+        elif match["brace"] == "}" and opened:
+            last, line = opened.pop(), text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+            if not line.strip() and len(line) < _indent(text, last):
+                return last
+    return opened[-1] if opened else None
+
+
+def num_unclosed(text: str) -> int:
+    """How many braces are not closed."""
+    braces = [match["brace"] for match in scan(text) if match["brace"]]
+    return max(0, braces.count("{") - braces.count("}"))
+
+
+def _indent(text: str, at: int) -> int:
+    line = text[text.rfind("\n", 0, at) + 1 :]
+    return len(line) - len(line.lstrip(" \t"))
