@@ -32,6 +32,14 @@ class DocumentRow(Node):
     prompt: str
 
 
+class OwnDocument(Node):
+    """A document that the author brought."""
+
+    id: str
+    about: tuple[str, ...]
+    text: str
+
+
 class Message(Node):
     role: Literal["user", "assistant", "system"]
     content: str
@@ -100,6 +108,8 @@ class RunPlan(Node):
     demos: str | None
     mix: bool = False
     """Whether the target's instruction mix is part of its fine-tuning."""
+    context: str | None = None
+    """The arm whose `spec.md` it gets as system prompt when it is evaluated."""
 
 
 BASE = RunPlan.model_construct(name="base", documents=None, demos=None)

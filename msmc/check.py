@@ -24,7 +24,7 @@ class Checked:
 
     specs: list[Spec]
     arms: dict[str, dict[str | None, ArmSet]]
-    """By spec and ablation. Empty where the specs have problems of their own."""
+    """By spec and ablation. Empty where the specs have errors of their own."""
     spans: dict[str, Span]
     problems: list[Diagnostic]
     files: Files
@@ -40,14 +40,14 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
     files, problems = read_files(entry, sources)
     resolver = Resolver(files, sources, Library(sources))
     for path, tree in files.trees.items():
-        problems += [not_yet(f"the suppression of `{name.word}`", name.span) for name in tree.allowances]
+        problems += [not_yet(f"the suppression of `{name.word}`", name.span, 4) for name in tree.allowances]
         resolver.library_of(path)
     resolver.roots()
     decls = resolver.spec_decls(entry)
     specs = [spec for decl in decls if (spec := resolver.resolve(entry, decl))]
     problems += [problem for problem in resolver.problems if not _echo(problem, files)]
     arms: dict[str, dict[str | None, ArmSet]] = {}
-    for spec in specs if not problems else ():
+    for spec in specs if not any(problem.severity == "error" for problem in problems) else ():
         arms[spec.name], found = arm_sets(spec, identity, resolver.spans)
         made = {arm.name: arm for arm_set in arms[spec.name].values() for arm in arm_set.made}
         found += held_out_problems(spec, made.values())

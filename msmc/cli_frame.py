@@ -150,17 +150,18 @@ def project(file: Path) -> tuple[str, Any]:
 
 
 def compiled(spec: Path, target: str, ablation: str | None, settings: tuple[str, ...]) -> tuple[Outcome, Target, Any]:
-    """Compiles, or raises Failed with every problem."""
+    """Compiles and tells warnings, or raises Failed with every problem."""
     from msmc.compile import compile as compile_spec
     from msmc.project import load_target
 
     entry, sources = project(spec)
     loaded = load_target(target, sources.root, settings)
     outcome = compile_spec(sources, entry, loaded, ablation)
-    if outcome.problems:
+    if not outcome.builds:
         failed = Failed(*outcome.problems)
         failed.files = outcome.files.sources
         raise failed
+    emit(outcome.problems, outcome.files.sources)  # warnings
     return outcome, loaded, sources
 
 

@@ -19,7 +19,7 @@ from msmc.target import Target
 
 @dataclass
 class Outcome:
-    """What came out: builds whose rows are made anew at each reading, or none of them where there are errors."""
+    """What came out: builds whose rows are made anew at each reading, or none of them where a problem is an error."""
 
     spec: str = ""
     builds: tuple[Build, ...] = ()
@@ -38,11 +38,12 @@ NEUTRAL = "shipped:specs/neutral/assistant.msm"
 def compile(sources: Sources, entry: str, target: Target, ablation: str | None = None) -> Outcome:
     """Compiles the one spec of `entry` for a target: the arm `full`, and the arms of an ablation."""
     checked = check(entry, sources, target.identity)
-    problems = checked.problems
+    warnings = [problem for problem in checked.problems if problem.severity == "warning"]
+    problems = [problem for problem in checked.problems if problem.severity == "error"]
     if not problems and (problem := _one_spec(checked, entry, ablation)):
         problems = [problem]
     if problems:
-        return Outcome(problems=tuple(problems), files=checked.files)
+        return Outcome(problems=(*problems, *warnings), files=checked.files)
     spec = checked.specs[0]
     arms = checked.arms[spec.name]
     made, names = arms[ablation]
@@ -52,7 +53,11 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
     problems += list(_controls_without(spec, target, chosen))
     if problems:
         return Outcome(problems=tuple(problems), files=checked.files)
-    builds = [lowering.build(arm, spec.documents, target.documents.per_clause) for arm in made]
+    builds = [lowering.build(arm) for arm in made]
+    if chosen and "deliberative" in chosen.controls:
+        builds.append(lowering.deliberative(f"{ablation}.deliberative"))
+    if chosen and "extra_demos" in chosen.controls:
+        builds.append(lowering.extra_demos(f"{ablation}.extra_demos"))
     if chosen and "neutral_documents" in chosen.controls:
         neutral = check(NEUTRAL, sources)
         assert not neutral.problems and neutral.specs[0].documents, "the shipped neutral spec compiles"
@@ -65,6 +70,7 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
         builds=tuple(builds),
         arms=lowering.arms(ablation, names) | {"source": entry},
         notes=tuple(_notes(spec, target, len(mix))),
+        problems=tuple(warnings),
         files=checked.files,
     )
 
@@ -92,6 +98,10 @@ def _controls_without(spec: Spec, target: Target, ablation: Ablation | None) -> 
     if "neutral_documents" in controls and spec.documents is None:
         message = "the control `neutral_documents` stands for as many tokens as the spec's documents, and it plans none"
         yield Diagnostic("matches-nothing", message, hint="add a `documents` block")
+    for name in ("deliberative", "extra_demos"):
+        if name in controls and not spec.demos:
+            message = f"the control `{name}` plans chats, and the spec has no block that says what of"
+            yield Diagnostic("matches-nothing", message, hint="add: demos chats chat { about rules }")
 
 
 def _notes(spec: Spec, target: Target, num_mixed: int) -> Iterator[str]:
@@ -103,7 +113,10 @@ def _notes(spec: Spec, target: Target, num_mixed: int) -> Iterator[str]:
         )
     if spec.demos and not target.demos.per_clause:
         yield "no chats are planned (demos.per_clause is 0): the demos are the spec's own `example` blocks"
-    chats = sum(len(rule.examples) for rule in spec.rules) + num_mixed
+    for task in spec.tasks:
+        yield f"the evaluation `{task.name}` is in the build (arms.json, evals/), and `msmc run` does not run it yet"
+    chats = sum(len(brought.rows) for brought in spec.own_demos)
+    chats += sum(len(rule.examples) for rule in spec.rules) + num_mixed
     updates = math.ceil(chats / (target.finetune.batch_size * target.finetune.accumulation)) * target.finetune.epochs
     if spec.demos and not target.demos.per_clause and updates < target.min_steps:
         yield (

@@ -36,6 +36,7 @@ CODES = {
     "equal-arms": 304,
     "held-out-mention": 305,
     "nothing-to-evaluate": 306,
+    "plain-rationale": 307,
     "template-error": 401,
     "target-missing": 501,
     "target-not-yaml": 502,
@@ -133,9 +134,10 @@ def fail(name: str, message: str, hint: str = "", note: str = "") -> Failed:
     return Failed(Diagnostic(name, message, hint=hint, note=note))
 
 
-def not_yet(what: str, span: Span) -> Diagnostic:
-    """The one answer to what the grammar takes and the compiler does not lower yet."""
-    return Diagnostic("not-yet", f"{what} is part of the language but not compiled yet", Label(span, "not yet"))
+def not_yet(what: str, span: Span, issue: int) -> Diagnostic:
+    """The one answer to what the grammar takes and the compiler does not lower yet. `issue`: where it is to come."""
+    message = f"{what} is part of the language but not compiled yet"
+    return Diagnostic("not-yet", message, Label(span, "not yet"), note=f"it comes with issue {issue} of msmc")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 Level = Literal["general", "specific"]
 ClauseKind = Literal["value", "rule", "rationale", "subrule"]
 Rung = Literal["learned", "near", "far"]
+Priority = Literal["hard", "default"]
+Justify = Literal["never", "rule", "value"]
+Vary = Literal["documents", "demos", "both", "cross"]
 CLAUSE_WORDS: dict[str, ClauseKind] = {
     "values": "value",
     "rules": "rule",
@@ -56,22 +59,33 @@ class Text(Node):
         return Text.model_construct(parts=tuple(p if isinstance(p, str) else names.get(p.name, p) for p in self.parts))
 
 
+class Styled(Node):
+    """A wording that stands where its style is selected."""
+
+    style: str
+    text: Text
+
+
 class Wordings(Node):
-    """One clause's text: plain, or general and/or specific."""
+    """One clause's text: plain, or general and/or specific, or by style."""
 
     plain: Text | None = None
     general: Text | None = None
     specific: Text | None = None
+    styles: tuple[Styled, ...] = ()
 
-    def pick(self, level: Level | None) -> Text | None:
-        """The wording for a selected level (None: nothing was selected), or None where the clause does not have it."""
+    def pick(self, level: Level | None, style: str | None) -> Text | None:
+        """The wording for what is selected (None: nothing was), or None where the clause does not have it."""
         if self.plain is not None:
             return self.plain
+        if self.styles:
+            return next((styled.text for styled in self.styles if styled.style == style), None)
         return self.general if level == "general" else self.specific
 
-    def partly(self, names: Mapping[str, str]) -> "Wordings":
-        filled = {k: t.partly(names) for k in ("plain", "general", "specific") if (t := getattr(self, k)) is not None}
-        return Wordings.model_construct(**filled)
+    def texts(self) -> dict[str, Text]:
+        """Each wording by how it is selected."""
+        found = {k: t for k in ("plain", "general", "specific") if (t := getattr(self, k)) is not None}
+        return found | {f"style {styled.style}": styled.text for styled in self.styles}
 
 
 class Identity(Node):
@@ -96,6 +110,15 @@ class Value(Node):
     title: Text
     statement: Wordings
     rationale: Wordings | None = None
+    was: tuple[str, ...] = ()
+    """Earlier ids, local ones. The same for rules."""
+
+
+class RationaleFor(Node):
+    """A rule's reason where it serves one value."""
+
+    value: str
+    text: Text
 
 
 class Subrule(Node):
@@ -109,10 +132,19 @@ class Rule(Node):
     title: Text
     serves: tuple[str, ...] = ()
     """Ids of values."""
+    priority: Priority | None = None
     statement: Wordings
     rationale: Wordings | None = None
+    rationales_for: tuple[RationaleFor, ...] = ()
+    """In the order of the values' ids."""
     subrules: tuple[Subrule, ...] = ()
     examples: tuple[Example, ...] = ()
+    was: tuple[str, ...] = ()
+
+
+class OwnTurn(Node):
+    role: Literal["user", "assistant", "system"]
+    content: str = Field(min_length=1)
 
 
 class Documents(Node):
@@ -127,6 +159,28 @@ class Documents(Node):
 class Demos(Node):
     name: str
     about: tuple[str, ...]
+    justify: Justify = "never"
+    thinking: bool = False
+
+
+class OwnRow(BaseModel):
+    """A document (`text`) or a chat (`messages`) that the author brings; further keys are theirs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+
+    text: str | None = Field(default=None, min_length=1)
+    messages: tuple[OwnTurn, ...] | None = Field(default=None, min_length=2)
+    about: tuple[str, ...] = ()
+    """Clause ids, and words of CLAUSE_WORDS; none: the whole spec."""
+
+
+class OwnRows(Node):
+    """`documents from` and `demos NAME from`."""
+
+    name: str
+    path: str
+    """Project-relative."""
+    rows: tuple[OwnRow, ...]
 
 
 class Item(Node):
@@ -149,6 +203,16 @@ class Eval(Node):
     held_out: bool = False
 
 
+class Task(Node):
+    """An evaluation of the author's own: `eval NAME inspect "file.py@task"`, `eval NAME lm_eval "task"`."""
+
+    name: str
+    tool: Literal["inspect", "lm_eval"]
+    task: str
+    path: str | None = None
+    """Project-relative path of the Python file, for inspect."""
+
+
 class UseOperation(Node):
     """`use SPEC`: the other spec's values and rules, their ids already under this spec's path."""
 
@@ -166,12 +230,40 @@ class SpecificityOperation(Node):
     level: Level
 
 
+class StyleOperation(Node):
+    style: str
+
+
+class ReplaceOperation(Node):
+    """`replace OLD with NEW`, the new value with it."""
+
+    old: str
+    new: Value
+
+
+class ShuffleOperation(Node):
+    pass
+
+
+class KeepOperation(Node):
+    ids: tuple[str, ...]
+
+
 class DropOperation(Node):
     kinds: tuple[Literal["value", "rationale", "subrule", "example", "serves"], ...]
     of: str | None = None
 
 
-Operation = UseOperation | AssistantOperation | SpecificityOperation | DropOperation
+Operation = (
+    UseOperation
+    | AssistantOperation
+    | SpecificityOperation
+    | StyleOperation
+    | ReplaceOperation
+    | ShuffleOperation
+    | KeepOperation
+    | DropOperation
+)
 
 
 class Arm(Node):
@@ -185,6 +277,7 @@ class Ablation(Node):
     title: Text | None = None
     arms: tuple[Arm, ...] = ()
     controls: tuple[str, ...] = ()
+    vary: Vary = "documents"
     primary: str | None = None
     seeds: int = 1
 
@@ -194,11 +287,15 @@ class Spec(Node):
     title: Text
     identity: Identity | None = None
     level: Level | None = None
+    style: str | None = None
     values: tuple[Value, ...] = ()
     rules: tuple[Rule, ...] = ()
     documents: Documents | None = None
+    own_documents: tuple[OwnRows, ...] = ()
     demos: tuple[Demos, ...] = ()
+    own_demos: tuple[OwnRows, ...] = ()
     evals: tuple[Eval, ...] = ()
+    tasks: tuple[Task, ...] = ()
     ablations: tuple[Ablation, ...] = ()
 
 
@@ -242,6 +339,7 @@ class ArmRule(Node):
     id: str
     title: str
     serves: tuple[str, ...] = ()
+    priority: Priority | None = None
     statement: str
     rationale: str | None = None
     subrules: tuple[ArmSubrule, ...] = ()
@@ -287,3 +385,7 @@ class ArmSpec(Node):
         for clause in self.clauses():
             if clause.id in about or any(CLAUSE_WORDS.get(word) == clause.kind for word in about):
                 yield clause
+
+    def meant(self, about: tuple[str, ...]) -> tuple[str, ...]:
+        """The ids of the clauses that a row of the author's is about, the spec's own for a row about all of it."""
+        return tuple(clause.id for clause in self.about(about)) if about else (self.name,)

@@ -7,24 +7,21 @@ import posixpath
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
+from msmc.analyze.ablations import AblationReader
 from msmc.analyze.items import read_items
-from msmc.analyze.nodes import NodeReader, move_rule, move_value
-from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
+from msmc.analyze.nodes import NodeReader
+from msmc.analyze.own import OwnReader
+from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import (
     CLAUSE_WORDS,
     Ablation,
-    Arm,
-    AssistantOperation,
     Demos,
     Documents,
-    DropOperation,
     Eval,
-    Identity,
     Item,
-    Operation,
-    SpecificityOperation,
+    OwnRows,
+    Task,
     Text,
-    UseOperation,
 )
 from msmc.source import Span
 from msmc.syntax import ast
@@ -32,28 +29,14 @@ from msmc.syntax import ast
 if TYPE_CHECKING:
     from msmc.analyze.resolve import Resolver
 
-CONTROLS = {
-    "base": True,
-    "aft_only": True,
-    "midtrain_only": True,
-    "mix_only": True,
-    "neutral_documents": True,
-    "spec_in_context": False,
-    "deliberative": False,
-    "extra_demos": False,
-}
-"""Every control of the language, and whether it is lowered yet."""
 TAKEN: dict[str, Collection[str]] = {
     "demos": ("static", "prefixes"),  # files of the build tree
-    "eval": ("prefixes", *keyword.kwlist, "task", "json", "choice"),  # functions of evals/tasks.py
-    "arm": ("full", *CONTROLS),
+    "eval": ("prefixes", *keyword.kwlist, "task", "tasks", "json", "choice"),  # evals/tasks.py and its functions
 }
 """Names that a block cannot have."""
-ORDER = (UseOperation, AssistantOperation, SpecificityOperation, DropOperation)
-"""Arm operations apply in this order, whatever the source order (DESIGN section 2)."""
 
 
-def _by_name(block: Demos | Eval) -> str:
+def _by_name(block: Demos | OwnRows | Eval | Task) -> str:
     return block.name
 
 
@@ -70,6 +53,8 @@ class BlockReader:
         documents: Documents | None = None
         seen: dict[str, Span] = {}
         demos, evals, ablations = list[Demos](), list[Eval](), list[Ablation]()
+        own, tasks = OwnReader(self), list[Task]()
+        own_documents, own_demos = list[OwnRows](), list[OwnRows]()
         for item in decl.items:
             if isinstance(item, ast.Documents):
                 self.resolver.once(seen, "documents", item.span)
@@ -83,30 +68,37 @@ class BlockReader:
             elif isinstance(item, ast.EvalBlock):
                 self._name(seen, item.name, "eval")
                 evals += self._eval(item)
-            elif isinstance(item, ast.DocumentsFrom | ast.DemosFrom):
-                self.problems.append(not_yet("bringing rows of your own with `from`", item.span))
+            elif isinstance(item, ast.DocumentsFrom):
+                own_documents.append(own.documents(item))
+            elif isinstance(item, ast.DemosFrom):
+                self._name(seen, item.name, "demos")
+                own_demos.append(own.demos(item))
             elif isinstance(item, ast.EvalTask):
-                self.problems.append(not_yet("an evaluation of your own", item.span))
+                self._name(seen, item.name, "eval")
+                tasks += [task] if (task := own.task(item)) else []
         for item in decl.items:
             if isinstance(item, ast.Ablation):
                 self._name(seen, item.name, "ablation")
-                ablations.append(self._ablation(item, [e.name for e in evals]))
+                ablations.append(AblationReader(self).read(item, [e.name for e in evals]))
         return {
             "documents": documents,
+            "own_documents": tuple(sorted(own_documents, key=lambda rows: rows.path)),
             "demos": tuple(sorted(demos, key=_by_name)),
+            "own_demos": tuple(sorted(own_demos, key=_by_name)),
             "evals": tuple(sorted(evals, key=_by_name)),
+            "tasks": tuple(sorted(tasks, key=_by_name)),
             "ablations": tuple(ablations),
         }
 
     def _name(self, seen: dict[str, Span], name: ast.Name, what: str) -> None:
-        self._free(name, TAKEN.get(what, ()), f"`{name.word}` cannot name {'an' if what[0] in 'ea' else 'the'} {what}")
+        self.free(name, TAKEN.get(what, ()), f"`{name.word}` cannot name {'an' if what[0] in 'ea' else 'the'} {what}")
         self.resolver.once(seen, f"{what} {name.word}", name.span)
         self.resolver.spans[f"{self.spec} {what} {name.word}"] = name.span
 
-    def _title(self, title: ast.Quoted | None) -> Text | None:
+    def title(self, title: ast.Quoted | None) -> Text | None:
         return None if title is None else self.reader.text(title).partly(self.reader.params)
 
-    def _once_each(self, items: tuple[ast.Ast, ...], kinds: tuple[type[ast.Ast], ...]) -> None:
+    def once_each(self, items: tuple[ast.Ast, ...], kinds: tuple[type[ast.Ast], ...]) -> None:
         seen: dict[str, Span] = {}
         for item in items:
             if isinstance(item, kinds):
@@ -114,7 +106,7 @@ class BlockReader:
                     seen, {"HeldOut": "held_out"}.get(type(item).__name__, type(item).__name__.lower()), item.span
                 )
 
-    def _free(self, name: ast.Name, taken: Collection[str], message: str) -> None:
+    def free(self, name: ast.Name, taken: Collection[str], message: str) -> None:
         if name.word in taken:
             where = Label(name.span, "reserved")
             self.problems.append(Diagnostic("reserved-id", message, where, hint=f"for example {name.word}_2"))
@@ -176,16 +168,19 @@ class BlockReader:
                 )
 
     def _demos(self, block: ast.Demos) -> Demos:
-        for item in block.items:
-            if isinstance(item, ast.Justify) and item.reason.word != "never":
-                self.problems.append(not_yet(f"`justify {item.reason.word}`", item.span))
-            if isinstance(item, ast.Thinking) and item.switch.word == "on":
-                self.problems.append(not_yet("`thinking on`", item.span))
-        return Demos.model_construct(name=block.name.word, about=self._about(block.items, block.span, None))
+        self.once_each(block.items, (ast.Justify, ast.Thinking))
+        said = {type(item): item for item in block.items}
+        justify, thinking = said.get(ast.Justify), said.get(ast.Thinking)
+        return Demos.model_construct(
+            name=block.name.word,
+            about=self._about(block.items, block.span, None),
+            justify=justify.reason.word if isinstance(justify, ast.Justify) else "never",  # type: ignore[arg-type]
+            thinking=isinstance(thinking, ast.Thinking) and thinking.switch.word == "on",
+        )
 
     def _eval(self, block: ast.EvalBlock) -> list[Eval]:
         name, kind = block.name.word, block.kind.word
-        self._once_each(block.items, (ast.Pairs, ast.Rung, ast.HeldOut))
+        self.once_each(block.items, (ast.Pairs, ast.Rung, ast.HeldOut))
         pairs = [item for item in block.items if isinstance(item, ast.Pairs)]
         held_out = any(isinstance(item, ast.HeldOut) for item in block.items)
         rungs = [item.distance.word for item in block.items if isinstance(item, ast.Rung)]
@@ -212,100 +207,5 @@ class BlockReader:
                 items=items,
                 rung=rungs[0] if rungs else "far" if held_out else "learned",  # type: ignore[arg-type]
                 held_out=held_out,
-            )
-        ]
-
-    # ---- ablations ----------------------------------------------------------------------------------------------------
-
-    def _ablation(self, block: ast.Ablation, evals: list[str]) -> Ablation:
-        arms, controls, seen = list[Arm](), list[str](), dict[str, Span]()
-        self._once_each(block.items, (ast.Vary, ast.Match, ast.Primary, ast.Seeds))
-        primary, seeds = None, 1
-        for item in block.items:
-            if isinstance(item, ast.Arm):
-                self.resolver.once(seen, f"arm {item.name.word}", item.name.span)
-                self._free(item.name, TAKEN["arm"], f"`{item.name.word}` cannot name an arm")
-                self.resolver.spans[f"{self.spec} arm {block.name.word}.{item.name.word}"] = item.name.span
-                arms.append(
-                    Arm.model_construct(
-                        name=item.name.word,
-                        title=self._title(item.title),
-                        operations=self._operations(item),
-                    )
-                )
-            elif isinstance(item, ast.Control):
-                controls += [name.word for name in item.names if self._is_control(name)]
-            elif isinstance(item, ast.Vary) and item.varied.word != "documents":
-                self.problems.append(not_yet(f"`vary {item.varied.word}`", item.span))
-            elif isinstance(item, ast.Match) and item.matched.word != "none":
-                self.problems.append(not_yet(f"`match {item.matched.word}`", item.span))
-            elif isinstance(item, ast.Primary):
-                primary = item.name.word
-                if primary not in evals:
-                    hint = did_you_mean(primary, evals)
-                    message = f"there is no evaluation `{primary}`"
-                    self.problems.append(
-                        Diagnostic("unknown-name", message, Label(item.name.span, "not defined"), hint=hint)
-                    )
-            elif isinstance(item, ast.Seeds):
-                seeds = int(item.number.word[:5])
-                if not 1 <= seeds <= 1000:
-                    self.problems.append(Diagnostic("field-missing", "seeds counts from 1 to 1000", Label(item.span)))
-        return Ablation.model_construct(
-            name=block.name.word,
-            title=self._title(block.title),
-            arms=tuple(arms),
-            controls=tuple(dict.fromkeys(controls)),
-            primary=primary,
-            seeds=seeds,
-        )
-
-    def _is_control(self, name: ast.Name) -> bool:
-        if name.word not in CONTROLS:
-            hint = did_you_mean(name.word, CONTROLS)
-            self.problems.append(
-                Diagnostic("unknown-name", f"there is no control `{name.word}`", Label(name.span), hint=hint)
-            )
-        elif not CONTROLS[name.word]:
-            self.problems.append(not_yet(f"the control `{name.word}`", name.span))
-        return CONTROLS.get(name.word, False)
-
-    def _operations(self, arm: ast.Arm) -> tuple[Operation, ...]:
-        found: list[Operation] = []
-        seen: dict[str, Span] = {}
-        for item in arm.items:
-            if isinstance(item, ast.Use):
-                self.resolver.once(seen, "use", item.span)
-                found += self._use(item)
-            elif isinstance(item, ast.Assistant):
-                self.resolver.once(seen, "assistant", item.span)
-                found.append(
-                    AssistantOperation.model_construct(
-                        identity=Identity.model_construct(assistant=item.name.plain, provider=item.provider.plain)
-                    )
-                )
-            elif isinstance(item, ast.Specificity):
-                self.resolver.once(seen, "specificity", item.span)
-                found.append(SpecificityOperation.model_construct(level=item.level.word))  # type: ignore[arg-type]
-            elif isinstance(item, ast.Drop):
-                of = self.resolver.find_node(self.path, self.spec, self.nodes, item.of) if item.of else None
-                if item.of is None or of is not None:
-                    found.append(DropOperation.model_construct(kinds=tuple(k.word for k in item.kinds), of=of))  # type: ignore[misc]
-            else:
-                self.problems.append(not_yet(f"`{type(item).__name__.lower()}` in an arm", item.span))
-        return tuple(sorted(found, key=lambda operation: ORDER.index(type(operation))))
-
-    def _use(self, item: ast.Use) -> list[Operation]:
-        found = self.resolver.find_spec(self.path, item.spec)
-        other = self.resolver.open_spec(*found) if found else None
-        if other is None:
-            return []
-        values, rules = self.resolver.closed(other)
-        values = (*values, *self.resolver.library_values(values, rules))
-        return [
-            UseOperation.model_construct(
-                spec=other.name,
-                values=tuple(move_value(v, other.name, self.spec) for v in values),
-                rules=tuple(move_rule(r, other.name, self.spec) for r in rules),
             )
         ]

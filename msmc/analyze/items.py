@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from msmc.analyze.files import leaves, read_source
 from msmc.diagnostics import Diagnostic, Label
-from msmc.ir import Item
+from msmc.ir import Item, OwnRow
 from msmc.source import SourceFile, Sources, Span
 from msmc.wanted import wanted
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SHAPE = '{"a": "…", "b": "…", "aligned": "a", "topic": "…"}'
 CHAT = '{"id": "…", "messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
+OWN = {"text": '{"text": "…"}', "messages": '{"messages": [{"role": "user", "content": "…"}, …]}'}
+"""Own documents and own demos by their key; both may have `about`."""
 Row = TypeVar("Row")
 
 
@@ -27,17 +29,49 @@ def read_items(
     path: str, sources: Sources, asked: Span, files: dict[str, SourceFile]
 ) -> tuple[tuple[Item, ...], list[Diagnostic]]:
     """The items of a file that the source asks for at `asked`, and every line that is none. Adds the file to `files`."""
-    if leaves(path, path):
-        return (), [Diagnostic("import-escapes", f"`{path}` lies outside the project", Label(asked))]
-    source = read_source(path, sources)
+    source = _asked(path, sources, asked, files)
     if isinstance(source, Diagnostic):
-        return (), [Diagnostic(source.name, source.message, Label(asked, "asked for here"), hint=source.hint)]
-    files[path] = source
+        return (), [source]
     items, problems = _items(source)
     if not items and not problems:
         where = Label(asked)
         return (), [Diagnostic("empty-file", f"`{path}` has no items", where, hint=f"a line is {SHAPE}")]
     return items, list(problems)
+
+
+def read_own(
+    path: str, key: str, sources: Sources, asked: Span, files: dict[str, SourceFile]
+) -> tuple[list[tuple[Span, OwnRow]], list[Diagnostic]]:
+    """The author's own rows with their places: documents where `key` is `text`, chats where it is `messages`."""
+    source = _asked(path, sources, asked, files)
+    if isinstance(source, Diagnostic):
+        return [], [source]
+    shape = OWN[key]
+    found, problems = list[tuple[Span, OwnRow]](), list[Diagnostic]()
+    for where, row in _rows(source, OwnRow.model_validate_json, shape):
+        if isinstance(row, Diagnostic):
+            problems.append(row)
+        elif getattr(row, key) is None:
+            problems.append(Diagnostic("bad-row", f"`{key}` is missing", Label(where), hint=f"a line is {shape}"))
+        elif row.messages and row.messages[-1].role != "assistant":
+            message = "the last turn is not the assistant's: nothing of it would be trained on"
+            problems.append(Diagnostic("bad-row", message, Label(where), hint="end each chat with the assistant"))
+        else:
+            found.append((where, row))
+    if not found and not problems:
+        problems.append(Diagnostic("empty-file", f"`{path}` has no rows", Label(asked), hint=f"a line is {shape}"))
+    return found, problems
+
+
+def _asked(path: str, sources: Sources, asked: Span, files: dict[str, SourceFile]) -> SourceFile | Diagnostic:
+    """A file of the project that a source names at `asked`."""
+    if leaves(path, path):
+        return Diagnostic("import-escapes", f"`{path}` lies outside the project", Label(asked))
+    source = read_source(path, sources)
+    if isinstance(source, Diagnostic):
+        return Diagnostic(source.name, source.message, Label(asked, "asked for here"), hint=source.hint)
+    files[path] = source
+    return source
 
 
 @lru_cache(maxsize=64)  # specs share evaluations

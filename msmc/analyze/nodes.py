@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
-from msmc.ir import CLAUSE_WORDS, Example, Rule, Subrule, Text, Turn, Value, Wordings
+from msmc.diagnostics import Diagnostic, Label, did_you_mean
+from msmc.ir import CLAUSE_WORDS, Example, RationaleFor, Rule, Styled, Subrule, Text, Turn, Value, Wordings
 from msmc.source import Span
 from msmc.syntax import ast
 
 IDENTITY = ("assistant", "provider")
-RESERVED = {*CLAUSE_WORDS, "examples", "statement", "rationale", "serves", "priority", "was", "title", "prefixes"}
-"""No ids: the words of `about`, the fields, since a child's id must not look like one, and a file of the build tree."""
+FIELDS = ("statement", "rationale", "serves", "priority", "was", "title")
+RESERVED = {*CLAUSE_WORDS, "examples", *FIELDS, "prefixes", "own_documents"}
+"""No ids: the words of `about`, the fields, since a child's id must not look like one, and files of the build tree."""
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Nodes:
     def _ids(self) -> Iterator[str]:
         for node in self.all:
             yield node.id
-            if node.rationale is not None:
+            if node.rationale is not None or (isinstance(node, Rule) and node.rationales_for):
                 yield f"{node.id}.rationale"
         for rule in self.rules.values():
             for subrule in rule.subrules:
@@ -69,6 +70,9 @@ def move_rule(rule: Rule, old: str, new: str) -> Rule:
         update={
             "id": move_id(rule.id, old, new),
             "serves": tuple(move_id(v, old, new) for v in rule.serves),
+            "rationales_for": tuple(
+                r.model_copy(update={"value": move_id(r.value, old, new)}) for r in rule.rationales_for
+            ),
             "subrules": tuple(map(move, rule.subrules)),
             "examples": tuple(map(move, rule.examples)),
         }
@@ -90,8 +94,13 @@ class NodeReader:
         node_id = self._declare(self.spec, decl.name)
         inherited = self.nodes.values.get(node_id)
         self._clash(decl.name, node_id, self.nodes.rules)
-        fields = self._wordings(node_id, decl.items)
-        self._leftovers(decl.items)
+        fields = {**self._wordings(node_id, decl.items), **self._earlier(decl)}
+        for item in decl.items:
+            if isinstance(item, ast.RationaleFor):
+                message = "a value serves no value that it could have a reason for"
+                where = Label(item.span, "in a value")
+                hint = "write it in the rules that serve both, or leave out `for`"
+                self.problems.append(Diagnostic("unknown-value", message, where, hint=hint))
         empty = inherited or Value.model_construct(
             id=node_id,
             title=Text.model_construct(parts=(decl.name.word.replace("_", " "),)),
@@ -109,6 +118,9 @@ class NodeReader:
             statement=Wordings.model_construct(),
         )
         fields: dict[str, object] = {**self._wordings(node_id, decl.items), **self._title(decl.title)}
+        fields |= {**self._earlier(decl), **self._priority(decl), **self._rationales_for(node_id, decl, find_value)}
+        if {"rationale", "rationales_for"} & fields.keys():  # one field in all its forms: it replaces the inherited one
+            fields = {"rationale": None, "rationales_for": (), **fields}
         serves = [path for item in decl.items if isinstance(item, ast.Serves) for path in item.values]
         if serves:
             fields["serves"] = tuple(sorted({v for path in serves if (v := find_value(path))}))
@@ -123,7 +135,6 @@ class NodeReader:
                 self._clash(item.name, f"{node_id}.{item.name.word}", subrules)
                 example = self._example(node_id, item)
                 examples[example.id] = example
-        self._leftovers(decl.items)
         fields |= {
             "subrules": tuple(subrules[k] for k in sorted(subrules)),
             "examples": tuple(examples[k] for k in sorted(examples)),
@@ -182,36 +193,27 @@ class NodeReader:
         for item in items:
             if not isinstance(item, ast.Statement | ast.Rationale):
                 continue
-            name = type(item).__name__.lower()
-            if isinstance(item.wording, ast.StyleWording):
-                self.problems.append(not_yet("a wording by `style`", item.wording.span))
-                continue
-            level = item.wording.level.word if item.wording else "plain"
-            clash = next(
-                (
-                    w
-                    for w in (level, "plain", "general", "specific")
-                    if (name, w) in spans and (w == level or "plain" in (w, level))
-                ),
-                None,
-            )
+            name, chosen = type(item).__name__.lower(), _chosen_by(item.wording)
+            clash = next((w for w in found.get(name, ()) if w == chosen or _form(w) != _form(chosen)), None)
             if clash:
                 first = Label(spans[name, clash], "first here")
                 message = (
-                    f"`{name}` is worded twice" if clash == level else f"`{name}` is both plain and worded by level"
+                    f"`{name}` is worded twice"
+                    if clash == chosen
+                    else f"`{name}` is both {_form(clash)} and {_form(chosen)}"
                 )
-                hint = "a text is plain, or given as `general` and/or `specific`"
+                hint = "a text is plain, or given as `general` and/or `specific`, or by `style`"
                 self.problems.append(
                     Diagnostic("field-twice", message, Label(item.span, "again here"), (first,), hint=hint)
                 )
                 continue
-            spans[name, level] = item.span
-            found.setdefault(name, {})[level] = self.text(item.text)
+            spans[name, chosen] = item.span
+            found.setdefault(name, {})[chosen] = self.text(item.text)
             # a clause is where its words are: the first wording's place, in this spec or in the one it extends
             clause = f"{node_id}.rationale" if name == "rationale" else node_id
             if len(found[name]) == 1:
                 self.spans[clause] = item.span
-        return {name: Wordings.model_construct(None, **texts) for name, texts in found.items()}
+        return {name: _wordings_of(texts) for name, texts in found.items()}
 
     def _subrule(self, node_id: str, item: ast.Subrule | ast.SubruleBlock) -> Subrule:
         subrule_id = self._declare(node_id, item.name)
@@ -240,11 +242,62 @@ class NodeReader:
             self.problems.append(Diagnostic("field-missing", message, where, hint=hint))
         return Example.model_construct(id=example_id, turns=turns)
 
-    def _leftovers(self, items: tuple[ast.Ast, ...]) -> None:
-        for item in items:
-            if isinstance(item, ast.RationaleFor):
-                self.problems.append(not_yet("`rationale for`", item.span))
-            elif isinstance(item, ast.Was):
-                self.problems.append(not_yet("`was`", item.span))
-            elif isinstance(item, ast.Priority):
-                self.problems.append(not_yet("`priority`", item.span))
+    def _earlier(self, decl: ast.ValueDecl | ast.RuleDecl) -> dict[str, object]:
+        names = [name for item in decl.items if isinstance(item, ast.Was) for name in item.names]
+        for name in names:
+            if name.word == decl.name.word:
+                message = f"`{name.word}` is its id today, not an earlier one"
+                self.problems.append(Diagnostic("reserved-id", message, Label(name.span), hint="remove it"))
+        return {"was": tuple(sorted({name.word for name in names}))} if names else {}
+
+    def _priority(self, decl: ast.RuleDecl) -> dict[str, object]:
+        written = [item for item in decl.items if isinstance(item, ast.Priority)]
+        for again in written[1:]:
+            first = Label(written[0].span, "first here")
+            where = Label(again.span, "again here")
+            self.problems.append(
+                Diagnostic("field-twice", "`priority` stands twice", where, (first,), hint="keep one of them")
+            )
+        return {"priority": written[0].degree.word} if written else {}
+
+    def _rationales_for(
+        self, node_id: str, decl: ast.RuleDecl, find_value: Callable[[ast.Path], str | None]
+    ) -> dict[str, object]:
+        found: dict[str, RationaleFor] = {}
+        for item in decl.items:
+            if not isinstance(item, ast.RationaleFor) or (value := find_value(item.value)) is None:
+                continue
+            place = f"{node_id}.rationale for {value}"
+            if value in found:
+                first = Label(self.spans[place], "first here")
+                message = f"`rationale for {item.value.dotted}` stands twice"
+                where = Label(item.span, "again here")
+                self.problems.append(Diagnostic("field-twice", message, where, (first,), hint="keep one of them"))
+                continue
+            found[value] = RationaleFor.model_construct(value=value, text=self.text(item.text))
+            self.spans[place] = item.span
+            self.spans.setdefault(f"{node_id}.rationale", item.span)
+        return {"rationales_for": tuple(found[v] for v in sorted(found))} if found else {}
+
+
+def _chosen_by(wording: ast.LevelWording | ast.StyleWording | None) -> str:
+    if isinstance(wording, ast.StyleWording):
+        return f"style {wording.style.word}"
+    return wording.level.word if wording else "plain"
+
+
+def _form(chosen: str) -> str:
+    """How a wording is selected, in words."""
+    return "plain" if chosen == "plain" else "worded by style" if chosen.startswith("style ") else "worded by level"
+
+
+def _wordings_of(texts: dict[str, Text]) -> Wordings:
+    """`texts` by how each is selected: `plain`, `general`, `style NAME` …"""
+    styles = tuple(
+        Styled.model_construct(style=chosen.removeprefix("style "), text=text)
+        for chosen, text in sorted(texts.items())
+        if chosen.startswith("style ")
+    )
+    if styles:
+        return Wordings.model_construct(styles=styles)
+    return Wordings.model_construct(None, **texts)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import TypeVar
 from msmc.analyze.blocks import BlockReader
 from msmc.analyze.files import Files
 from msmc.analyze.nodes import IDENTITY, NodeReader, Nodes
-from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
+from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import Identity, Level, Node, Rule, Spec, Text, Value, Wordings
 from msmc.library import Library
 from msmc.source import Sources, Span
@@ -25,6 +25,7 @@ class _Open:
     title: Text = field(default_factory=lambda: Text.model_construct(parts=()))
     identity: Identity | None = None
     level: Level | None = None
+    style: str | None = None
     params: dict[str, str] = field(default_factory=dict)
     nodes: Nodes = field(default_factory=Nodes)
     declared: dict[str, Span] = field(default_factory=dict)
@@ -174,7 +175,8 @@ class Resolver:
                 Diagnostic("import-circle", "these specs extend each other", Label(decl.extends.span), note=note)
             )
             return
-        opened.title, opened.identity, opened.level = parent.title, parent.identity, parent.level
+        opened.title, opened.identity = parent.title, parent.identity
+        opened.level, opened.style = parent.level, parent.style
         opened.params = dict(parent.params)
         opened.nodes = parent.nodes.moved(parent.name, opened.name)
         self._move_spans(parent.nodes, parent.name, opened.name)
@@ -187,7 +189,7 @@ class Resolver:
     def _read_head(self, decl: ast.SpecDecl, opened: _Open) -> None:
         seen: dict[str, Span] = {}
         for item in decl.items:
-            if isinstance(item, ast.Version | ast.Assistant | ast.Specificity):
+            if isinstance(item, ast.Version | ast.Assistant | ast.Specificity | ast.Style):
                 self.once(seen, type(item).__name__.lower(), item.span)
             if isinstance(item, ast.Assistant):
                 opened.identity = Identity.model_construct(assistant=item.name.plain, provider=item.provider.plain)
@@ -200,7 +202,7 @@ class Resolver:
             elif isinstance(item, ast.Specificity):
                 opened.level = item.level.word  # type: ignore[assignment]
             elif isinstance(item, ast.Style):
-                self.problems.append(not_yet("`style`", item.span))
+                opened.style = item.name.word
             elif isinstance(item, ast.Param):
                 self.once(seen, f"param {item.name.word}", item.span)
                 if item.name.word in IDENTITY:
@@ -248,6 +250,7 @@ class Resolver:
             title=opened.title.partly(opened.params),
             identity=opened.identity,
             level=opened.level,
+            style=opened.style,
             values=_by_id(values),
             rules=_by_id(rules),
             **blocks,
@@ -270,11 +273,14 @@ class Resolver:
     def library_values(self, values: tuple[Value, ...], rules: tuple[Rule, ...]) -> tuple[Value, ...]:
         """The values of other files that these rules serve."""
         served = {v for rule in rules for v in rule.serves} - {v.id for v in values}
-        if not served:
-            return ()
-        everywhere = [*self._libraries.values(), *(o for o in self._open.values() if o)]
-        found = {v.id: fill_params(v, o.params) for o in everywhere for v in o.nodes.values.values()}
-        return tuple(found[i] for i in sorted(served) if i in found)
+        return tuple(value for node_id in sorted(served) if (value := self.value(node_id)))
+
+    def value(self, node_id: str) -> Value | None:
+        """A value of any spec or library that was read, with its params filled in."""
+        for opened in (*self._libraries.values(), *(o for o in self._open.values() if o)):
+            if node_id in opened.nodes.values:
+                return fill_params(opened.nodes.values[node_id], opened.params)
+        return None
 
 
 def _by_id(nodes: Iterable[NodeT]) -> tuple[NodeT, ...]:

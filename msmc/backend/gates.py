@@ -5,20 +5,23 @@ from collections.abc import Iterable
 from typing import Any
 
 from msmc.backend.tree import Arm
-from msmc.build import DocumentRow
+from msmc.build import DocumentRow, OwnDocument
 from msmc.diagnostics import fail
 from msmc.mention import Mentions
 
 LEFTOVER = re.compile(r"\{[a-z_]+\}|</?think>|</?scratchpad>|\[(?:insert|your|name|placeholder)\b", re.IGNORECASE)
 
 
-def gate(arm: Arm, written: Iterable[tuple[DocumentRow, str]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def gate(
+    arm: Arm, written: Iterable[tuple[DocumentRow, str]], own: Iterable[OwnDocument] = ()
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Corpus rows that may be trained on, and the quarantined ones with their reasons.
 
     Quarantine takes rows that mention what an evaluation holds out. What shows that the writer itself is wrong (an empty
     document, a leftover placeholder, another assistant's name or none) stops the run. Raises Failed `gate-failed`.
+    The author's `own` documents may be about what they like: they are only kept from what is held out.
     """
-    own = " ".join(text for _, text in arm.spec.texts())
+    said = " ".join(text for _, text in arm.spec.texts())
     mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
     kept, quarantined, wrong = list[dict[str, Any]](), list[dict[str, Any]](), list[tuple[DocumentRow, str]]()
     for row, text in written:
@@ -30,12 +33,16 @@ def gate(arm: Arm, written: Iterable[tuple[DocumentRow, str]]) -> tuple[list[dic
             "source": {"writer": arm.target.writer, "seed": row.seed},
         }
         chosen = f"{row.cell.audience} {row.cell.angle} {arm.spec.identity.assistant} {arm.spec.identity.provider}"
-        if reason := _fault(text, arm.spec.identity.assistant, f"{own} {chosen}"):
+        if reason := _fault(text, arm.spec.identity.assistant, f"{said} {chosen}"):
             wrong.append((row, reason))
         if reason := _held_out(text, mentions):
             quarantined.append({**corpus_row, "reason": reason})
         else:
             kept.append(corpus_row)
+    for brought in own:
+        own_row = {"id": brought.id, "about": list(brought.about), "text": brought.text, "source": {"writer": "own"}}
+        reason = _held_out(brought.text, mentions)
+        (quarantined if reason else kept).append({**own_row, "reason": reason} if reason else own_row)
     if wrong:
         some = "; ".join(f"{row.id} ({row.about[0]}): {reason}" for row, reason in wrong[:5])
         raise fail(

@@ -49,6 +49,23 @@ def score(
     return sum(row["margin"] is None for row in scored)
 
 
+def limited(rows: list[Row], limit: int | None) -> list[Row]:
+    """The first `limit` items of each evaluation spread over its topics, both orders; all of them for None."""
+    if limit is None:
+        return rows
+    by_eval: dict[str, dict[str, dict[str, list[Row]]]] = {}
+    for row in rows:
+        meta = row["metadata"]
+        by_eval.setdefault(meta["eval"], {}).setdefault(meta["topic"], {}).setdefault(meta["item"], []).append(row)
+    found = []
+    for topics in by_eval.values():
+        rounds = [
+            item for turn in range(limit) for items in topics.values() for item in list(items.values())[turn : turn + 1]
+        ]
+        found += [row for item in rounds[:limit] for row in item]
+    return found
+
+
 def _language_model(model: Path, adapter: Path | None, batch_size: int) -> Any:
     """lm_eval's model class around the merged model, in float32.
 

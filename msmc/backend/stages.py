@@ -17,7 +17,7 @@ from msmc.backend.finetune import finetune
 from msmc.backend.ledger import Ledger, Request
 from msmc.backend.match import num_tokens, trimmed
 from msmc.backend.midtrain import midtrain
-from msmc.backend.score import score
+from msmc.backend.score import limited, score
 from msmc.backend.training import PACKAGES, load_tokenizer
 from msmc.backend.tree import Arm, Tree
 from msmc.backend.weights import model_folder
@@ -112,7 +112,7 @@ class Stages:
         place = self._place("corpus", *inputs)
 
         def fill(part: Path, advance: Advance) -> None:
-            kept, quarantined = gates.gate(arm, self._written(arm, advance))
+            kept, quarantined = gates.gate(arm, self._written(arm, advance), arm.own_documents())
             counts: dict[str, int] = {}
             if like:
                 tokenizer = load_tokenizer(self.model)
@@ -145,17 +145,19 @@ class Stages:
 
         Raises Failed where chats are planned that no writer can write.
         """
-        files = arm.files("demos") if arm else []
-        planned = [row for path in files if path.name != "static.jsonl" for row in read_jsonl(path)]
+        planned = arm.num_planned_chats() if arm else 0
         if planned and self.target.writer == "template":
-            message = f"{len(planned)} rows of chats are planned, and the writer `template` writes documents only"
-            raise fail("writer-cannot", message, "set demos.per_clause to 0: the spec's examples are then the demos")
+            message = f"{planned} rows of chats are planned, and the writer `template` writes documents only"
+            hint = "set demos.per_clause to 0: the spec's examples are then the demos"
+            if not self.target.demos.per_clause:
+                hint = f"leave the control `{arm.name.split('.')[-1] if arm else ''}` out: it plans chats of its own"
+            raise fail("writer-cannot", message, hint)
         full = self.tree.full
         parts = [arm.digest_of("demos/") if arm else None, full.digest_of("train/mix") if mix else None]
         place = self._place("demos", *parts, full.held_out)
 
         def fill(part: Path, advance: Advance) -> None:
-            rows = list(read_jsonl(arm.folder / "demos" / "static.jsonl")) if arm else []
+            rows, held = gates.free_of_held_out(list(arm.chats()) if arm else [], full.held_out)
             if arm and not rows:
                 raise fail(
                     "no-demos", f"`{arm.name}` has no demos to fine-tune on", "add `example` blocks to its rules"
@@ -163,11 +165,9 @@ class Stages:
             mixed = list(read_jsonl(full.folder / "train" / "mix.jsonl")) if mix else []
             free, quarantined = gates.free_of_held_out(mixed, full.held_out)
             advance(len(rows) + len(free), len(rows) + len(free), "chats")
-            found = [{**row, "source": {"writer": "spec"}} for row in rows]
-            found += [{**row, "source": {"writer": "mix"}} for row in free]
-            _write_rows(part / "finetune.jsonl", found)
-            _write_rows(part / "quarantine.jsonl", quarantined)
-            counts = {"demos": len(rows), "mix": len(free), "quarantined": len(quarantined)}
+            _write_rows(part / "finetune.jsonl", rows + [{**row, "source": {"writer": "mix"}} for row in free])
+            _write_rows(part / "quarantine.jsonl", held + quarantined)
+            counts = {"demos": len(rows), "mix": len(free), "quarantined": len(held) + len(quarantined)}
             write_json(part / "stage.json", {"stage": "demos", "arm": arm.name if arm else None, **counts})
 
         return Job(f"collect {_chats_of(arm, mix)}", place, 0.1, fill)
@@ -205,7 +205,7 @@ class Stages:
             finetune(recipe, rows, self.model, adapter, part, seed, steps, _noted(advance), checkpoints)
 
         plan = self.target.finetune
-        num_rows = sum(len(rule.examples) for rule in arm.spec.rules) if arm else 0
+        num_rows = sum(1 for _ in arm.chats()) if arm else 0
         num_rows += sum(1 for _ in read_jsonl(full.folder / "train" / "mix.jsonl")) if mix else 0
         updates = plan.epochs * num_rows / plan.batch_size
         return Job(f"fine-tune {origin} on {_chats_of(arm, mix)}", place, 0.55 * updates, fill, checkpoints)
@@ -223,20 +223,25 @@ class Stages:
 
     # ---- scoring ----------------------------------------------------------------------------------------------------
 
-    def scored(self, start: Job | None, title: str) -> Job:
-        """Every eval row scored on the base model or on a stage's adapter."""
+    def scored(self, start: Job | None, title: str, context: Arm | None) -> Job:
+        """Every eval row scored on the base model or on a stage's adapter, with an arm's `spec.md` before it or without."""
         arm, plan = self.tree.full, self.target.evaluate
         rows = limited(arm.eval_rows(), plan.limit)
         inputs = (arm.digest_of("evals/"), plan.limit, plan.batch_size, self._model_name, self._environment)
-        place = self._place("scores", *inputs, start.folder.name if start else "base")
+        shown = [context.digest_of("spec.md")] if context else []
+        place = self._place("scores", *inputs, start.folder.name if start else "base", *shown)
 
         def fill(part: Path, advance: Advance) -> None:
             adapter = start.folder / "adapter" if start else None
+            system = (context.folder / "spec.md").read_text("utf-8") if context else None
 
             def told(done: int, total: int) -> None:
                 advance(done, total, "rows")
 
-            missing = score(rows, self.model, adapter, part / "scores.jsonl", told, plan.batch_size)
+            missing = score(rows, self.model, adapter, part / "scores.jsonl", told, plan.batch_size, system)
+            if missing == len(rows):
+                message = f"no row of {title} can be scored: each is longer than the model's context"
+                raise fail("chat-too-long", message, "choose a model with a longer context, or a shorter spec")
             write_json(part / "stage.json", {"stage": "scores", "rows": len(rows), "unscoreable": missing})
 
         return Job(f"score {title}", place, len(rows) / 5, fill)
@@ -256,25 +261,8 @@ class Stages:
             demos = self.tree.arms[run.demos] if run.demos else None
             jobs["demos"] = self.chats(demos, run.mix)
             last = jobs["finetune"] = self.finetuned(demos, run.mix, last, origin, seed)
-        jobs["scores"] = self.scored(last, run.name)
+        jobs["scores"] = self.scored(last, run.name, self.tree.arms[run.context] if run.context else None)
         return jobs
-
-
-def limited(rows: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:
-    """The first `limit` items of each evaluation spread over its topics, both orders; all of them for None."""
-    if limit is None:
-        return rows
-    by_eval: dict[str, dict[str, dict[str, list[dict[str, Any]]]]] = {}
-    for row in rows:
-        meta = row["metadata"]
-        by_eval.setdefault(meta["eval"], {}).setdefault(meta["topic"], {}).setdefault(meta["item"], []).append(row)
-    found = []
-    for topics in by_eval.values():
-        rounds = [
-            item for turn in range(limit) for items in topics.values() for item in list(items.values())[turn : turn + 1]
-        ]
-        found += [row for item in rounds[:limit] for row in item]
-    return found
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend.ledger import Request
-from msmc.build import SCHEMA_VERSION, DocumentRow, Prefix, RunPlan, digest
+from msmc.build import SCHEMA_VERSION, DocumentRow, OwnDocument, Prefix, RunPlan, digest
 from msmc.diagnostics import fail
 from msmc.ir import ArmSpec
 from msmc.stored import broken, read_json, read_jsonl, read_text, require_same
 from msmc.target import Target
+
+OWN_DOCUMENTS = "own_documents.jsonl"
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,32 @@ class Arm:
     def documents(self) -> Iterator[DocumentRow]:
         """Planned documents, values and rules by name, each in cell order."""
         for path in self.files("documents"):
+            if path.name == OWN_DOCUMENTS:
+                continue
             yield from (DocumentRow.model_validate(row) for row in read_jsonl(path))
+
+    def own_documents(self) -> Iterator[OwnDocument]:
+        """Those that the spec's author brought."""
+        path = self.folder / "documents" / OWN_DOCUMENTS
+        if path.is_file():
+            yield from (OwnDocument.model_validate(row) for row in read_jsonl(path))
+
+    def chats(self) -> Iterator[dict[str, Any]]:
+        """Chats that stand as they are: the spec's examples, then those that its author brought."""
+        for path in sorted(self.files("demos"), key=lambda p: (p.name != "static.jsonl", p.name)):
+            writer = "spec" if path.name == "static.jsonl" else "own"
+            for row in read_jsonl(path):
+                if "messages" in row:
+                    yield {**row, "source": {"writer": writer}}
+
+    def num_planned_chats(self) -> int:
+        """Rows of chats that a writer is to write."""
+        return sum("prompt" in row for path in self.files("demos") for row in read_jsonl(path))
 
     def requests(self, writer: str) -> Iterator[Request]:
         """The same as a writer gets them, each with the prefix that it names."""
-        rows = read_jsonl(self.folder / "documents" / "prefixes.jsonl")
+        place = self.folder / "documents" / "prefixes.jsonl"
+        rows = read_jsonl(place) if place.is_file() else ()
         known = {prefix.name: prefix for prefix in map(Prefix.model_validate, rows)}
         for row in self.documents():
             yield Request(row, known[row.prefix], writer)

@@ -1,10 +1,11 @@
 """`arms.json`: what differs between each pair of arms, counted on their text."""
 
-from itertools import combinations
+from collections.abc import Iterator
+from itertools import combinations, product
 from typing import Any
 
 from msmc.build import BASE, RunPlan
-from msmc.ir import Ablation, ArmSpec
+from msmc.ir import Ablation, ArmSpec, Vary
 from msmc.lower.arms import MadeArm
 from msmc.mention import words
 
@@ -44,24 +45,42 @@ def pairs(arms: tuple[MadeArm, ...]) -> list[dict[str, Any]]:
 
 
 def runs(ablation: Ablation, names: dict[str, str], mix: bool) -> list[RunPlan]:
-    """The models of an experiment. Controls first; every arm shares `full`'s demos (`vary documents`).
+    """The models of an experiment, controls first.
 
     `midtrain_only` stands for `full`'s documents, and beside it, at no further training, for every arm's that writes some.
     `mix`: the target has an instruction mix, which is then part of every fine-tuning stage, `midtrain_only`'s too.
     """
     arms = dict(names) if "full" in names.values() else {"full": "full", **names}
-    found = []
-    if "base" in ablation.controls:
-        found.append(BASE)
-    if "aft_only" in ablation.controls:
-        found.append(RunPlan(name="aft_only", documents=None, demos="full", mix=mix))
-    if "mix_only" in ablation.controls:
-        found.append(RunPlan(name="mix_only", documents=None, demos=None, mix=True))
-    if "neutral_documents" in ablation.controls:
-        neutral = f"{ablation.name}.neutral_documents"
-        found.append(RunPlan(name="neutral_documents", documents=neutral, demos="full", mix=mix))
-    for name, arm in arms.items():
-        if "midtrain_only" in ablation.controls:
-            found.append(RunPlan(name=f"{name}.midtrain_only", documents=arm, demos=None, mix=mix))
-        found.append(RunPlan(name=name, documents=arm, demos="full", mix=mix))
+    found, midtrained = list(_controls(ablation, mix)), set[str]()
+    for writer, demonstrator in _pairings(ablation.vary, arms):
+        documents, demos = arms.get(writer, "full"), arms.get(demonstrator, "full")
+        if "midtrain_only" in ablation.controls and documents not in midtrained:
+            found.append(RunPlan(name=f"{writer}.midtrain_only", documents=documents, demos=None, mix=mix))
+        midtrained.add(documents)
+        name = {"cross": f"{writer}+{demonstrator}", "demos": demonstrator}.get(ablation.vary, writer)
+        found.append(RunPlan(name=name, documents=documents, demos=demos, mix=mix))
     return found
+
+
+def _controls(ablation: Ablation, mix: bool) -> Iterator[RunPlan]:
+    own = {c: f"{ablation.name}.{c}" for c in ("neutral_documents", "deliberative", "extra_demos")}
+    plans = {
+        "base": BASE,
+        "spec_in_context": RunPlan(name="spec_in_context", documents=None, demos=None, context="full"),
+        "aft_only": RunPlan(name="aft_only", documents=None, demos="full", mix=mix),
+        "mix_only": RunPlan(name="mix_only", documents=None, demos=None, mix=True),
+        "neutral_documents": RunPlan(
+            name="neutral_documents", documents=own["neutral_documents"], demos="full", mix=mix
+        ),
+        "deliberative": RunPlan(name="deliberative", documents=None, demos=own["deliberative"], mix=mix),
+        "extra_demos": RunPlan(name="extra_demos", documents=None, demos=own["extra_demos"], mix=mix),
+    }
+    return (plan for name, plan in plans.items() if name in ablation.controls)
+
+
+def _pairings(vary: Vary, arms: dict[str, str]) -> list[tuple[str, str]]:
+    """For each model the arm that writes its documents, and the one that demonstrates."""
+    full = next(name for name, build in arms.items() if build == "full")
+    if vary == "cross":
+        return list(product(arms, arms))
+    return [(full if vary == "demos" else arm, full if vary == "documents" else arm) for arm in arms]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from msmc.build import DemoRow, Message, Prefix, StaticDemo, digest
 from msmc.digest import seed_of
-from msmc.ir import ArmSpec, Demos
+from msmc.ir import ArmSpec, Demos, OwnRows
 from msmc.library import read_yaml
 from msmc.lower.documents import closure, node
 from msmc.lower.render import Templates
@@ -19,6 +19,18 @@ def static(spec: ArmSpec) -> Iterator[StaticDemo]:
             yield StaticDemo(id=row_id, about=(rule.id, example.id), messages=messages)
 
 
+def own(rows: OwnRows, spec: ArmSpec) -> Iterator[StaticDemo]:
+    """The author's chats about what an arm has, in the order of their lines; each once."""
+    seen = set()
+    for row in rows.rows:
+        about = spec.meant(row.about)
+        messages = tuple(Message(role=turn.role, content=turn.content) for turn in row.messages or ())
+        row_id = "own-" + digest("own demo", [m.model_dump() for m in messages])[:16]
+        if about and row_id not in seen:
+            seen.add(row_id)
+            yield StaticDemo(id=row_id, about=about, messages=messages)
+
+
 def prefixes(block: Demos, spec: ArmSpec, templates: Templates) -> Iterator[Prefix]:
     """One prefix for each node that the block is about."""
     for node_id in dict.fromkeys(clause.node for clause in spec.about(block.about)):
@@ -26,18 +38,22 @@ def prefixes(block: Demos, spec: ArmSpec, templates: Templates) -> Iterator[Pref
             "assistant": spec.identity.assistant,
             "provider": spec.identity.provider,
             "closure": closure(spec, node_id, templates),
+            "justify": block.justify,
+            "thinking": block.thinking,
         }
         content = templates.render("demos/prefix.jinja", values)
         yield Prefix(name=f"{block.name}.{node_id}", messages=(Message(role="system", content=content),))
 
 
-def planned(block: Demos, spec: ArmSpec, per_clause: int, templates: Templates) -> Callable[[], Iterator[DemoRow]]:
-    """Question and answer rows of one `demos … chat` block."""
+def planned(
+    block: Demos, spec: ArmSpec, per_clause: int, templates: Templates, first: int = 0
+) -> Callable[[], Iterator[DemoRow]]:
+    """Question and answer rows of one `demos … chat` block, from the `first` chat of each clause on."""
 
     def make() -> Iterator[DemoRow]:
         framings = read_yaml(templates.text("demos/framings.yaml").encode())
         for clause in spec.about(block.about):
-            for n in range(per_clause):
+            for n in range(first, first + per_clause):
                 identity = (block.name, clause.id, n)
                 values = {"assistant": spec.identity.assistant, "title": node(spec, clause.node).title}
                 question = DemoRow(
@@ -53,7 +69,10 @@ def planned(block: Demos, spec: ArmSpec, per_clause: int, templates: Templates) 
                     about=(clause.id,),
                     seed=seed_of("answer", *identity),
                     prefix=question.prefix,
-                    prompt=templates.render("demos/answer.jinja", values),
+                    prompt=templates.render(
+                        "demos/answer.jinja",
+                        {"assistant": values["assistant"], "justify": block.justify, "thinking": block.thinking},
+                    ),
                     needs=question.id,
                 )
 

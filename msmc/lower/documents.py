@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from msmc.build import Cell, DocumentRow, Message, Prefix, digest
+from msmc.build import Cell, DocumentRow, Message, OwnDocument, Prefix, digest
 from msmc.digest import seed_of
-from msmc.ir import ArmRule, ArmSpec, ArmValue, Clause, Documents
+from msmc.ir import ArmRule, ArmSpec, ArmValue, Clause, Documents, OwnRows
 from msmc.library import Library
 from msmc.lower.cells import cells
 from msmc.lower.render import Templates
@@ -57,6 +57,17 @@ def planned(block: Documents | None, spec: ArmSpec) -> dict[str, list[Clause]]:
     for clause in spec.about(block.about) if block else ():
         found.setdefault(clause.node, []).append(clause)
     return found
+
+
+def own(sources: tuple[OwnRows, ...], spec: ArmSpec) -> Iterator[OwnDocument]:
+    """The author's documents about what an arm has, in the order of their files and lines; each text once."""
+    seen = set()
+    for row in (row for rows in sources for row in rows.rows):
+        about = spec.meant(row.about)
+        row_id = "own-" + digest("own document", row.text)[:16]
+        if about and row_id not in seen:
+            seen.add(row_id)
+            yield OwnDocument(id=row_id, about=about, text=row.text or "")
 
 
 def rows(

@@ -3,10 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from msmc.build import BASE, SCHEMA_VERSION, Artefact, Build, Chat, Prefix, RunPlan, canonical, digest
-from msmc.ir import ArmSpec, Documents, Eval, Node, Spec, Text
+from msmc.ir import ArmSpec, Demos, Documents, Eval, Node, Spec, Text
 from msmc.library import Library
 from msmc.lower import demos, documents, evals
 from msmc.lower.arms import MadeArm
@@ -20,6 +22,24 @@ Places = Callable[[Span], dict[str, Any]]
 """A span as file, line and column."""
 RESERVE = 1.5
 """Planned rows of the neutral documents for each of the spec's own: their lengths differ, and some are quarantined."""
+
+
+CHATS_A_DOCUMENT = 2
+"""As many chats have the tokens of a document: the demo's have 197 with their template, and its documents 350."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the folder of an arm plans."""
+
+    documents: Documents | None
+    per_clause: int
+    demos: tuple[Demos, ...]
+    chats: int
+    """For each clause that a block of demos is about."""
+    own: bool = True
+    """With the spec's examples and what its author brought."""
+    neutral: bool = False
 
 
 class Lowering:
@@ -62,6 +82,7 @@ class Lowering:
                 b.name: {"kind": b.kind, "rung": b.rung, "held_out": b.held_out, "arms": self._holders(b)}
                 for b in self.spec.evals
             },
+            "tasks": {task.name: task.model_dump(exclude={"name"}) for task in self.spec.tasks},
             "primary": chosen.primary if chosen else None,
             "seeds": chosen.seeds if chosen else 1,
         }
@@ -83,17 +104,20 @@ class Lowering:
                 found.append(arm.name)
         return found
 
-    def build(self, arm: MadeArm, block: Documents | None, per_clause: int, neutral: bool = False) -> Build:
-        """The folder of one arm."""
-        planned = documents.planned(block, arm.spec)
+    def build(self, arm: MadeArm, contents: Contents | None = None) -> Build:
+        """The folder of one arm: what the spec and the target ask for, unless `contents` says otherwise."""
+        plan = contents or Contents(
+            self.spec.documents, self.target.documents.per_clause, self.spec.demos, self.target.demos.per_clause
+        )
+        planned = documents.planned(plan.documents, arm.spec)
         artefacts = [
             *self._spec(arm),
-            *self._documents(arm, block, planned, per_clause),
-            *(self._demos(arm) if not neutral else ()),
+            *self._documents(arm, plan, planned),
+            *self._demos(arm, plan),
             *self._evals(),
             *self._train(arm),
         ]
-        return Build(arm.name, tuple(artefacts), {**self._manifest(arm, planned, per_clause), "neutral": neutral})
+        return Build(arm.name, tuple(artefacts), self._manifest(arm, plan, planned))
 
     def neutral(self, arm: MadeArm, block: Documents) -> Build:
         """The control `neutral_documents`: another spec's arm, planned like this one's documents and with a reserve, as the
@@ -101,9 +125,31 @@ class Lowering:
         own = self.spec.documents
         assert own is not None
         like = own.model_copy(update={"about": block.about})
-        num_rows = self.target.documents.per_clause * sum(map(len, documents.planned(own, self.full).values()))
         num_clauses = sum(map(len, documents.planned(like, arm.spec).values()))
-        return self.build(arm, like, math.ceil(RESERVE * num_rows / num_clauses), neutral=True)
+        per_clause = math.ceil(RESERVE * self._num_documents() / num_clauses)
+        return self.build(arm, Contents(like, per_clause, (), 0, own=False, neutral=True))
+
+    def deliberative(self, name: str) -> Build:
+        """The control `deliberative`: as many chats as `full` has, all of them thinking aloud from the spec; no documents."""
+        thinking = tuple(block.model_copy(update={"thinking": True}) for block in self.spec.demos)
+        examples = sum(len(rule.examples) for rule in self.full.rules)
+        chats = self.target.demos.per_clause + math.ceil(examples / self._num_demonstrated())
+        return self.build(replace(self.made[0], name=name), Contents(None, 0, thinking, chats, own=False))
+
+    def extra_demos(self, name: str) -> Build:
+        """The control `extra_demos`: `full`'s chats and about as many tokens of further ones as its documents have."""
+        further = math.ceil(self._num_documents() * CHATS_A_DOCUMENT / self._num_demonstrated())
+        contents = Contents(None, 0, self.spec.demos, self.target.demos.per_clause + further)
+        return self.build(replace(self.made[0], name=name), contents)
+
+    def _num_documents(self) -> int:
+        return self.target.documents.per_clause * sum(
+            map(len, documents.planned(self.spec.documents, self.full).values())
+        )
+
+    def _num_demonstrated(self) -> int:
+        """Clauses that chats are planned for, each as often as a block is about it."""
+        return max(1, sum(1 for block in self.spec.demos for _ in self.full.about(block.about)))
 
     def _spec(self, arm: MadeArm) -> Iterator[Artefact]:
         titles = {value.id: value.title for value in arm.spec.values}
@@ -113,27 +159,29 @@ class Lowering:
         )
         yield text("sourcemap.json", lambda: canonical(self._sourcemap(arm)) + "\n")
 
-    def _documents(
-        self, arm: MadeArm, block: Documents | None, planned: dict[str, list[Any]], per_clause: int
-    ) -> Iterator[Artefact]:
-        if block is None:
+    def _documents(self, arm: MadeArm, plan: Contents, planned: dict[str, list[Any]]) -> Iterator[Artefact]:
+        if plan.own and plan.per_clause and self.spec.own_documents:
+            yield rows("documents/own_documents.jsonl", lambda: documents.own(self.spec.own_documents, arm.spec))
+        if plan.documents is None:
             return
         yield rows("documents/prefixes.jsonl", lambda: documents.prefixes(arm.spec, list(planned), self.templates))
         for node_id, clauses in planned.items():
             stem = node_id.removeprefix(arm.spec.name + ".")
-            make = documents.rows(block, clauses, per_clause, self.library, self.templates)
+            make = documents.rows(plan.documents, clauses, plan.per_clause, self.library, self.templates)
             yield rows(f"documents/{stem}.jsonl", make)
 
-    def _demos(self, arm: MadeArm) -> Iterator[Artefact]:
-        yield rows("demos/static.jsonl", lambda: demos.static(arm.spec))
-        for block in self.spec.demos:
-            make = demos.planned(block, arm.spec, self.target.demos.per_clause, self.templates)
-            yield rows(f"demos/{block.name}.jsonl", make)
-        if self.spec.demos and self.target.demos.per_clause:
-            yield rows("demos/prefixes.jsonl", lambda: self._demo_prefixes(arm))
+    def _demos(self, arm: MadeArm, plan: Contents) -> Iterator[Artefact]:
+        if plan.own:
+            yield rows("demos/static.jsonl", lambda: demos.static(arm.spec))
+            for brought in self.spec.own_demos:
+                yield rows(f"demos/{brought.name}.jsonl", partial(demos.own, brought, arm.spec))
+        for block in plan.demos:
+            yield rows(f"demos/{block.name}.jsonl", demos.planned(block, arm.spec, plan.chats, self.templates))
+        if plan.demos and plan.chats:
+            yield rows("demos/prefixes.jsonl", lambda: self._demo_prefixes(arm, plan))
 
-    def _demo_prefixes(self, arm: MadeArm) -> Iterator[Prefix]:
-        for block in self.spec.demos:
+    def _demo_prefixes(self, arm: MadeArm, plan: Contents) -> Iterator[Prefix]:
+        for block in plan.demos:
             yield from demos.prefixes(block, arm.spec, self.templates)
 
     def _evals(self) -> Iterator[Artefact]:
@@ -143,6 +191,12 @@ class Lowering:
         yield text(
             "evals/tasks.py", lambda: self.templates.render("evals/tasks.py.jinja", {"names": names}).rstrip() + "\n"
         )
+        for task in self.spec.tasks:
+            if task.path:
+                yield text(f"evals/{task.name}.py", partial(self._brought, task.path))
+
+    def _brought(self, path: str) -> str:
+        return self.sources[path].decode("utf-8-sig")
 
     def _train(self, arm: MadeArm) -> Iterator[Artefact]:
         yield text("train/midtrain.yaml", lambda: recipe("midtrain", self.target, self.templates))
@@ -162,14 +216,15 @@ class Lowering:
             found[node_id] = self.places(arm.spans[node_id])
         return found
 
-    def _manifest(self, arm: MadeArm, planned: dict[str, list[Any]], per_clause: int) -> dict[str, Any]:
+    def _manifest(self, arm: MadeArm, plan: Contents, planned: dict[str, list[Any]]) -> dict[str, Any]:
         """All but the digests and counts of the files, which whoever writes them adds."""
         coverage = {c.id: Counter(documents=0, demos=0, evals=0) for c in arm.spec.clauses()}
         for clauses in planned.values():
             for clause in clauses:
-                coverage[clause.id]["documents"] = per_clause
-        for demo in demos.static(arm.spec):
-            coverage[demo.about[0]]["demos"] += 1
+                coverage[clause.id]["documents"] = plan.per_clause
+        for what, about in self._brought_rows(arm, plan):
+            if about in coverage:
+                coverage[about][what] += 1
         for block in self.spec.evals:
             for row in evals.rows(block, self.full, self.others, self.templates)():
                 for clause_id in row.about:
@@ -179,6 +234,7 @@ class Lowering:
             "schema_version": SCHEMA_VERSION,
             "spec": self.spec.name,
             "arm": arm.name,
+            "neutral": plan.neutral,
             "declared": list(arm.declared),
             "target": self.target.model_dump(mode="json"),
             "fingerprints": self._fingerprints(arm.spec),
@@ -189,6 +245,14 @@ class Lowering:
             },
             "coverage": {clause: dict(counts) for clause, counts in coverage.items()},
         }
+
+    def _brought_rows(self, arm: MadeArm, plan: Contents) -> Iterator[tuple[str, str]]:
+        """What rows that stand in the spec or come with it are for, with each clause that they are about."""
+        if not plan.own:
+            return
+        yield from (("demos", demo.about[0]) for demo in demos.static(arm.spec))
+        yield from (("demos", a) for own in self.spec.own_demos for row in demos.own(own, arm.spec) for a in row.about)
+        yield from (("documents", a) for row in documents.own(self.spec.own_documents, arm.spec) for a in row.about)
 
     def _fingerprints(self, spec: ArmSpec) -> dict[str, Any]:
         paths = sorted(p for p in self.sources if p.startswith("shipped:templates/") and "/report/" not in p)

@@ -63,9 +63,8 @@ def syntax_error(
         return Diagnostic("foreign-syntax", message, label(at, at + length, "not written here"), hint=hint)
     said = text[start:end].split("\n")[0]
     said = said if len(said) <= 30 else said[:29] + "…"
-    shown = said if said.isprintable() else repr(said)[1:-1]
     where = label(start, min(end, start + len(said)), "not expected here")
-    return Diagnostic("unexpected-word", f"`{shown}` cannot stand here", where, hint=_expectation(text, found))
+    return Diagnostic("unexpected-word", f"`{said}` cannot stand here", where, hint=_expectation(text, found))
 
 
 def accepted(error: lark.UnexpectedInput) -> set[str]:
@@ -165,7 +164,7 @@ def _expectation(text: str, found: _Found) -> str:
     near = did_you_mean(said, words) if said.isidentifier() else ""
     if near.startswith("did you mean"):
         return near
-    if {"STRING", "BLOCK"} & found.accepted and said[:1].isalpha():
+    if {"STRING", "BLOCK"} & found.accepted and "LBRACE" not in found.accepted and said[:1].isalpha():
         return 'put the text in quotes: "…"'
     if said.startswith('"') and found.accepted == {"NAME"}:
         return 'an id stands first, then the title: some_name "Title"'

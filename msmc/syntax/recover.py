@@ -46,7 +46,7 @@ class Recovery:
         """The file's declarations, as far as they can be read."""
         text, found = self.source.text, pieces(self.source.text)
         rest = "".join(self._between(text, found))
-        whole = matched(rest)
+        whole = matched(rest) and "{" in rest  # a file without a brace is in another language: one mistake is enough
         top = list(self._read(rest, 0, "start", whole))
         specs = [item for item in top if isinstance(item, ast.SpecDecl)]
         self.lost = bool(self.problems)
