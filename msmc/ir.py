@@ -96,6 +96,8 @@ class Value(Node):
     title: Text
     statement: Wordings
     rationale: Wordings | None = None
+    was: tuple[str, ...] = ()
+    """Earlier names, for `msmc diff`: no row depends on them."""
 
 
 class Subrule(Node):
@@ -113,6 +115,7 @@ class Rule(Node):
     rationale: Wordings | None = None
     subrules: tuple[Subrule, ...] = ()
     examples: tuple[Example, ...] = ()
+    was: tuple[str, ...] = ()
 
 
 class Documents(Node):

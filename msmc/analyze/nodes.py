@@ -97,7 +97,7 @@ class NodeReader:
             title=Text.model_construct(parts=(decl.name.word.replace("_", " "),)),
             statement=Wordings.model_construct(),
         )
-        self.nodes.values[node_id] = empty.model_copy(update=fields | self._title(decl.title))
+        self.nodes.values[node_id] = empty.model_copy(update=fields | self._title(decl.title) | _was(decl.items))
 
     def rule(self, decl: ast.RuleDecl, find_value: Callable[[ast.Path], str | None]) -> None:
         node_id = self._declare(self.spec, decl.name)
@@ -108,7 +108,7 @@ class NodeReader:
             title=Text.model_construct(parts=(decl.name.word.replace("_", " "),)),
             statement=Wordings.model_construct(),
         )
-        fields: dict[str, object] = {**self._wordings(node_id, decl.items), **self._title(decl.title)}
+        fields = {**self._wordings(node_id, decl.items), **self._title(decl.title), **_was(decl.items)}
         serves = [path for item in decl.items if isinstance(item, ast.Serves) for path in item.values]
         if serves:
             fields["serves"] = tuple(sorted({v for path in serves if (v := find_value(path))}))
@@ -244,7 +244,10 @@ class NodeReader:
         for item in items:
             if isinstance(item, ast.RationaleFor):
                 self.problems.append(not_yet("`rationale for`", item.span))
-            elif isinstance(item, ast.Was):
-                self.problems.append(not_yet("`was`", item.span))
             elif isinstance(item, ast.Priority):
                 self.problems.append(not_yet("`priority`", item.span))
+
+
+def _was(items: tuple[ast.Ast, ...]) -> dict[str, object]:
+    names = tuple(name.word for item in items if isinstance(item, ast.Was) for name in item.names)
+    return {"was": names} if names else {}
