@@ -149,10 +149,13 @@ def diff(
     (build/tea), or one arm of a build (build/tea/full). Layout, comments, order and `version` are no difference.
     """
     from msmc.diff.difference import Settings, difference
-    from msmc.diff.sides import side
+    from msmc.diff.sides import Stored, side
     from msmc.diff.told import as_data, as_text
 
-    found = difference(side(old), side(new), Settings(target, ablation, settings))
+    sides, given = (side(old), side(new)), Settings(target, ablation, settings)
+    if given != Settings() and all(isinstance(s, Stored) for s in sides):
+        raise click.UsageError("--target, --ablation and --set are for sources: builds are compared as they are")
+    found = difference(*sides, given)
     if form == "json":
         click.echo(json.dumps(as_data(found), ensure_ascii=False, indent=2))
     else:

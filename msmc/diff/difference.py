@@ -93,7 +93,7 @@ def _of_sources(old: Source, new: Source, settings: Settings) -> Difference:
     found, moved = _nodes_of(old, new, target.identity)
     specs = [side.check(target.identity).specs for side in (old, new)]
     if any(len(held) != 1 for held in specs):
-        found.notes.append("rows were not compared: they are of a file that holds one spec")
+        found.notes.append("rows were not compared: only a file that holds one spec has some")
         return found
     has = [any(a.name == settings.ablation for a in held[0].ablations) for held in specs]
     for side, there in zip((old, new), has, strict=True):
@@ -126,6 +126,8 @@ def _nodes_of(old: Source | None, new: Source | None, identity: Identity | None)
         moved = renames(specs[0][name], specs[1][other], (name, other))
         found.nodes += compare(specs[0][name], specs[1][other], moved)
         found.root = other
+        if name != other:
+            found.notes.append(f"`{name}` is called `{other}` in NEW, and every id begins with it: rows have other ids")
     return found, moved
 
 

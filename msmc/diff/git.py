@@ -31,8 +31,8 @@ class Repository:
         if self._git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true":
             return "the clone is shallow: git fetch --unshallow"
         if not self._git("rev-parse", "--verify", "--quiet", "HEAD").stdout:
-            return "the repository has no commit yet"
-        return f"see what there is: git log --oneline; or fetch it: git fetch origin {revision.split('~')[0].split('^')[0]}"
+            return "the repository has no commit yet: git commit"
+        return "see what there is: git log --oneline --all; or fetch it: git fetch"
 
     def holder(self, path: str, blob: str) -> str | None:
         """The latest revision in which a file has this content: the index (empty), HEAD, or the commit that last had it."""

@@ -135,7 +135,7 @@ def _same(old: FieldValue | None, new: FieldValue | None) -> bool:
         return old.written == new.written or old.filled == new.filled
     if old is None or new is None or isinstance(old, Said) or isinstance(new, Said):
         return False
-    return sorted(old) == sorted(new)
+    return set(old) == set(new)
 
 
 def _alike(removed: Sequence[Described], added: Sequence[Described]) -> dict[str, str]:

@@ -88,7 +88,7 @@ def row_changes(
             ids.add(row.key)
             if row.key + row.input not in seen:
                 seen.add(row.key + row.input)
-                state = "unchanged" if row.key + row.input in inputs else "stale" if row.key in known else "new"
+                state = "unchanged" if row.key + row.input in inputs else state
                 _add(found.distinct[row.artefact], state, row.tokens)
                 found.to_send += row.tokens if row.sent and state != "unchanged" else 0
         for row in before.pop(name).values():

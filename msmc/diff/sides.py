@@ -24,7 +24,7 @@ from msmc.disk import ProjectSources, project_root
 from msmc.ir import ArmSpec, Identity, Node
 from msmc.library import Library
 from msmc.source import SourceFile
-from msmc.stored import broken, read_json, read_jsonl, read_text
+from msmc.stored import broken, read_json, read_jsonl, read_text, require_same
 from msmc.target import Target
 
 
@@ -143,8 +143,10 @@ def stored(word: str) -> Stored:
             or not {"arm", "files", "target", "fingerprints"} <= manifest.keys()
         ):
             raise broken(place / "manifest.json", "was written by another version of msmc")
-        spec = read_text(place / "ir.json", ArmSpec.model_validate_json)
         files = {path: partial(_rows, place / path) for path in manifest["files"] if _is_rows(path)}
+        for path in ("ir.json", *files):
+            require_same(place / path, manifest["files"][path]["sha256"])
+        spec = read_text(place / "ir.json", ArmSpec.model_validate_json)
         found.rows[manifest["arm"]] = ArmRows(manifest["arm"], str(place), spec, files)
         found.manifests[manifest["arm"]] = manifest
     if one_arm and "." in (arm := next(iter(found.rows))):
@@ -159,7 +161,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         try:
             shape(row)
         except ValidationError as error:
-            raise broken(path, "was changed, or written by another version of msmc", number) from error
+            raise broken(path, "was written by another version of msmc", number) from error
         yield row
 
 

@@ -37,7 +37,8 @@ def summary(found: Difference) -> str:
         return NOTHING
     parts = [_nodes(found.nodes)]
     if found.rows is not None:
-        stale = ", ".join(_stale(name, found.rows.distinct[name]) for name in ARTEFACTS)
+        counts = found.rows.distinct
+        stale = ", ".join(_stale(name, counts[name]) for name in ARTEFACTS if counts[name].rows) or "0 rows"
         tokens = (
             f"about {round(found.rows.to_send):,} prompt tokens to send again"
             if found.rows.to_send
@@ -55,7 +56,9 @@ def _stale(name: str, count: Count) -> str:
 
 def _nodes(changes: Sequence[NodeChange]) -> str:
     distinct = {(c.change, c.kind, c.id) for c in changes}  # what changed otherwise in another arm is the same node
-    counts = {kind: sum(change == kind for change, *_ in distinct) for kind in ("changed", "renamed", "added", "removed")}
+    counts = {
+        kind: sum(change == kind for change, *_ in distinct) for kind in ("changed", "renamed", "added", "removed")
+    }
     told = [(f"{num:,} {kind}", num) for kind, num in counts.items() if num]
     if not told:
         return "no node changed"
@@ -71,7 +74,8 @@ def _node(change: NodeChange, root: str, color: bool) -> Iterator[str]:
     was = f", was {_local(change.was, root)}" if change.was else ""
     arms = f"   ({', '.join(change.arms)})" if change.arms and change.arms != ("full",) else ""
     sign = {"added": "+", "removed": "-"}.get(change.change)
-    yield _paint(f"{change.change} {change.kind} {_local(change.id, root)}{was}", sign or "=", color, bold=True) + arms
+    name = "" if change.kind == "documents" else f" {_local(change.id, root)}"
+    yield _paint(f"{change.change} {change.kind}{name}{was}", sign or "=", color, bold=True) + arms
     for field in change.fields:
         yield from _field(field, color)
     if change.looks_like:
