@@ -52,9 +52,10 @@ class Repository:
         done = self._git("cat-file", "--batch", *(() if name.startswith(":") else ("--follow-symlinks",)), sent=name)
         head, _, rest = done.stdout.partition(b"\n")
         parts = head.rsplit(b" ", 2)
-        if len(parts) == 3 and parts[1] == b"blob":
+        kind = parts[1] if len(parts) == 3 and parts[2].isdigit() else b"missing"
+        if kind == b"blob":
             return rest[: int(parts[2])]
-        if len(parts) == 3 and parts[1] == b"tree":
+        if kind == b"tree":
             raise IsADirectoryError(name)
         raise KeyError(name)
 
@@ -96,6 +97,13 @@ class RevisionSources(Mapping[str, bytes]):
         if path not in self._read:
             self._read[path] = self.repository.read(f"{self.tree}:{path}")
         return self._read[path]
+
+    def holds(self, path: str) -> bool:
+        """A file or a folder."""
+        try:
+            return path in self
+        except IsADirectoryError:
+            return True
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._now)

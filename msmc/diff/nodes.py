@@ -141,13 +141,15 @@ def _same(old: FieldValue | None, new: FieldValue | None) -> bool:
 def _alike(removed: Sequence[Described], added: Sequence[Described]) -> dict[str, str]:
     """Added id to the id of the removed node of its kind that says nearly the same."""
     found: dict[str, str] = {}
-    nodes = [n for n in removed if n.kind in ("value", "rule")]
-    for new in (n for n in added if n.kind in ("value", "rule")):
-        for old in (n for n in nodes if n.kind == new.kind and n.id not in found.values()):
-            close = len(removed) * len(added) <= PAIRS and _close(old.text, new.text)
-            if old.text == new.text or close:
-                found[new.id] = old.id
-                break
+    left = {n.id: (n.kind, n.text) for n in removed if n.kind in ("value", "rule")}
+    right = {n.id: (n.kind, n.text) for n in added if n.kind in ("value", "rule")}
+    same = {told: node_id for node_id, told in left.items()}
+    few = len(left) * len(right) <= PAIRS
+    for new, (kind, text) in right.items():
+        near = (o for o, (k, t) in left.items() if few and k == kind and _close(t, text))
+        old = same.get((kind, text)) or next((o for o in near if o not in found.values()), None)
+        if old and old not in found.values():
+            found[new] = old
     return found
 
 

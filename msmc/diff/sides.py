@@ -214,7 +214,7 @@ def _at_revision(word: str) -> Source:
 
 
 def _instead(sources: RevisionSources, revision: str, entry: str, beside: str) -> str:
-    if beside != entry and beside in sources:
+    if beside != entry and sources.holds(beside):
         return f"a path begins at the repository's root: did you mean `{revision}:{beside}`?"
     if (sources.root / entry).is_file():
         return f"it is newer, or had another name then: git log --follow -- {entry}"
