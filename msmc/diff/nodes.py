@@ -54,10 +54,6 @@ class Renames:
     def add(self, old: str, new: str) -> None:
         self._moved[old] = new
 
-    def back(self) -> dict[str, str]:
-        """NEW to OLD."""
-        return {new: old for old, new in self._moved.items()}
-
     def within(self, value: FieldValue) -> FieldValue:
         """The ids in a list, such as `serves`, as NEW has them."""
         if isinstance(value, Said):

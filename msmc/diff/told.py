@@ -173,8 +173,8 @@ def _tables(rows: RowChanges, found: Difference) -> Iterator[list[str]]:
 def _cell(count: Count | None) -> str:
     if count is None or not count.changed:
         return "-"
-    told = [f"{n:,} {w}" for n, w in ((count.stale, "stale"), (count.new, "new"), (count.gone, "gone")) if n]
-    return ", ".join(told) + (f" of {count.rows:,}" if count.stale else "")
+    told = [f"{count.stale:,} of {count.rows:,} stale"] if count.stale else []
+    return ", ".join([*told, *(f"{n:,} {w}" for n, w in ((count.new, "new"), (count.gone, "gone")) if n)])
 
 
 def _aligned(lines: list[tuple[str, ...]]) -> list[str]:
