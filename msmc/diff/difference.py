@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from msmc.diagnostics import Failed, did_you_mean, fail
 from msmc.diff.described import Described, describe_arm
-from msmc.diff.nodes import NodeChange, Renames, compare, renames
+from msmc.diff.nodes import NodeChange, Renames, compare, order, renames
 from msmc.diff.rows import ArmRows, RowChanges, row_changes
 from msmc.diff.sides import Source, Stored
 from msmc.ir import Identity, Rule, Value
@@ -48,7 +48,7 @@ class Settings:
     def target_for(self, sides: tuple[Side, Side]) -> Target:
         build = next((s for s in sides if isinstance(s, Stored)), None)
         if build and self.target is None and not self.settings:
-            return Target.model_validate(build.target)
+            return build.target
         source = next((s for s in reversed(sides) if isinstance(s, Source)), None)
         return load_target(self.target or "cpu", source.sources.root if source else Path.cwd(), self.settings)
 
@@ -118,16 +118,19 @@ def _nodes_of(old: Source | None, new: Source | None, identity: Identity | None)
     if len(alone[0]) == len(alone[1]) == 1:  # it has another name now
         roots[alone[0][0]] = alone[1][0]
     moved = Renames({})
-    for name in specs[0].keys() - roots.keys():
+    for name in sorted(specs[0].keys() - roots.keys()):
         found.nodes += compare(specs[0][name], [], moved)
-    for name in specs[1].keys() - set(roots.values()):
+    for name in sorted(specs[1].keys() - set(roots.values())):
         found.nodes += compare([], specs[1][name], moved)
-    for name, other in sorted(roots.items()):
+    for name in (name for name in reversed(specs[0]) if name in roots):  # the spec last: its ids are those of rows
+        other = roots[name]
         moved = renames(specs[0][name], specs[1][other], (name, other))
         found.nodes += compare(specs[0][name], specs[1][other], moved)
         found.root = other
         if name != other:
             found.notes.append(f"`{name}` is called `{other}` in NEW, and every id begins with it: rows have other ids")
+    # a value of another file is described with every spec that serves it
+    found.nodes = sorted(dict.fromkeys(found.nodes), key=order)
     return found, moved
 
 
@@ -193,7 +196,7 @@ def _built_otherwise(old: Side, new: Side, pairs: Pairs) -> Iterator[str]:
     """What makes rows of two builds differ besides their specs."""
     if not isinstance(old, Stored) or not isinstance(new, Stored):
         return
-    left, right = (_flat(side.target) for side in (old, new))
+    left, right = (_flat(side.target.model_dump(mode="json")) for side in (old, new))
     keys = sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
     if keys:
         yield f"the builds have different targets: {', '.join(keys)}"

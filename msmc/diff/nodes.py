@@ -106,7 +106,12 @@ def compare(old: Sequence[Described], new: Sequence[Described], moved: Renames) 
     for n in added:
         fields = tuple(FieldChange(f, None, v) for f, v in n.fields.items())
         found.append(NodeChange(n.kind, n.id, "added", fields, looks_like=alike.get(n.id)))
-    return sorted(found, key=lambda change: (change.kind != "spec", change.id, change.kind, change.change))
+    return sorted(found, key=order)
+
+
+def order(change: NodeChange) -> tuple[bool, str, str, str]:
+    """Heads of specs first, then by id."""
+    return change.kind != "spec", change.id, change.kind, change.change
 
 
 def _id(node: Described) -> str:

@@ -114,9 +114,14 @@ class Stored:
     ablation: str | None = None
 
     @property
-    def target(self) -> dict[str, Any]:
-        found: dict[str, Any] = next(iter(self.manifests.values()))["target"]
-        return found
+    def target(self) -> Target:
+        """What it was compiled for. Raises Failed `broken-file`."""
+        arm, manifest = next(iter(self.manifests.items()))
+        try:
+            return Target.model_validate(manifest["target"])
+        except ValidationError as error:
+            place = Path(self.rows[arm].place) / "manifest.json"
+            raise broken(place, "was written by another version of msmc") from error
 
 
 def stored(word: str) -> Stored:

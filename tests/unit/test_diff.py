@@ -139,6 +139,28 @@ def test_a_file_with_several_specs_has_nodes_and_no_rows(folder: Path) -> None:
     assert "added spec soup" in done.output and "rows were not compared" in done.output
 
 
+def test_a_value_that_two_specs_of_a_file_serve_is_told_once(folder: Path) -> None:
+    specs = 'import "heat.msm" as h\n' + "".join(
+        f'spec {name} "{name}" {{ assistant "A" by "B" rule hot "Hot" {{ serves h.heat statement "Hot." }} }}\n'
+        for name in ("mate", "soup")
+    )
+    for name in ("old", "new"):
+        (folder / name).mkdir()
+        (folder / name / "heat.msm").write_text(f'value heat "Heat" {{ statement "It is {name}." }}\n', "utf-8")
+        (folder / name / "drinks.msm").write_text(specs, "utf-8")
+    done = msmc("diff", "old/drinks.msm", "new/drinks.msm")
+    assert done.output.startswith("changed value heat.heat\n  statement: It is [-old-]{+new+}.\n\nnote: rows were not")
+
+
+def test_gone_rows_stand_with_the_new_name_whatever_else_the_file_holds(folder: Path) -> None:
+    beside = 'value zest "Zest" { statement "It is fresh." }\n'
+    for place, source in (("old", "verde.msm"), ("new", "tea.msm")):
+        (folder / place).mkdir()
+        (folder / place / "zest.msm").write_text(beside + (folder / source).read_text("utf-8"), "utf-8")
+    done = msmc("diff", "old/zest.msm", "new/zest.msm")
+    assert "\ngreen (was verde)   3 new, 3 gone" in done.output, "one line, with what is new"
+
+
 def test_control_characters_of_a_text_do_not_reach_the_terminal(folder: Path) -> None:
     (folder / "bell.msm").write_text(TEA.replace("likes green", "likes \x1b[2J green"), "utf-8")
     done = msmc("diff", "tea.msm", "bell.msm")
