@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from msmc.cli_frame import (
     Group,
     ablation_option,
     build_option,
+    colored,
     compiled,
     emit,
     format_option,
@@ -23,8 +26,9 @@ from msmc.cli_frame import (
     set_option,
     summary,
     target_option,
+    told_of,
 )
-from msmc.diagnostics import Diagnostic
+from msmc.diagnostics import Diagnostic, Failed
 from msmc.source import SourceFile
 
 
@@ -126,6 +130,59 @@ def show(spec: Path, id: str | None, arm: str, target: str, settings: tuple[str,
     ablation = arm.split(".")[0] if arm != "full" else None
     outcome, _, _ = compiled(spec, target, ablation, settings)
     click.echo(show_id(outcome, id, arm))
+
+
+@main.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 where something changed.")
+@click.option("--target", "-t", metavar="T", help="Target: a name, or a YAML file.  [default: a build's own, else cpu]")
+@ablation_option
+@set_option
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+def diff(
+    old: str, new: str, exit_code: bool, target: str | None, ablation: str | None, settings: tuple[str, ...], form: str
+) -> None:
+    """What differs between OLD and NEW in meaning, and which rows go stale.
+
+    OLD and NEW are each a .msm file, REV:PATH from git (HEAD~1:specs/tea.msm; :PATH is what is staged), a build
+    (build/tea), or one arm of a build (build/tea/full). Layout, comments, order and `version` are no difference.
+    """
+    from msmc.diff.difference import Settings, difference
+    from msmc.diff.sides import Stored, side
+    from msmc.diff.told import as_data, as_text
+
+    sides, given = (side(old), side(new)), Settings(target, ablation, settings)
+    if given != Settings() and all(isinstance(s, Stored) for s in sides):
+        raise click.UsageError("--target, --ablation and --set are for sources: builds are compared as they are")
+    found = difference(*sides, given)
+    if form == "json":
+        click.echo(json.dumps(as_data(found), ensure_ascii=False, indent=2))
+    else:
+        click.echo(as_text(found, colored(sys.stdout)))
+    if exit_code and found.changed:
+        raise click.exceptions.Exit(1)
+
+
+@main.command(hidden=True)
+@click.argument("arguments", nargs=-1, required=True)
+def diff_driver(arguments: tuple[str, ...]) -> None:
+    """What `git diff` shows of a .msm file: git config diff.msm.command "msmc diff-driver"."""
+    from msmc.diff.driver import Call
+    from msmc.diff.told import as_text
+
+    if len(arguments) == 1:
+        return click.echo(f"{arguments[0]}: not merged yet")
+    call = Call.read(arguments)
+    if call is None:
+        raise click.UsageError("git calls this with seven arguments; people call `msmc diff OLD NEW`")
+    click.echo(f"msmc diff a/{call.old_path} b/{call.new_path}")
+    try:
+        told = as_text(call.difference(), colored(sys.stdout))
+    except Failed as failed:  # a failing driver would end git's whole output
+        told = f"{told_of(failed)}\n\n{call.lines()}"
+    click.echo(told + "\n")
+    return None
 
 
 @main.command()

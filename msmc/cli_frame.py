@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -64,8 +64,19 @@ def emit(
     elif form == "github":
         click.echo(render.as_github(problems, files))
     else:
-        color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-        click.echo(render.as_text(problems, files, color), err=True)
+        click.echo(render.as_text(problems, files, colored(sys.stderr)), err=True)
+
+
+def colored(stream: IO[str]) -> bool:
+    """On a terminal, git's pager included."""
+    return (stream.isatty() or "GIT_PAGER_IN_USE" in os.environ) and "NO_COLOR" not in os.environ
+
+
+def told_of(failed: Failed) -> str:
+    """What would stand on standard error."""
+    from msmc import render
+
+    return render.as_text(failed.problems, failed.files)
 
 
 class Command(click.Command):

@@ -51,6 +51,7 @@ CODES = {
     "not-a-run": 609,
     "unwritable": 610,
     "broken-file": 611,
+    "no-revision": 612,
     "model-not-found": 701,
     "too-few-updates": 702,
     "unmarked-template": 703,

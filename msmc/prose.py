@@ -11,11 +11,18 @@ WITHIN = frozenset(["etc", "al", "approx", "ca", "jr", "sr", "inc", "ltd", "corp
 """Those that may end a sentence, and do not before a small letter or a number."""
 NUMBERED = frozenset(["no", "nos", "vol", "p", "pp", "fig", "eq"])
 """Those that a number follows."""
+CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) != "\n"} | {0x7F: "␡"}
+CONTROLS |= {code: "�" for code in range(0x80, 0xA0)}
 
 
 def one_line(text: str) -> str:
     """With every run of white space as one space."""
     return " ".join(text.split())
+
+
+def visible(text: str) -> str:
+    """With a picture for each control character: they move the cursor, ring the bell, or end the output."""
+    return text.translate(CONTROLS)
 
 
 def sentences(text: str) -> list[str]:

@@ -5,11 +5,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 from msmc.diagnostics import Diagnostic, Label
+from msmc.prose import visible
 from msmc.source import SourceFile
 
 SHOWN = 20
-CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) != "\n"} | {0x7F: "␡"}
-CONTROLS |= {code: "�" for code in range(0x80, 0xA0)}
 
 
 def order(problems: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -31,7 +30,7 @@ def _block(problem: Diagnostic, files: Mapping[str, SourceFile], color: bool) ->
     def paint(text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if color else text
 
-    lines = [paint(f"{problem.severity}[{problem.name}]", "1;31") + f": {_visible(problem.message)}   ({problem.code})"]
+    lines = [paint(f"{problem.severity}[{problem.name}]", "1;31") + f": {visible(problem.message)}   ({problem.code})"]
     labels = [(label, mark) for label, mark in _labels(problem) if label.span.file in files]
     if problem.primary and not labels:
         lines.append(f"  --> {problem.primary.span.file}")
@@ -46,7 +45,7 @@ def _block(problem: Diagnostic, files: Mapping[str, SourceFile], color: bool) ->
         lines += _excerpt(label, mark, files[file], line, column, width)
     for kind, text in (("note", problem.note), ("hint", problem.hint)):
         if text:
-            lines.append(f"  {paint(kind, '1')}: {_visible(text)}")
+            lines.append(f"  {paint(kind, '1')}: {visible(text)}")
     return "\n".join(lines)
 
 
@@ -64,7 +63,7 @@ def _excerpt(label: Label, mark: str, file: SourceFile, line: int, column: int, 
     text = file.line(line)
     length = max(1, min(label.span.end, label.span.start + len(text) - column + 1) - label.span.start)
     start = max(0, column - 60)
-    shown = _visible(text[start : start + 100].expandtabs(1))
+    shown = visible(text[start : start + 100].expandtabs(1))
     before, under = text[start : column - 1], text[column - 1 : column - 1 + length][: max(1, start + 100 - column)]
     caret = " " * _width(before) + mark * max(1, _width(under))
     return [
@@ -72,11 +71,6 @@ def _excerpt(label: Label, mark: str, file: SourceFile, line: int, column: int, 
         f"{line:>{width}} | {shown}",
         f"{' ' * width} | {caret} {label.text}".rstrip(),
     ]
-
-
-def _visible(text: str) -> str:
-    """With a picture for each control character: they move the cursor, ring the bell, or end the output."""
-    return text.translate(CONTROLS)
 
 
 def _width(text: str) -> int:
