@@ -4,12 +4,13 @@ import sys
 
 import check_startup
 import compile_rows
+import format_rate
 import help_startup
 import train_throughput
 from runner import Compared, report
 
 results: list[Compared] = []
-for benchmark in (check_startup, help_startup, compile_rows, train_throughput):
+for benchmark in (check_startup, help_startup, format_rate, compile_rows, train_throughput):
     print(f"{benchmark.__name__} …", flush=True)
     results += benchmark.measure()
 sys.exit(report(results))

@@ -47,6 +47,8 @@ class Bench(NamedTuple):
     peer: list[str]
     bar: float | None = None
     """Of ours to the peer: at most, for seconds; at least, for a rate. None: only told."""
+    least: float | None = None
+    """What a rate of ours must be in itself."""
 
 
 class Compared(NamedTuple):
@@ -60,7 +62,9 @@ class Compared(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        bar = self.bench.bar
+        bar, least = self.bench.bar, self.bench.least
+        if least is not None and _median(self.ours) < least:
+            return False
         return bar is None or (self.ratio <= bar if self.bench.unit == "s" else self.ratio >= bar)
 
 
@@ -109,14 +113,15 @@ def report(results: list[Compared]) -> int:
     for heading in ("benchmark", "ours", "peer", "ratio", "bar", "", "MiB ours", "MiB peer"):
         table.add_column(heading, justify="left" if heading == "benchmark" else "right", no_wrap=True)
     for done in results:
-        sign = "≤" if done.bench.unit == "s" else "≥"
+        bar = f"{'≤' if done.bench.unit == 's' else '≥'} {done.bench.bar}" if done.bench.bar is not None else ""
+        bar = f"≥ {done.bench.least:,.0f} {done.bench.unit}" if done.bench.least is not None else bar
         table.add_row(
             done.bench.name,
             _told(done.ours, done.bench.unit),
             _told(done.peer, done.bench.unit),
             f"{done.ratio:.3g}",
-            f"{sign} {done.bench.bar}" if done.bench.bar is not None else "",
-            "" if done.bench.bar is None else "holds" if done.holds else "MISSED",
+            bar,
+            "" if not bar else "holds" if done.holds else "MISSED",
             f"{max(r.mib for r in done.ours):,.0f}",
             f"{max(r.mib for r in done.peer):,.0f}",
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import sys
 from pathlib import Path
 
 import click
 
 from msmc.cli_experiments import ablate, report, run
+from msmc.cli_fmt import fmt
 from msmc.cli_frame import (
     Group,
     ablation_option,
@@ -24,6 +24,7 @@ from msmc.cli_frame import (
     quiet_option,
     runs_option,
     set_option,
+    spec_files,
     summary,
     target_option,
     told_of,
@@ -39,6 +40,7 @@ def main() -> None:
 
     \b
     msmc check specs/                             mistakes, with their places
+    msmc fmt specs/                               one style, comments kept
     msmc compile specs/cheese/america.msm         the build tree: every prompt and item, no model involved
     msmc run specs/cheese/america.msm             write, midtrain, fine-tune, evaluate, report
     msmc ablate specs/cheese/study.msm crossed    the same for all arms and controls, then the comparison
@@ -61,7 +63,7 @@ def check(paths: tuple[str, ...], form: str) -> None:
 
     problems: list[Diagnostic] = []
     files: dict[str, SourceFile] = {}
-    found = [f for path in paths for f in _spec_files(path)]
+    found = [f for path in paths for f in spec_files(path)]
     for file in found:
         entry, sources = project(file)
         checked = check_file(entry, sources)
@@ -74,18 +76,7 @@ def check(paths: tuple[str, ...], form: str) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _spec_files(path: str) -> list[Path]:
-    from msmc.diagnostics import fail
-
-    if not path:
-        raise fail("file-missing", "the path is empty", "name a spec, or a folder with specs")
-    place = Path(path)
-    if not os.path.isdir(place):  # of a path that can be none too, as one that is too long
-        return [place]
-    files = sorted(place.rglob("*.msm"))
-    if not files:
-        raise fail("file-missing", f"there is no .msm file in `{path}`", "name a spec, or a folder with specs")
-    return files
+main.add_command(fmt)
 
 
 @main.command()

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from msmc.diagnostics import Diagnostic, Failed, Interrupted
+from msmc.diagnostics import Diagnostic, Failed, Interrupted, fail
 from msmc.source import SourceFile
 from msmc.whole import FULL
 
@@ -101,7 +101,7 @@ class Command(click.Command):
                 raise
             if error.filename is None and error.errno is not None:
                 _drop_output()
-            emit([_of_system(error)], {}, ctx.params.get("form", "text"))
+            emit([of_system(error)], {}, ctx.params.get("form", "text"))
             ctx.exit(1)
         except Exception as error:
             if os.environ.get("MSMC_DEBUG"):
@@ -112,7 +112,7 @@ class Command(click.Command):
             ctx.exit(2)
 
 
-def _of_system(error: OSError) -> Diagnostic:
+def of_system(error: OSError) -> Diagnostic:
     """What the system, or a library that speaks like it, says of a file."""
     if error.errno is None:
         told = next((line for line in str(error).split("\n") if line.strip()), "a file cannot be used")
@@ -158,6 +158,19 @@ def project(file: Path) -> tuple[str, Any]:
 
     root = project_root(file)
     return Path(os.path.abspath(file)).relative_to(root).as_posix(), ProjectSources(root)
+
+
+def spec_files(path: str) -> list[Path]:
+    """The file that a user names, or all specs of a folder."""
+    if not path:
+        raise fail("file-missing", "the path is empty", "name a spec, or a folder with specs")
+    place = Path(path)
+    if not os.path.isdir(place):  # of a path that can be none too, as one that is too long
+        return [place]
+    files = sorted(place.rglob("*.msm"))
+    if not files:
+        raise fail("file-missing", f"there is no .msm file in `{path}`", "name a spec, or a folder with specs")
+    return files
 
 
 def compiled(spec: Path, target: str, ablation: str | None, settings: tuple[str, ...]) -> tuple[Outcome, Target, Any]:

@@ -9,7 +9,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -19,7 +19,7 @@ LITTLE = 2**16
 
 
 def whole_file(path: Path, text: str) -> None:
-    """Writes a text file, or leaves what stood there. Makes its folder."""
+    """Writes a text file, or leaves what stood there, whose mode it keeps. Makes its folder."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     with named(path, part):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,6 +28,8 @@ def whole_file(path: Path, text: str) -> None:
                 stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())
+            with suppress(FileNotFoundError):
+                shutil.copymode(path, part)
             part.replace(path)
             _sync(path.parent)
         finally:

@@ -90,7 +90,9 @@ class AblationReader:
             elif isinstance(item, ast.Seeds):
                 seeds = int(item.number.word[:5])
                 if not 1 <= seeds <= 1000:
-                    self.problems.append(Diagnostic("field-missing", "seeds counts from 1 to 1000", Label(item.span)))
+                    self.problems.append(
+                        Diagnostic("field-missing", "seeds counts from 1 to 1000", Label(item.number.span))
+                    )
         return Ablation.model_construct(
             name=block.name.word,
             title=self.blocks.title(block.title),

@@ -142,10 +142,6 @@ class _Builder(lark.Transformer):  # type: ignore[type-arg]
     def kinds_dropped(self, names: list[ast.Name]) -> tuple[ast.Name, ...]:
         return tuple(names)
 
-    def seeds(self, tokens: list[lark.Token]) -> ast.Seeds:
-        word = self._word(tokens[0])
-        return ast.Seeds(word.span, word)
-
     def string(self, tokens: list[lark.Token]) -> ast.Quoted:
         quoted, problems = read_literal(self.file, str(tokens[0]), self.offset + (tokens[0].start_pos or 0))
         self.problems += problems

@@ -80,3 +80,21 @@ def _assemble(
     parts += [buffer] if buffer else []
     text = Text.model_construct(parts=tuple(parts))
     return Quoted(Span(file, start, start + len(raw)), text, tuple(holes)), problems
+
+
+def reindented(raw: str, indent: int, closing: int) -> str:
+    """A block literal of the same text, its lines at one indent and its closing quotes, if they stand alone, at another.
+
+    It stays as it is where text stands on the opening line, and where the indents that go are not all alike, as tabs and spaces.
+    """
+    opening, *lines = raw[3:-3].split("\n")
+    alone = len(lines) > 1 and not lines[-1].strip(" \t")
+    content = lines[:-1] if alone else lines
+    measured = [len(line) - len(line.lstrip(" \t")) for line in content if line.strip(" \t")]
+    if opening.strip(" \t") or not measured:
+        return raw
+    common = min(measured)
+    if len({line[:common] for line in content if len(line) > common}) > 1:
+        return raw
+    moved = [" " * indent + line[common:] if line[common:] else "" for line in content]
+    return "\n".join(['"""', *moved, *([" " * closing] if alone else [])]) + '"""'

@@ -55,6 +55,15 @@ def test_a_missed_bar_fails(unit: str, ours: float, bar: float, holds: bool) -> 
     assert (runner.report([done]) == 0) == holds
 
 
+def test_a_rate_that_is_too_low_in_itself_fails() -> None:
+    import runner
+
+    bench = runner.Bench("a bench", "kB/s", [], [], least=1000)
+    for figure, holds in ((1001.0, True), (999.0, False)):
+        runs = [runner.Ran(figure, 10.0, {})]
+        assert (runner.report([runner.Compared(bench, runs, runs)]) == 0) == holds
+
+
 MEASURED = """
 import sys, runner
 code = "content = bytearray(200 << 20); print('hello'); print('{\\"figure\\": 7.5, \\"tokens\\": 3}')"
