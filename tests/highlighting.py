@@ -36,6 +36,10 @@ def words() -> set[str]:
     return {p.value for p in patterns if isinstance(p, lark.lexer.PatternStr) and p.value.isidentifier()}
 
 
+def is_a(terminal: str, text: str) -> bool:
+    return bool(re.fullmatch(_lark().get_terminal(terminal).pattern.to_regexp(), text))
+
+
 def by_lark(text: str) -> list[str]:
     """What each character is: name, number, string, comment, punctuation, word or space."""
     parts = ["space"] * len(text)
