@@ -47,6 +47,8 @@ class Bench(NamedTuple):
     peer: list[str]
     bar: float | None = None
     """Of ours to the peer: at most, for seconds; at least, for a rate. None: only told."""
+    limit: float | None = None
+    """Seconds that ours may take at most, whatever the peer takes."""
 
 
 class Compared(NamedTuple):
@@ -60,7 +62,9 @@ class Compared(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        bar = self.bench.bar
+        bar, limit = self.bench.bar, self.bench.limit
+        if limit is not None and _median(self.ours) > limit:
+            return False
         return bar is None or (self.ratio <= bar if self.bench.unit == "s" else self.ratio >= bar)
 
 
@@ -110,13 +114,15 @@ def report(results: list[Compared]) -> int:
         table.add_column(heading, justify="left" if heading == "benchmark" else "right", no_wrap=True)
     for done in results:
         sign = "≤" if done.bench.unit == "s" else "≥"
+        bars = [f"{sign} {done.bench.bar}"] if done.bench.bar is not None else []
+        bars += [f"≤ {done.bench.limit} s"] if done.bench.limit is not None else []
         table.add_row(
             done.bench.name,
             _told(done.ours, done.bench.unit),
             _told(done.peer, done.bench.unit),
             f"{done.ratio:.3g}",
-            f"{sign} {done.bench.bar}" if done.bench.bar is not None else "",
-            "" if done.bench.bar is None else "holds" if done.holds else "MISSED",
+            ", ".join(bars),
+            "" if not bars else "holds" if done.holds else "MISSED",
             f"{max(r.mib for r in done.ours):,.0f}",
             f"{max(r.mib for r in done.peer):,.0f}",
         )

@@ -15,6 +15,8 @@ from msmc.lsp.places import START, Project, disk_path
 from msmc.render import order
 
 SEVERITIES = {"error": types.DiagnosticSeverity.Error, "warning": types.DiagnosticSeverity.Warning}
+QUIET = 0.01
+"""Seconds without a further change before a check begins: an editor that sends ten at once wants the last one's."""
 ByUri = dict[str, list[types.Diagnostic]]
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ class Checks:
     ) -> None:
         self._around, self._publish = around, publish
         self._waiting: dict[str, None] = {}
+        self._changes = 0
         self._task: asyncio.Task[None] | None = None
         self._found: dict[str, ByUri] = {}
         """By checked document, since two may find something in the file that both import."""
@@ -53,11 +56,16 @@ class Checks:
 
     def _stale(self, uris: list[str]) -> None:
         self._waiting |= dict.fromkeys(uri for uri in uris if uri.endswith(".msm"))
+        self._changes += 1
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
         while self._waiting:
+            seen = -1
+            while seen != self._changes:
+                seen = self._changes
+                await asyncio.sleep(QUIET)
             uri = next(iter(self._waiting))
             del self._waiting[uri]
             if (at := self._around(uri)) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -76,7 +77,14 @@ server = Server()
 
 def serve() -> None:
     """Speaks the protocol on standard input and output until its end."""
+    if sys.stdin.isatty():
+        print(
+            "msmc lsp waits for an editor to speak with it; Ctrl-C ends it, `msmc lsp --help` says more",
+            file=sys.stderr,
+        )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    gc.set_threshold(100_000)  # a check makes much, and nearly no garbage that refers to itself
+    sys.setswitchinterval(0.001)  # a check in its thread keeps a hover waiting five times shorter than by default
     # nothing to save; and a thread waits for input that no exception would end
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     server.start_io()

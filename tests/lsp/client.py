@@ -12,7 +12,7 @@ from lsprotocol import types
 from pygls import uris
 from pygls.lsp.client import LanguageClient
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Editor(LanguageClient):
@@ -72,7 +72,9 @@ class Editor(LanguageClient):
         document = types.TextDocumentIdentifier(self.uri(path))
         self.text_document_did_close(types.DidCloseTextDocumentParams(document))
 
-    async def diagnostics(self, path: str, holds: Callable[[types.PublishDiagnosticsParams], bool]) -> list[types.Diagnostic]:
+    async def diagnostics(
+        self, path: str, holds: Callable[[types.PublishDiagnosticsParams], bool]
+    ) -> list[types.Diagnostic]:
         """The file's diagnostics, once they are as expected."""
 
         async def wait() -> list[types.Diagnostic]:
@@ -87,7 +89,9 @@ class Editor(LanguageClient):
         return types.TextDocumentIdentifier(self.uri(path))
 
 
-def edit(root: Path, session: Callable[[Editor], Coroutine[Any, Any, None]], *encodings: types.PositionEncodingKind) -> None:
+def edit(
+    root: Path, session: Callable[[Editor], Coroutine[Any, Any, None]], *encodings: types.PositionEncodingKind
+) -> None:
     """One session with a server, from its start to its quiet end."""
 
     async def whole() -> None:

@@ -55,6 +55,15 @@ def test_a_missed_bar_fails(unit: str, ours: float, bar: float, holds: bool) -> 
     assert (runner.report([done]) == 0) == holds
 
 
+def test_a_limit_holds_whatever_the_peer_takes() -> None:
+    import runner
+
+    for ours, holds in ((0.09, True), (0.11, False)):
+        bench = runner.Bench("a bench", "s", [], [], limit=0.1)
+        done = runner.Compared(bench, [runner.Ran(ours, 10.0, {})], [runner.Ran(1.0, 10.0, {})])
+        assert (runner.report([done]) == 0) == holds
+
+
 MEASURED = """
 import sys, runner
 code = "content = bytearray(200 << 20); print('hello'); print('{\\"figure\\": 7.5, \\"tokens\\": 3}')"
