@@ -15,7 +15,7 @@ from msmc.lsp.places import START, Project, disk_path
 from msmc.render import order
 
 SEVERITIES = {"error": types.DiagnosticSeverity.Error, "warning": types.DiagnosticSeverity.Warning}
-QUIET = 0.01
+QUIET = 0.005
 """Seconds without a further change before a check begins: an editor that sends ten at once wants the last one's."""
 ByUri = dict[str, list[types.Diagnostic]]
 log = logging.getLogger(__name__)

@@ -5,13 +5,11 @@ from typing import NamedTuple
 
 import lark
 
+from msmc.syntax.cut import pieces
 from msmc.syntax.parse import _grammar
 
 HERE = "\0"
 """Stands at the place in question: no text has it, so the lexer stops there, unless the place is in a comment."""
-DECLARATION = re.compile(
-    r'^[ \t]*(?:value|rule|documents|demos|eval|ablation)\b[^"\n{]*(?:"(?:[^"\\\n]|\\.)*"[ \t]*)?\{', re.MULTILINE
-)
 SPEC = re.compile(r"^[ \t]*spec\b", re.MULTILINE)
 
 
@@ -24,20 +22,20 @@ class Expected(NamedTuple):
 def expected(text: str, offset: int) -> Expected:
     """What may stand at an offset that no word has begun before; nothing in comments, in literals and behind errors.
 
-    Reads from the last declaration that begins a line before the offset, so that neither a long file nor a mistake far above
-    counts, and from the file's beginning where that says nothing.
+    Reads from the last declaration that begins before the offset, so that neither a long file nor a mistake far above counts,
+    and from the file's beginning where that says nothing.
     """
     before = text[:offset]
-    declarations = [m.start() for m in DECLARATION.finditer(before)]
+    declarations = pieces(before)
     inside = "spec s {" if SPEC.search(before) else ""
-    tried = [inside + before[declarations[-1] :]] if declarations else []
+    tried = [inside + before[declarations[-1].start :]] if declarations else []
     return next((found for part in (*tried, before) if (found := _ask(part)) is not None), Expected())
 
 
 def _ask(text: str) -> Expected | None:
     """None: the text has a mistake, or the place is in a literal."""
     grammar = _grammar()
-    parser = grammar.parse_interactive(text + HERE)
+    parser = grammar.parse_interactive(text + HERE, start="start")
     try:
         parser.exhaust_lexer()
         return Expected()  # the mark was swallowed: a comment
