@@ -44,7 +44,7 @@ def rename(mention: Mention, new: str, entries: Iterable[str], sources: Sources)
     if new == old:
         return []
     _check_free(target, new)
-    entries = list(entries)
+    entries = [entry for entry in entries if _reaches(entry, target.scope.file, sources)]
     for taken in _family(target, (*target.key[:-1], new), entries, sources):
         line = read_files(taken.scope.file, sources)[0].sources[taken.scope.file].position(taken.name.span.start)[0]
         raise fail("duplicate-id", f"`{new}` is already declared: {taken.scope.file}:{line}", "choose another name")
@@ -53,6 +53,18 @@ def rename(mention: Mention, new: str, entries: Iterable[str], sources: Sources)
         files, _ = read_files(target.scope.file, sources)
         edits.append(_was(files.sources[target.scope.file], target.node, old, new))
     return sorted(set(edits))
+
+
+def _reaches(entry: str, file: str, sources: Sources) -> bool:
+    """Does a file import another, or is it that one? Raises Failed where it has mistakes too, which could hide a use."""
+    files, problems = read_files(entry, sources)
+    if file not in files.trees:
+        return False
+    mistaken = next((p for p in problems if p.primary and p.primary.span.file == entry), None)
+    if mistaken and mistaken.primary:
+        line = files.sources[entry].position(mistaken.primary.span.start)[0]
+        raise fail(mistaken.name, f"{entry}:{line} has a mistake, so uses could be missed", "mend it first")
+    return True
 
 
 def _check_free(target: Declaration, new: str) -> None:

@@ -102,3 +102,13 @@ def test_what_cannot_be_renamed_is_told(piece: str, told: str) -> None:
     with pytest.raises(Failed) as refused:
         renamable(marked.scopes, marked.file, marked.offset)
     assert refused.value.message == told
+
+
+def test_no_use_is_missed_in_a_file_with_mistakes() -> None:
+    marked = at("food.thri‸ft, kindness", PICNIC.replace("documents {", "documents oops {"))
+    with pytest.raises(Failed) as refused:
+        renamed(marked, "saving")
+    assert refused.value.message == "picnic.msm:7 has a mistake, so uses could be missed"
+    text = 'spec other { rule r { serves oops oops statement "R." } }'
+    marked = Marked(other_msm=text, picnic_msm=PICNIC.replace("food.thrift, k", "food.thri‸ft, k"), food_msm=FOOD)
+    assert sorted(renamed(marked, "saving")) == ["food.msm", "picnic.msm"]  # the mistaken file does not know the name
