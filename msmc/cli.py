@@ -159,7 +159,7 @@ def doctor(target: str, settings: tuple[str, ...]) -> None:
 
 @main.command()
 def lsp() -> None:
-    """The language server, for editors: mistakes as you type, hover, definitions, references, rename, completion, symbols.
+    """The language server, for editors: mistakes as you type, hover, definitions, rename, completion, formatting, symbols.
 
     An editor starts `msmc lsp` itself, for files that end in .msm, and speaks with it over standard input and output; no
     option is needed. Logs go to standard error.

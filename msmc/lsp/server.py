@@ -22,6 +22,7 @@ from msmc.navigate.names import definition, file_at, mention_at, references
 from msmc.navigate.outline import Entry, matching, outline
 from msmc.navigate.rename import renamable, rename
 from msmc.source import Span
+from msmc.syntax.format import formatted
 
 SYMBOLS = {
     "spec": types.SymbolKind.Namespace,
@@ -212,6 +213,21 @@ def _item(candidate: Candidate, place: types.Range) -> types.CompletionItem:
         detail=candidate.detail or None,
         text_edit=types.TextEdit(place, candidate.text),
     )
+
+
+@server.feature(types.TEXT_DOCUMENT_FORMATTING)
+def on_formatting(ls: Server, params: types.DocumentFormattingParams) -> list[types.TextEdit]:
+    """Nothing for a file with mistakes, which are shown already."""
+    found = ls.around(params.text_document.uri)
+    source = found[0].source(found[1]) if found else None
+    if found is None or source is None:
+        return []
+    text, _ = formatted(source)
+    if text is None or text == source.text:
+        return []
+    if "\r\n" in ls.workspace.get_text_document(params.text_document.uri).source:
+        text = text.replace("\n", "\r\n")
+    return [types.TextEdit(found[0].range(Span(source.path, 0, len(source.text))), text)]
 
 
 # ---- symbols -----------------------------------------------------------------------------------------------------------
