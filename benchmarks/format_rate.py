@@ -23,7 +23,7 @@ def measure() -> list[Compared]:
         source.write_text(text, "utf-8")
         ours = ["/bin/sh", "-c", f"exec {BIN}/msmc fmt - < {source} > {folder}/formatted.msm"]
         peer = python("peers/lark_parse.py", ROOT / "grammar/msm.lark", source)
-        done = compare(Bench(f"format {len(text) / 1e6:.1f} MB", "kB/s", ours, peer, least=BAR))
+        done = compare(Bench(f"format {len(text) / 1e6:.1f} MB", "kB/s", ours, peer, own_bar=BAR))
     return [Compared(done.bench, [_rate(ran, text) for ran in done.ours], [_rate(ran, text) for ran in done.peer])]
 
 

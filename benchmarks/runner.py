@@ -47,8 +47,8 @@ class Bench(NamedTuple):
     peer: list[str]
     bar: float | None = None
     """Of ours to the peer: at most, for seconds; at least, for a rate. None: only told."""
-    least: float | None = None
-    """What a rate of ours must be in itself."""
+    own_bar: float | None = None
+    """What ours must be in itself, whatever the peer is: at most, for seconds; at least, for a rate."""
 
 
 class Compared(NamedTuple):
@@ -62,8 +62,8 @@ class Compared(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        bar, least = self.bench.bar, self.bench.least
-        if least is not None and _median(self.ours) < least:
+        bar, own = self.bench.bar, self.bench.own_bar
+        if own is not None and (_median(self.ours) > own if self.bench.unit == "s" else _median(self.ours) < own):
             return False
         return bar is None or (self.ratio <= bar if self.bench.unit == "s" else self.ratio >= bar)
 
@@ -113,15 +113,16 @@ def report(results: list[Compared]) -> int:
     for heading in ("benchmark", "ours", "peer", "ratio", "bar", "", "MiB ours", "MiB peer"):
         table.add_column(heading, justify="left" if heading == "benchmark" else "right", no_wrap=True)
     for done in results:
-        bar = f"{'≤' if done.bench.unit == 's' else '≥'} {done.bench.bar}" if done.bench.bar is not None else ""
-        bar = f"≥ {done.bench.least:,.0f} {done.bench.unit}" if done.bench.least is not None else bar
+        sign = "≤" if done.bench.unit == "s" else "≥"
+        bars = [f"{sign} {done.bench.bar}"] if done.bench.bar is not None else []
+        bars += [f"{sign} {done.bench.own_bar:,g} {done.bench.unit}"] if done.bench.own_bar is not None else []
         table.add_row(
             done.bench.name,
             _told(done.ours, done.bench.unit),
             _told(done.peer, done.bench.unit),
             f"{done.ratio:.3g}",
-            bar,
-            "" if not bar else "holds" if done.holds else "MISSED",
+            ", ".join(bars),
+            "" if not bars else "holds" if done.holds else "MISSED",
             f"{max(r.mib for r in done.ours):,.0f}",
             f"{max(r.mib for r in done.peer):,.0f}",
         )

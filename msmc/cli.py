@@ -205,5 +205,21 @@ def doctor(target: str, settings: tuple[str, ...]) -> None:
         raise click.exceptions.Exit(1)
 
 
+@main.command()
+def lsp() -> None:
+    """The language server, for editors: mistakes as you type, hover, definitions, rename, completion, formatting, symbols.
+
+    An editor starts `msmc lsp` itself, for files that end in .msm, and speaks with it over standard input and output; no
+    option is needed. Logs go to standard error.
+
+    \b
+    Neovim    vim.lsp.config("msmc", {cmd = {"msmc", "lsp"}, filetypes = {"msm"}, root_markers = {".git", "specs"}})
+    Helix     [language-server.msmc]  command = "msmc"  args = ["lsp"]
+    """
+    from msmc.lsp.server import serve
+
+    serve()
+
+
 if __name__ == "__main__":
     main()

@@ -46,3 +46,27 @@ class ProjectSources(Mapping[str, bytes]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+class Overlaid(Mapping[str, bytes]):
+    """A project's files, where those that an editor holds stand before those on the disk."""
+
+    def __init__(self, disk: ProjectSources, held: Mapping[str, bytes]) -> None:
+        self.disk, self.held = disk, held
+
+    def __getitem__(self, path: str) -> bytes:
+        return self.held[path] if path in self.held else self.disk[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.disk)
+
+    def __len__(self) -> int:
+        return len(self.disk)
+
+
+def spec_files(root: Path) -> Iterator[str]:
+    """The .msm files of a project, by project-relative path, sorted; hidden folders and their like are left out."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if name[0] not in "._" and name != "node_modules")
+        below = Path(folder).relative_to(root)
+        yield from ((below / name).as_posix() for name in sorted(files) if name.endswith(".msm"))

@@ -43,6 +43,12 @@ class SourceFile:
         row = bisect_right(self._starts, offset) - 1
         return row + 1, offset - self._starts[row] + 1
 
+    def offset(self, line: int, column: int) -> int:
+        """The place of a line and column, both from 1; behind a line's end it is that end, behind the last line the file's."""
+        if line > len(self._starts):
+            return len(self.text)
+        return self._starts[line - 1] + min(column - 1, len(self.line(line)))
+
     def line(self, number: int) -> str:
         """The text of line `number` (from 1), without its end."""
         start = self._starts[number - 1]

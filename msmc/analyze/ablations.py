@@ -36,6 +36,8 @@ CONTROLS = (
     "deliberative",
     "extra_demos",
 )
+TAKEN = ("full", *CONTROLS)
+"""Names that an arm cannot have."""
 ORDER = (
     UseOperation,
     AssistantOperation,
@@ -64,7 +66,7 @@ class AblationReader:
         for item in block.items:
             if isinstance(item, ast.Arm):
                 self.resolver.once(seen, f"arm {item.name.word}", item.name.span)
-                self.blocks.free(item.name, ("full", *CONTROLS), f"`{item.name.word}` cannot name an arm")
+                self.blocks.free(item.name, TAKEN, f"`{item.name.word}` cannot name an arm")
                 self.resolver.spans[f"{self.spec} arm {block.name.word}.{item.name.word}"] = item.name.span
                 arms.append(
                     Arm.model_construct(

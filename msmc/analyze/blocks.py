@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
+from msmc.analyze import ablations
 from msmc.analyze.ablations import AblationReader
 from msmc.analyze.items import read_items
 from msmc.analyze.nodes import NodeReader
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 TAKEN: dict[str, Collection[str]] = {
     "demos": ("static", "prefixes"),  # files of the build tree
     "eval": ("prefixes", *keyword.kwlist, "task", "tasks", "json", "choice"),  # evals/tasks.py and its functions
+    "arm": ablations.TAKEN,
 }
 """Names that a block cannot have."""
 

@@ -55,13 +55,16 @@ def test_a_missed_bar_fails(unit: str, ours: float, bar: float, holds: bool) -> 
     assert (runner.report([done]) == 0) == holds
 
 
-def test_a_rate_that_is_too_low_in_itself_fails() -> None:
+@pytest.mark.parametrize(
+    ("unit", "figure", "holds"),
+    [("kB/s", 1001.0, True), ("kB/s", 999.0, False), ("s", 9.0, True), ("s", 1001.0, False)],
+)
+def test_a_bar_of_its_own_holds_whatever_the_peer_is(unit: str, figure: float, holds: bool) -> None:
     import runner
 
-    bench = runner.Bench("a bench", "kB/s", [], [], least=1000)
-    for figure, holds in ((1001.0, True), (999.0, False)):
-        runs = [runner.Ran(figure, 10.0, {})]
-        assert (runner.report([runner.Compared(bench, runs, runs)]) == 0) == holds
+    bench = runner.Bench("a bench", unit, [], [], own_bar=1000)
+    done = runner.Compared(bench, [runner.Ran(figure, 10.0, {})], [runner.Ran(5.0, 10.0, {})])
+    assert (runner.report([done]) == 0) == holds
 
 
 MEASURED = """
