@@ -65,11 +65,12 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
         checked.files.sources.update(neutral.files.sources)
         arm = MadeArm(f"{ablation}.neutral_documents", full.spec, checked.spans | neutral.spans)
         builds.append(lowering.neutral(arm, neutral.specs[0].documents))
+    described = lowering.arms(ablation, names) | {"source": entry}
     return Outcome(
         spec=spec.name,
         builds=tuple(builds),
-        arms=lowering.arms(ablation, names) | {"source": entry},
-        notes=tuple(_notes(spec, target, len(mix))),
+        arms=described,
+        notes=(*_notes(spec, target, len(mix)), *_confounds(described)),
         problems=tuple(warnings),
         files=checked.files,
     )
@@ -123,6 +124,13 @@ def _notes(spec: Spec, target: Target, num_mixed: int) -> Iterator[str]:
             f"fine-tuning on {chats} chats makes about {updates:.0f} updates, fewer than min_steps "
             f"{target.min_steps}, so `msmc run` would refuse: add examples, raise finetune.epochs, or --set mix.file=general"
         )
+
+
+def _confounds(described: dict[str, Any]) -> Iterator[str]:
+    for pair in described["pairs"]:
+        for confound in pair["confounds"]:
+            a, b = pair["arms"]
+            yield f"`{a}` and `{b}` differ in more than is declared, where they say things differently: {confound}"
 
 
 def _one_spec(checked: Checked, entry: str, ablation: str | None) -> Diagnostic | None:

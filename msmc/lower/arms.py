@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from msmc.diagnostics import Diagnostic, Label
-from msmc.ir import Ablation, Arm, ArmSpec, Identity, ReplaceOperation, ShuffleOperation, Spec, UseOperation
+from msmc.ir import Ablation, Arm, ArmSpec, Identity, Operation, ReplaceOperation, ShuffleOperation, Spec, UseOperation
 from msmc.lower.passes import PASSES, declares
 from msmc.lower.say import reasons, say
 from msmc.source import Span
@@ -12,13 +12,23 @@ from msmc.source import Span
 
 @dataclass(frozen=True)
 class MadeArm:
-    """An arm's name (`full` or `<ablation>.<arm>`), what it says, and the fields its operations declare to change."""
+    """An arm's name (`full` or `<ablation>.<arm>`), what it says, and the operations that made it."""
 
     name: str
     spec: ArmSpec
     spans: dict[str, Span]
     """Id to place: with `use`, the other spec's places under this spec's ids."""
-    declared: tuple[str, ...] = ()
+    operations: tuple[Operation, ...] = ()
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """What the operations say that they change, as they are written."""
+        return tuple(map(declares, self.operations))
+
+    @property
+    def used(self) -> str | None:
+        """The spec whose nodes stand under this one's ids, if the arm uses one."""
+        return next((o.spec for o in self.operations if isinstance(o, UseOperation)), None)
 
 
 class ArmSet(NamedTuple):
@@ -51,10 +61,12 @@ def arm_sets(
 def others(sets: dict[str | None, ArmSet]) -> list[ArmSpec]:
     """What arms of any ablation say instead of this spec: of any, so that eval rows do not depend on the one compiled."""
     made = [arm for arm_set in sets.values() for arm in arm_set.made[1:]]
-    return [arm.spec for arm in made if any(d.startswith("use ") for d in arm.declared)]
+    return [arm.spec for arm in made if arm.used]
 
 
 def _arm_set(base: Spec, full: MadeArm, ablation: Ablation) -> tuple[ArmSet, list[Diagnostic]]:
+    from msmc.lower.proof import undeclared  # most specs that are checked have no arms
+
     made, names, problems = [full], dict[str, str](), list[Diagnostic]()
     for arm in ablation.arms:
         where = Label(full.spans[f"{base.name} arm {ablation.name}.{arm.name}"], f"arm {arm.name}")
@@ -70,7 +82,10 @@ def _arm_set(base: Spec, full: MadeArm, ablation: Ablation) -> tuple[ArmSet, lis
             problems.append(Diagnostic("equal-arms", message, where, hint="remove one of them"))
         names[arm.name] = equal.name if equal else f"{ablation.name}.{arm.name}"
         if equal is None:
-            made.append(MadeArm(names[arm.name], said, places, tuple(declares(o) for o in arm.operations)))
+            named, _ = say(base.model_copy(update={"identity": applied.identity}), full.spans)
+            if not problems and (secret := undeclared(base, named, said, arm.operations)):
+                raise RuntimeError(f"the arm `{arm.name}` differs in what none of its operations declares: {secret}")
+            made.append(MadeArm(names[arm.name], said, places, arm.operations))
     return ArmSet(tuple(made), names), problems
 
 

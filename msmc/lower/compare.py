@@ -1,25 +1,58 @@
 """`arms.json`: what differs between each pair of arms, counted on their text."""
 
+import math
+import re
 from collections.abc import Iterator
 from itertools import combinations, product
-from typing import Any
+from typing import Any, NamedTuple
 
 from msmc.build import BASE, RunPlan
 from msmc.ir import Ablation, ArmSpec, Vary
 from msmc.lower.arms import MadeArm
+from msmc.lower.proof import differences
 from msmc.mention import words
+
+NOTABLE = 1.5
+"""Rates and lengths that are this many times apart are told."""
 
 
 def compare(spec: ArmSpec) -> dict[str, Any]:
-    """Words of one arm by kind of clause, and how often it names the assistant, in all and per 1,000 words."""
+    """Words of one arm by kind of clause, how often it names the assistant, in all and per 1,000 words, and its marks."""
     by_kind: dict[str, int] = {}
-    text = []
     for clause in spec.clauses():
         by_kind[clause.kind] = by_kind.get(clause.kind, 0) + len(clause.text.split())
-        text.append(clause.text)
-    total = sum(by_kind.values())
-    named = _count(words(" ".join(text)), words(spec.identity.assistant))
-    return {"words": by_kind, "named": named, "named_per_1000_words": round(1000 * named / total, 1) if total else 0}
+    figures = Figures.of([clause.text for clause in spec.clauses()], spec.identity.assistant)
+    return {"words": by_kind, "named": figures.named, "named_per_1000_words": figures.rate, "marks": figures.marks}
+
+
+class Figures(NamedTuple):
+    """What may differ between texts though nobody meant it to."""
+
+    words: int
+    named: int
+    marks: dict[str, int]
+    """How often each way to write an apostrophe, a quotation mark, a dash or an ellipsis stands."""
+
+    @classmethod
+    def of(cls, texts: list[str], assistant: str) -> "Figures":
+        text = "\n".join(texts)
+        counts = {mark: len(re.findall(pattern, text)) for kind in MARKS.values() for mark, pattern in kind.items()}
+        marks = {mark: count for mark, count in counts.items() if count}
+        return cls(len(text.split()), _count(words(text), words(assistant)), marks)
+
+    @property
+    def rate(self) -> float:
+        """Mentions of the assistant in 1,000 words."""
+        return round(1000 * self.named / self.words, 1) if self.words else 0
+
+
+MARKS = {
+    "apostrophe": {"'": r"(?<=\w)'(?=\w)", "’": r"(?<=\w)’(?=\w)"},
+    "quotation mark": {'"': '"', "“": "[“”]", "«": "[«»]"},
+    "dash": {"-": r"(?<=\s)-(?=\s)", "--": r"(?<!-)--(?!-)", "–": r"(?<=\s)–(?=\s)", "—": "—"},
+    "ellipsis": {"...": r"\.\.\.", "…": "…"},
+}
+"""Ways to write the same, by what they write."""
 
 
 def _count(text: list[str], phrase: list[str]) -> int:
@@ -27,20 +60,59 @@ def _count(text: list[str], phrase: list[str]) -> int:
 
 
 def pairs(arms: tuple[MadeArm, ...]) -> list[dict[str, Any]]:
-    """For each pair of arms the clauses that only one has, and those they word differently."""
+    """What each pair of arms differs in: clauses that only one has, fields that say something else, and confounds."""
     found = []
     for a, b in combinations(arms, 2):
         left, right = ({c.id: c.text for c in arm.spec.clauses()} for arm in (a, b))
         shared = left.keys() & right.keys()
+        changed = [field for field in differences(a.spec, b.spec) if field[0] != a.spec.name]
+        by_field: dict[str, list[str]] = {}
+        for node_id, field in changed:
+            by_field.setdefault(field, []).append(node_id)
+        apart = [c for c in sorted(shared) if left[c] != right[c]]
         found.append(
             {
                 "arms": [a.name, b.name],
                 "declared": [*a.declared, *b.declared],
                 "only": {a.name: sorted(left.keys() - right.keys()), b.name: sorted(right.keys() - left.keys())},
-                "differ": sorted(c for c in shared if left[c] != right[c]),
-                "same": sum(left[c] == right[c] for c in shared),
+                "differ": apart,
+                "fields": by_field,
+                "same": len(shared) - len(apart),
+                "vocabulary": _overlap([left[c] for c in apart], [right[c] for c in apart]),
+                "confounds": confounds(a, b, apart),
             }
         )
+    return found
+
+
+def _overlap(left: list[str], right: list[str]) -> float | None:
+    """The share of words that two sets of texts have in common, of all words in them. None: there are none."""
+    mine, yours = set(words(" ".join(left))), set(words(" ".join(right)))
+    return round(len(mine & yours) / len(mine | yours), 3) if mine | yours else None
+
+
+def confounds(a: MadeArm, b: MadeArm, apart: list[str]) -> list[str]:
+    """How the clauses that two arms word differently also differ in what nobody declared: naming, length, marks.
+
+    All other clauses say the same, which `msmc/lower/proof.py` sees to, and cannot confound anything.
+    """
+    texts = [[c.text for c in arm.spec.clauses() if c.id in apart] for arm in (a, b)]
+    left, right = (Figures.of(t, arm.spec.identity.assistant) for t, arm in zip(texts, (a, b), strict=True))
+    found = list[str]()
+    if not (left.words and right.words):
+        return found
+    # a Poisson count of n has a standard deviation of about √n
+    spread = 1.96 * math.sqrt(left.named / left.words**2 + right.named / right.words**2)
+    apart_by = abs(left.named / left.words - right.named / right.words)
+    if max(left.rate, right.rate) >= NOTABLE * min(left.rate, right.rate) and apart_by > spread:
+        found.append(f"the assistant is named {left.rate:g} and {right.rate:g} times in 1,000 words")
+    if max(left.words, right.words) >= NOTABLE * min(left.words, right.words):
+        found.append(f"{left.words} and {right.words} words")
+    for kind, ways in MARKS.items():
+        mine, yours = ({way for way in ways if way in figures.marks} for figures in (left, right))
+        if mine and yours and mine != yours:
+            told = " and ".join(", ".join(f"`{way}`" for way in sorted(way_set)) for way_set in (mine, yours))
+            found.append(f"the {kind} is {told}")
     return found
 
 

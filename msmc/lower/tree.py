@@ -95,7 +95,7 @@ class Lowering:
         named = [a for a in block.about if "." in a]
         found = []
         for arm in self.made:
-            used = next((d.removeprefix("use ") for d in arm.declared if d.startswith("use ")), None)
+            used = arm.used
             # `use` puts the other spec's nodes under this spec's path
             own = {n.id for n in arm.spec.nodes} | {
                 used + n.id.removeprefix(self.spec.name) for n in arm.spec.nodes if used
