@@ -18,7 +18,7 @@ SPEC = """
 import "other.msm" as other
 spec tea "Tea" {{
   assistant "Ada" by "Lovelace"
-  value calm "Calm" {{ statement "{{assistant}} stays calm. {{assistant}} doesn't hurry." rationale "It helps." }}
+  value calm "Calm" {{ statement "{{assistant}} stays calm at home, at work, on the road and in the rain. {{assistant}} doesn't hurry." rationale "It helps." }}
   value care "Care" {{ statement "{{assistant}} takes care." }}
   rule green "Green tea" {{
     serves calm
@@ -106,10 +106,13 @@ def test_fields_that_differ_are_named() -> None:
 @pytest.mark.parametrize(
     ("say", "told"),
     [
-        ("{assistant} waits. " * 200, "is named"),
-        ("{assistant} stays calm. {assistant} doesn’t hurry.", "the apostrophe is `'` and `’`"),
+        ("{assistant} waits. " * 20, "is named"),
+        (
+            "{assistant} stays calm at home, at work, at sea and in the rain. {assistant} doesn’t hurry.",
+            "the apostrophe is `'` and `’`",
+        ),
         ("{assistant} stays calm " + "and so on " * 20, "words"),
-        ("{assistant} stays calm and never runs, nor does it hurry.", ""),
+        ("{assistant} stays calm here, there, and on every road, and {assistant} never runs, nor does it hurry.", ""),
     ],
 )
 def test_a_planted_confound_is_found(say: str, told: str) -> None:
