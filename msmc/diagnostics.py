@@ -37,6 +37,7 @@ CODES = {
     "held-out-mention": 305,
     "nothing-to-evaluate": 306,
     "plain-rationale": 307,
+    "idle-override": 308,
     "template-error": 401,
     "target-missing": 501,
     "target-not-yaml": 502,

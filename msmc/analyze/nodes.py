@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from msmc.analyze.wordings import rationales_for, wordings
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
-from msmc.ir import CLAUSE_WORDS, Example, RationaleFor, Rule, Styled, Subrule, Text, Turn, Value, Wordings
+from msmc.ir import CLAUSE_WORDS, Example, Node, Rule, Subrule, Text, Turn, Value, Wordings
 from msmc.source import Span
 from msmc.syntax import ast
 
@@ -12,6 +14,9 @@ IDENTITY = ("assistant", "provider")
 FIELDS = ("statement", "rationale", "serves", "priority", "was", "title")
 RESERVED = {*CLAUSE_WORDS, "examples", *FIELDS, "prefixes", "own_documents"}
 """No ids: the words of `about`, the fields, since a child's id must not look like one, and files of the build tree."""
+
+
+NodeT = TypeVar("NodeT", Value, Rule)
 
 
 @dataclass
@@ -94,7 +99,7 @@ class NodeReader:
         node_id = self._declare(self.spec, decl.name)
         inherited = self.nodes.values.get(node_id)
         self._clash(decl.name, node_id, self.nodes.rules)
-        fields = {**self._wordings(node_id, decl.items), **self._earlier(decl)}
+        fields = {**wordings(self, node_id, decl.items), **self._earlier(decl)}
         for item in decl.items:
             if isinstance(item, ast.RationaleFor):
                 message = "a value serves no value that it could have a reason for"
@@ -106,7 +111,9 @@ class NodeReader:
             title=Text.model_construct(parts=(decl.name.word.replace("_", " "),)),
             statement=Wordings.model_construct(),
         )
-        self.nodes.values[node_id] = empty.model_copy(update=fields | self._title(decl.title))
+        fields |= self._title(decl.title)
+        self._idle(decl, inherited, fields)
+        self.nodes.values[node_id] = empty.model_copy(update=fields)
 
     def rule(self, decl: ast.RuleDecl, find_value: Callable[[ast.Path], str | None]) -> None:
         node_id = self._declare(self.spec, decl.name)
@@ -117,13 +124,14 @@ class NodeReader:
             title=Text.model_construct(parts=(decl.name.word.replace("_", " "),)),
             statement=Wordings.model_construct(),
         )
-        fields: dict[str, object] = {**self._wordings(node_id, decl.items), **self._title(decl.title)}
-        fields |= {**self._earlier(decl), **self._priority(decl), **self._rationales_for(node_id, decl, find_value)}
+        fields: dict[str, object] = {**wordings(self, node_id, decl.items), **self._title(decl.title)}
+        fields |= {**self._earlier(decl), **self._priority(decl), **rationales_for(self, node_id, decl, find_value)}
         if {"rationale", "rationales_for"} & fields.keys():  # one field in all its forms: it replaces the inherited one
             fields = {"rationale": None, "rationales_for": (), **fields}
         serves = [path for item in decl.items if isinstance(item, ast.Serves) for path in item.values]
         if serves:
             fields["serves"] = tuple(sorted({v for path in serves if (v := find_value(path))}))
+        self._idle(decl, inherited, fields)
         subrules = {s.id: s for s in rule.subrules}
         examples = {e.id: e for e in rule.examples}
         for item in decl.items:
@@ -166,6 +174,22 @@ class NodeReader:
             where = Label(name.span, "again here")
             self.problems.append(Diagnostic("duplicate-id", message, where, (first,), hint="rename one of them"))
 
+    def _idle(
+        self, decl: ast.ValueDecl | ast.RuleDecl, inherited: Value | Rule | None, fields: Mapping[str, object]
+    ) -> None:
+        """An override that says what was inherited."""
+        same = [
+            name for name, written in fields.items() if inherited and written and getattr(inherited, name) == written
+        ]
+        if same:
+            told = " and ".join(f"`{name}`" for name in same)
+            message = f"`{decl.name.word}` overrides {told} with what is inherited"
+            first = Label(self.spans[inherited.id], "inherited from here") if inherited else None
+            where = Label(decl.name.span, "changes nothing")
+            related = (first,) if first and first.span != where.span else ()
+            problem = Diagnostic("idle-override", message, where, related, hint="leave it out", severity="warning")
+            self.problems.append(problem)
+
     def _title(self, title: ast.Quoted | None) -> dict[str, object]:
         return {} if title is None else {"title": self.text(title)}
 
@@ -186,35 +210,6 @@ class NodeReader:
                 self.problems.append(Diagnostic("unknown-placeholder", message, label, note=note, hint=hint))
         return quoted.text
 
-    def _wordings(self, node_id: str, items: tuple[ast.Ast, ...]) -> dict[str, object]:
-        """The fields `statement` and `rationale`, where written."""
-        found: dict[str, dict[str, Text]] = {}
-        spans: dict[tuple[str, str], Span] = {}
-        for item in items:
-            if not isinstance(item, ast.Statement | ast.Rationale):
-                continue
-            name, chosen = type(item).__name__.lower(), _chosen_by(item.wording)
-            clash = next((w for w in found.get(name, ()) if w == chosen or _form(w) != _form(chosen)), None)
-            if clash:
-                first = Label(spans[name, clash], "first here")
-                message = (
-                    f"`{name}` is worded twice"
-                    if clash == chosen
-                    else f"`{name}` is both {_form(clash)} and {_form(chosen)}"
-                )
-                hint = "a text is plain, or given as `general` and/or `specific`, or by `style`"
-                self.problems.append(
-                    Diagnostic("field-twice", message, Label(item.span, "again here"), (first,), hint=hint)
-                )
-                continue
-            spans[name, chosen] = item.span
-            found.setdefault(name, {})[chosen] = self.text(item.text)
-            # a clause is where its words are: the first wording's place, in this spec or in the one it extends
-            clause = f"{node_id}.rationale" if name == "rationale" else node_id
-            if len(found[name]) == 1:
-                self.spans[clause] = item.span
-        return {name: _wordings_of(texts) for name, texts in found.items()}
-
     def _subrule(self, node_id: str, item: ast.Subrule | ast.SubruleBlock) -> Subrule:
         subrule_id = self._declare(node_id, item.name)
         self.spans[subrule_id] = item.name.span
@@ -222,7 +217,7 @@ class NodeReader:
             return Subrule.model_construct(
                 id=subrule_id, statement=Wordings.model_construct(plain=self.text(item.text))
             )
-        fields = self._wordings(subrule_id, item.items)
+        fields = wordings(self, subrule_id, item.items)
         if "statement" not in fields:
             where = Label(item.name.span, "no statement")
             self.problems.append(
@@ -260,44 +255,22 @@ class NodeReader:
             )
         return {"priority": written[0].degree.word} if written else {}
 
-    def _rationales_for(
-        self, node_id: str, decl: ast.RuleDecl, find_value: Callable[[ast.Path], str | None]
-    ) -> dict[str, object]:
-        found: dict[str, RationaleFor] = {}
-        for item in decl.items:
-            if not isinstance(item, ast.RationaleFor) or (value := find_value(item.value)) is None:
-                continue
-            place = f"{node_id}.rationale for {value}"
-            if value in found:
-                first = Label(self.spans[place], "first here")
-                message = f"`rationale for {item.value.dotted}` stands twice"
-                where = Label(item.span, "again here")
-                self.problems.append(Diagnostic("field-twice", message, where, (first,), hint="keep one of them"))
-                continue
-            found[value] = RationaleFor.model_construct(value=value, text=self.text(item.text))
-            self.spans[place] = item.span
-            self.spans.setdefault(f"{node_id}.rationale", item.span)
-        return {"rationales_for": tuple(found[v] for v in sorted(found))} if found else {}
 
+def fill_params(node: NodeT, params: dict[str, str]) -> NodeT:
+    """The node with every text's params filled in."""
 
-def _chosen_by(wording: ast.LevelWording | ast.StyleWording | None) -> str:
-    if isinstance(wording, ast.StyleWording):
-        return f"style {wording.style.word}"
-    return wording.level.word if wording else "plain"
+    def fill(item: object) -> object:
+        if isinstance(item, Text):
+            return item.partly(params)
+        if isinstance(item, tuple):
+            parts = tuple(fill(part) for part in item)
+            return item if all(a is b for a, b in zip(item, parts, strict=True)) else parts
+        if isinstance(item, Node):
+            fields = {name: fill(value) for name, value in item}
+            changed = {name: value for name, value in fields.items() if value is not getattr(item, name)}
+            return item.model_copy(update=changed) if changed else item
+        return item
 
-
-def _form(chosen: str) -> str:
-    """How a wording is selected, in words."""
-    return "plain" if chosen == "plain" else "worded by style" if chosen.startswith("style ") else "worded by level"
-
-
-def _wordings_of(texts: dict[str, Text]) -> Wordings:
-    """`texts` by how each is selected: `plain`, `general`, `style NAME` …"""
-    styles = tuple(
-        Styled.model_construct(style=chosen.removeprefix("style "), text=text)
-        for chosen, text in sorted(texts.items())
-        if chosen.startswith("style ")
-    )
-    if styles:
-        return Wordings.model_construct(styles=styles)
-    return Wordings.model_construct(None, **texts)  # type: ignore[arg-type]
+    filled = fill(node) if params else node
+    assert isinstance(filled, type(node))
+    return filled

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from msmc.analyze.blocks import BlockReader
 from msmc.analyze.files import Files
-from msmc.analyze.nodes import IDENTITY, NodeReader, Nodes
+from msmc.analyze.nodes import IDENTITY, NodeReader, Nodes, fill_params
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
-from msmc.ir import Identity, Level, Node, Rule, Spec, Text, Value, Wordings
+from msmc.ir import Identity, Level, Rule, Spec, Text, Value, Wordings
 from msmc.library import Library
 from msmc.source import Sources, Span
 from msmc.syntax import ast
@@ -285,23 +285,3 @@ class Resolver:
 
 def _by_id(nodes: Iterable[NodeT]) -> tuple[NodeT, ...]:
     return tuple(sorted(nodes, key=lambda node: node.id))
-
-
-def fill_params(node: NodeT, params: dict[str, str]) -> NodeT:
-    """The node with every text's params filled in."""
-
-    def fill(item: object) -> object:
-        if isinstance(item, Text):
-            return item.partly(params)
-        if isinstance(item, tuple):
-            parts = tuple(fill(part) for part in item)
-            return item if all(a is b for a, b in zip(item, parts, strict=True)) else parts
-        if isinstance(item, Node):
-            fields = {name: fill(value) for name, value in item}
-            changed = {name: value for name, value in fields.items() if value is not getattr(item, name)}
-            return item.model_copy(update=changed) if changed else item
-        return item
-
-    filled = fill(node) if params else node
-    assert isinstance(filled, type(node))
-    return filled
