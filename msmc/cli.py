@@ -181,11 +181,11 @@ def diff_driver(arguments: tuple[str, ...]) -> None:
 @build_option
 @runs_option
 def trace(what: str, build: Path, runs: Path) -> None:
-    """Trace a row to its clause and line, or a clause to its rows and scores.
+    """Trace a row to its clause, line, text and scores; a clause or an evaluation to its rows and scores.
 
-    WHAT is a row (doc-…, demo-…, an eval row) or a node's id, whole or without the spec's name.
+    WHAT is a row (doc-…, demo-…, an eval row), a node's id, whole or without the spec's name, or an evaluation's name.
     """
-    from msmc.show import trace_id
+    from msmc.trace import trace_id
 
     click.echo(trace_id(what, build, runs))
 

@@ -1,14 +1,10 @@
-"""`show` and `trace`: from an id to what stands behind it, and back."""
+"""`msmc show`: a node as prose, or the exact prompt of a row."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from msmc.compile import Outcome
 from msmc.diagnostics import did_you_mean, fail
-from msmc.ir import ArmSpec
-from msmc.stored import broken, read_json, read_jsonl, read_text
 
 
 def show_id(outcome: Outcome, wanted: str | None, arm: str = "full") -> str:
@@ -83,85 +79,3 @@ def _row(row: dict[str, Any], path: str, files: dict[str, Any]) -> str:
     for message in messages:
         lines += ["", f"--- {message['role']}", message["content"]]
     return "\n".join(lines)
-
-
-# ---- trace ------------------------------------------------------------------------------------------------------------------
-
-
-def trace_id(what: str, build: Path, runs: Path) -> str:
-    """Raises Failed `not-a-build` without a build, `unknown-id` when nothing has the id, `broken-file`."""
-    arms = sorted(path.parent for path in build.glob("*/*/manifest.json"))
-    if not arms:
-        raise fail("not-a-build", f"there is no build in `{build}`", "first: msmc compile SPEC")
-    lines, known = _trace(what, arms, runs)
-    if not lines:
-        hint = did_you_mean(what, known | {i.split(".", 1)[-1] for i in known})
-        hint = hint or "a node's id is its path in the spec, a row's stands in the build's .jsonl files"
-        raise fail("unknown-id", f"no build in `{build}` has a row or node `{what}`", hint)
-    return "\n".join(lines)
-
-
-def _trace(what: str, arms: list[Path], runs: Path) -> tuple[list[str], set[str]]:
-    """The lines on an id, and the ids that there are."""
-    lines: list[str] = []
-    known: set[str] = set()
-    for arm in arms:
-        places = _places(arm)
-        known |= places.keys()
-        for node_id in (what, f"{arm.parent.name}.{what}"):
-            if node_id in places:
-                lines += _of_clause(arm, node_id, places[node_id])
-        lines += _of_row(arm, what, places)
-    return lines + _scores(runs, what, {f"{arm.parent.name}.{what}" for arm in arms} | {what}), known
-
-
-def _places(arm: Path) -> dict[str, Any]:
-    path = arm / "sourcemap.json"
-    places = read_json(path)
-    if not all(isinstance(p, dict) and {"file", "line", "column"} <= p.keys() for p in places.values()):
-        raise broken(path, "was written by another version of msmc")
-    return places
-
-
-def _rows(arm: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in sorted(arm.glob("*/*.jsonl")):
-        if path.name != "prefixes.jsonl":
-            yield from ((path.relative_to(arm).as_posix(), row) for row in read_jsonl(path))
-
-
-def _at(place: dict[str, Any]) -> str:
-    return f"{place['file']}:{place['line']}:{place['column']}"
-
-
-def _of_clause(arm: Path, node_id: str, place: dict[str, Any]) -> list[str]:
-    counts: dict[str, list[str]] = {}
-    for path, row in _rows(arm):
-        if any(about == node_id or about.startswith(node_id + ".") for about in row["about"]):
-            counts.setdefault(path, []).append(row["id"])
-    spec = read_text(arm / "ir.json", ArmSpec.model_validate_json)
-    clauses = {clause.id for clause in spec.clauses()}
-    clauses |= {spec.name, *(example.id for rule in spec.rules for example in rule.examples)}
-    # an evaluation may be about what this arm dropped, or about another spec's node
-    gone = "" if node_id in clauses else "   (not in this arm)"
-    lines = [f"{arm.parent.name}/{arm.name}: {node_id}   {_at(place)}{gone}"]
-    return lines + [f"  {path}: {len(ids)} rows, from {ids[0]} to {ids[-1]}" for path, ids in counts.items()]
-
-
-def _of_row(arm: Path, what: str, places: dict[str, Any]) -> list[str]:
-    for path, row in _rows(arm):
-        if row["id"] == what:
-            head = f"{arm.parent.name}/{arm.name}/{path}: {what}"
-            return [head] + [f"  {about}   {_at(places[about])}" for about in row["about"] if about in places]
-    return []
-
-
-def _scores(runs: Path, what: str, ids: set[str]) -> list[str]:
-    """Of one eval row each run's margin; of a clause each run's mean over the rows that are about it."""
-    lines = []
-    for path in sorted(runs.glob("*/*/*/seed-*/scores/scores.jsonl")):
-        rows = list(read_jsonl(path))
-        margins = [r["margin"] for r in rows if r["margin"] is not None and (r["id"] == what or ids & set(r["about"]))]
-        if margins:
-            run = path.parent.parent.relative_to(runs)
-            lines.append(f"{run}: mean margin {sum(margins) / len(margins):+.3f} over {len(margins)} scored rows")
-    return lines

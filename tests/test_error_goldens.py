@@ -30,7 +30,9 @@ def concise(problem: Diagnostic, files: dict[str, SourceFile]) -> str:
         (line, column), (end_line, end_column) = files[file].position(start), files[file].position(end)
         return f"{file}:{line}:{column}-{end_line}:{end_column}"
 
-    lines = [f"{problem.severity}[{problem.name}] {place(problem.primary) if problem.primary else ''} {problem.message}"]
+    lines = [
+        f"{problem.severity}[{problem.name}] {place(problem.primary) if problem.primary else ''} {problem.message}"
+    ]
     lines += [f"  ^ {problem.primary.text}"] if problem.primary and problem.primary.text else []
     lines += [f"  related {place(label)} {label.text}" for label in problem.related]
     lines += [f"  note: {problem.note}"] if problem.note else []

@@ -18,7 +18,10 @@ SPEC = """
 import "other.msm" as other
 spec tea "Tea" {{
   assistant "Ada" by "Lovelace"
-  value calm "Calm" {{ statement "{{assistant}} stays calm at home, at work, on the road and in the rain. {{assistant}} doesn't hurry." rationale "It helps." }}
+  value calm "Calm" {{
+    statement "{{assistant}} stays calm at home, at work, on the road and in the rain. {{assistant}} doesn't hurry."
+    rationale "It helps."
+  }}
   value care "Care" {{ statement "{{assistant}} takes care." }}
   rule green "Green tea" {{
     serves calm

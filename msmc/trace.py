@@ -1,0 +1,119 @@
+"""`msmc trace`: from a row to its clause and line, from a clause or an evaluation to its rows, texts and scores."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from msmc.diagnostics import did_you_mean, fail
+from msmc.ir import ArmSpec
+from msmc.stored import broken, read_json, read_jsonl, read_text
+
+
+def trace_id(what: str, build: Path, runs: Path) -> str:
+    """Raises Failed `not-a-build` without a build, `unknown-id` when nothing has the id, `broken-file`."""
+    arms = sorted(path.parent for path in build.glob("*/*/manifest.json"))
+    if not arms:
+        raise fail("not-a-build", f"there is no build in `{build}`", "first: msmc compile SPEC")
+    lines: list[str] = []
+    known: set[str] = set()
+    for arm in arms:
+        places = _places(arm)
+        known |= places.keys() | {path.stem for path in (arm / "evals").glob("*.jsonl")}
+        for node_id in (what, f"{arm.parent.name}.{what}"):
+            if node_id in places:
+                lines += _of_clause(arm, node_id, places[node_id])
+        lines += _of_eval(arm, what) + _of_row(arm, what, places)
+    ids = {f"{arm.parent.name}.{what}" for arm in arms} | {what}
+    lines += [*_texts(runs, what, ids), *_scores(runs, what, ids)]
+    if not lines:
+        hint = did_you_mean(what, known | {i.split(".", 1)[-1] for i in known})
+        hint = hint or "a node's id is its path in the spec, a row's stands in the build's .jsonl files"
+        raise fail("unknown-id", f"no build in `{build}` has a row, node or evaluation `{what}`", hint)
+    return "\n".join(lines)
+
+
+def _places(arm: Path) -> dict[str, Any]:
+    path = arm / "sourcemap.json"
+    places = read_json(path)
+    if not all(isinstance(p, dict) and {"file", "line", "column"} <= p.keys() for p in places.values()):
+        raise broken(path, "was written by another version of msmc")
+    return places
+
+
+# ---- in the build -----------------------------------------------------------------------------------------------------------
+
+
+def _rows(arm: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in sorted(arm.glob("*/*.jsonl")):
+        if path.name != "prefixes.jsonl":
+            yield from ((path.relative_to(arm).as_posix(), row) for row in read_jsonl(path))
+
+
+def _at(place: dict[str, Any]) -> str:
+    return f"{place['file']}:{place['line']}:{place['column']}"
+
+
+def _is_about(row: dict[str, Any], node_id: str) -> bool:
+    return any(about == node_id or about.startswith(node_id + ".") for about in row.get("about", ()))
+
+
+def _of_clause(arm: Path, node_id: str, place: dict[str, Any]) -> list[str]:
+    counts: dict[str, list[str]] = {}
+    for path, row in _rows(arm):
+        if _is_about(row, node_id):
+            counts.setdefault(path, []).append(row["id"])
+    spec = read_text(arm / "ir.json", ArmSpec.model_validate_json)
+    clauses = {clause.id for clause in spec.clauses()}
+    clauses |= {spec.name, *(example.id for rule in spec.rules for example in rule.examples)}
+    # an evaluation may be about what this arm dropped, or about another spec's node
+    gone = "" if node_id in clauses else "   (not in this arm)"
+    lines = [f"{arm.parent.name}/{arm.name}: {node_id}   {_at(place)}{gone}"]
+    return lines + [f"  {path}: {len(ids)} rows, from {ids[0]} to {ids[-1]}" for path, ids in counts.items()]
+
+
+def _of_eval(arm: Path, name: str) -> list[str]:
+    """An evaluation's rows; they are the same in every arm, so `full` tells of them."""
+    path = arm / "evals" / f"{name}.jsonl"
+    if arm.name != "full" or "/" in name or not path.is_file():
+        return []
+    rows = list(read_jsonl(path))
+    items = {row["metadata"]["item"] for row in rows}
+    lines = [f"{arm.parent.name}/full/evals/{name}.jsonl: {len(rows)} rows, {len(items)} items in both orders"]
+    about = {clause: sum(clause in row["about"] for row in rows) for row in rows for clause in row["about"]}
+    return lines + [f"  {clause}: {count} rows" for clause, count in sorted(about.items())]
+
+
+def _of_row(arm: Path, what: str, places: dict[str, Any]) -> list[str]:
+    for path, row in _rows(arm):
+        if row["id"] == what:
+            head = f"{arm.parent.name}/{arm.name}/{path}: {what}"
+            return [head] + [f"  {about}   {_at(places[about])}" for about in row.get("about", ()) if about in places]
+    return []
+
+
+# ---- in the runs ------------------------------------------------------------------------------------------------------------
+
+
+def _texts(runs: Path, what: str, ids: set[str]) -> Iterator[str]:
+    """Where a row's text stands, and the text; of a clause how many texts were written, and how many are in quarantine."""
+    files = [p for pattern in ("corpus/*.jsonl", "demos/*.jsonl") for p in runs.glob(f"*/*/*/seed-*/{pattern}")]
+    for path in sorted({file.resolve() for file in files}):  # runs share stages
+        place, about = path.relative_to(runs.resolve()), 0
+        for number, row in enumerate(read_jsonl(path), 1):
+            about += any(_is_about(row, node_id) for node_id in ids)
+            if row["id"] == what:
+                yield f"{place}:{number}" + (f"   quarantined: {row['reason']}" if "reason" in row else "")
+                said = row.get("text") or "\n".join(f"{m['role']}: {m['content']}" for m in row["messages"])
+                yield "\n" + "\n".join(f"    {line}".rstrip() for line in said.split("\n")) + "\n"
+        if about:
+            yield f"{place}: {about} rows"
+
+
+def _scores(runs: Path, what: str, ids: set[str]) -> Iterator[str]:
+    """Of one eval row each run's margin; of a clause or an evaluation each run's mean over its rows."""
+    for path in sorted(runs.glob("*/*/*/seed-*/scores/scores.jsonl")):
+        rows = [r for r in read_jsonl(path) if r["margin"] is not None]
+        margins = [r["margin"] for r in rows if r["id"] == what or r["eval"] == what or ids & set(r["about"])]
+        if margins:
+            run = path.parent.parent.relative_to(runs)
+            yield f"{run}: mean margin {sum(margins) / len(margins):+.3f} over {len(margins)} scored rows"
