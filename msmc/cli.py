@@ -54,7 +54,7 @@ def main() -> None:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @format_option
 def check(paths: tuple[str, ...], form: str) -> None:
-    """Parse, resolve and check files and folders: every mistake of meaning, and of syntax the first in each file.
+    """Parse, resolve and check files and folders: every mistake of all of them.
 
     Exit code 0: clean; 1: findings; 2: wrong usage.
     """
