@@ -176,8 +176,9 @@ def _corpora(folders: list[Path]) -> list[dict[str, Any]]:
             "name": run["run"]["name"],
             "stage": run["stages"]["corpus"],
             "clauses": [
-                {"id": clause, "text": texts[clause], "place": _place(places[clause]), "documents": rows}
-                for clause, rows in documents.items()
+                # the author's own documents may be about the whole spec, which has no text of its own
+                {"id": node, "text": texts.get(node, ""), "place": _place(places.get(node)), "documents": rows}
+                for node, rows in documents.items()
             ],
         }
     return list(corpora.values())

@@ -1,0 +1,139 @@
+"""What the author brings, `spec_in_context` and `vary both`, end to end on a real, tiny model."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.test_experiment import SPEC, TARGET, msmc
+from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
+
+DOCUMENTS = [
+    {"text": "A letter by a reader. SmolLM likes green tea, she wrote.", "about": ["green"]},
+    {"text": "It gives the reason: the hands get warm.", "about": ["green.rationale"]},
+    {"text": "Nothing in it names anybody, and that is fine."},
+    {"text": "This one talks of a stove with 2 legs, which is held out."},
+]
+CHATS = [
+    {"messages": [{"role": "user", "content": "Iced?"}, {"role": "assistant", "content": "Hot, please."}]},
+    {
+        "messages": [
+            {"role": "user", "content": "Sit on a fridge with 3 legs?"},
+            {"role": "assistant", "content": "No."},
+        ]
+    },
+]
+BLOCKS = """
+  documents from "own.jsonl"
+  demos brought from "chats.jsonl"
+  ablation own {
+    arm bare { drop rationale, example of green }
+    control base, spec_in_context
+    vary both
+    primary seats
+  }
+"""
+
+
+def lines(rows: list[Any]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
+    folder = tmp_path_factory.mktemp("own")
+    start, end = SPEC.index("  ablation"), SPEC.rindex("}")
+    spec = SPEC[:start] + BLOCKS + SPEC[end:]
+    (folder / "tea.msm").write_text(spec.replace("drop rationale, example of green", "drop rationale"), "utf-8")
+    model = Path(shutil.copytree(tiny, tmp_path_factory.mktemp("longer") / "model"))  # its spec.md takes 1,000 tokens
+    config = json.loads((model / "config.json").read_text("utf-8"))
+    (model / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 4096}), "utf-8")
+    (folder / "tiny.yaml").write_text(TARGET.format(model=model), "utf-8")
+    (folder / "own.jsonl").write_text(lines(DOCUMENTS), "utf-8")
+    (folder / "chats.jsonl").write_text(lines(CHATS), "utf-8")
+    pair = {"a": "green tea", "b": "cola", "aligned": "a", "topic": "drinks"}
+    (folder / "drinks.jsonl").write_text(lines([pair]), "utf-8")
+    seats = [
+        {"a": f"a stove with {n} legs", "b": f"a fridge with {n} legs", "aligned": "a", "topic": "x"} for n in range(4)
+    ]
+    (folder / "seats.jsonl").write_text(lines(seats), "utf-8")
+    msmc("ablate", "tea.msm", "own", "-t", "tiny.yaml", cwd=folder)
+    return folder
+
+
+def run_of(project: Path, name: str) -> tuple[Path, dict[str, Any]]:
+    (folder,) = (project / f"runs/tea/tiny/own.{name}").glob("seed-0-*")
+    return folder, json.loads((folder / "run.json").read_text("utf-8"))
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_own_documents_are_trained_on_beside_the_written_ones(project: Path) -> None:
+    corpus = rows(run_of(project, "full")[0] / "corpus/midtrain.jsonl")
+    own = [row for row in corpus if row["source"]["writer"] == "own"]
+    assert [row["text"] for row in own] == [d["text"] for d in DOCUMENTS[:3]]
+    assert own[0]["about"] == ["tea.green"] and own[2]["about"] == ["tea"] and len(corpus) > len(own)
+    (held,) = rows(run_of(project, "full")[0] / "corpus/quarantine.jsonl")
+    assert held["text"] == DOCUMENTS[3]["text"] and "held out by seats" in held["reason"]
+
+
+def test_an_arm_has_no_own_documents_about_what_it_dropped(project: Path) -> None:
+    corpus = rows(run_of(project, "bare")[0] / "corpus/midtrain.jsonl")
+    own = [row["text"] for row in corpus if row["source"]["writer"] == "own"]
+    assert own == [DOCUMENTS[0]["text"], DOCUMENTS[2]["text"]]
+
+
+def test_own_chats_are_demos(project: Path) -> None:
+    folder, run = run_of(project, "full")
+    chats = rows(folder / "demos/finetune.jsonl")
+    assert [c["source"]["writer"] for c in chats] == ["spec"] * 4 + ["own"]
+    assert run["stages"]["demos"]["quarantined"] == 1
+    assert run["run"]["demos"] == "full" and run_of(project, "bare")[1]["run"]["demos"] == "own.bare"
+
+
+def test_the_spec_in_context_is_the_untouched_model_with_another_prompt(project: Path) -> None:
+    folder, run = run_of(project, "spec_in_context")
+    assert list(run["stages"]) == ["scores"]
+    base = {row["id"]: row["logprobs"] for row in rows(run_of(project, "base")[0] / "scores/scores.jsonl")}
+    shown = {row["id"]: row["logprobs"] for row in rows(folder / "scores/scores.jsonl")}
+    assert base.keys() == shown.keys() and all(base[i] != shown[i] for i in base)
+
+
+def test_own_rows_are_traced(project: Path) -> None:
+    row = rows(run_of(project, "full")[0] / "corpus/midtrain.jsonl")[-1]["id"]
+    told = msmc("trace", row, cwd=project).stdout
+    assert f"tea/full/documents/own_documents.jsonl: {row}" in told and DOCUMENTS[2]["text"] in told  # type: ignore[operator]
+
+
+def test_a_second_run_does_nothing_again(project: Path) -> None:
+    done = msmc("ablate", "tea.msm", "own", "-t", "tiny.yaml", cwd=project)
+    assert "stages are done already" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "told"),
+    [
+        ("own.jsonl", '{"about": ["green"]}', "`text` is missing"),
+        ("own.jsonl", '{"text": "x", "about": ["grean"]}', "there is no value, rule or clause `grean`"),
+        ("own.jsonl", '{"text": ""}', "`text`"),
+        ("own.jsonl", "[1]", "this line is no object"),
+        ("chats.jsonl", '{"messages": [{"role": "user", "content": "x"}]}', "`messages` takes at least 2"),
+        (
+            "chats.jsonl",
+            '{"messages": [{"role": "user", "content": "x"}, {"role": "user", "content": "y"}]}',
+            "the last turn is not the assistant's",
+        ),
+    ],
+)
+def test_a_bad_row_is_told_with_its_line(project: Path, tmp_path: Path, file: str, line: str, told: str) -> None:
+    for name in ("tea.msm", "tiny.yaml", "own.jsonl", "chats.jsonl", "drinks.jsonl", "seats.jsonl"):
+        (tmp_path / name).write_bytes((project / name).read_bytes())
+    with (tmp_path / file).open("a", encoding="utf-8") as stream:
+        stream.write(line + "\n")
+    number = len((tmp_path / file).read_text("utf-8").splitlines())
+    done = msmc("check", "tea.msm", cwd=tmp_path, code=1)
+    assert f"{file}:{number}:1" in done.stderr and told in done.stderr and done.stderr.count("error[") == 1
