@@ -20,11 +20,15 @@ DECLARATIONS = [
     'value care "Care" { statement "{assistant} takes care." rationale "People are worth it." }',
     'value calm "Calm" { statement "{assistant} stays calm." }',
     'rule ask "Asking" { serves care, calm statement "{assistant} asks first." rationale "A guess costs more." }',
+    'rule tell { was say serves care priority hard rationale for care "They ask." rationale "So." statement style kind "Yes, {place}." }',
+    'rule hear { subrule z "Z." subrule a { rationale "R." statement "A." } statement general "H." statement specific "Hears." }',
+    'param place "here"',
+    "style kind",
     'rule wait "Waiting" { serves calm statement "{assistant} waits." example now { user "Now?" assistant "In a moment." } }',
     "documents { about values, rules, rationales }",
     "demos chats chat { about rules }",
     "eval knows recall { about values, rules }",
-    "ablation w { arm bare { drop rationale, value } control base }",
+    "ablation w { arm bare { drop rationale, value } arm half { drop example keep tell, wait } control base vary both }",
     'assistant "SmolLM" by "Hugging Face"',
 ]
 
