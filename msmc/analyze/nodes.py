@@ -181,7 +181,7 @@ class NodeReader:
         same = [
             name for name, written in fields.items() if inherited and written and getattr(inherited, name) == written
         ]
-        if same:
+        if same and self.declared[f"{self.spec}.{decl.name.word}"] == decl.name.span:  # else it is declared twice
             told = " and ".join(f"`{name}`" for name in same)
             message = f"`{decl.name.word}` overrides {told} with what is inherited"
             first = Label(self.spans[inherited.id], "inherited from here") if inherited else None
