@@ -5,7 +5,25 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from msmc.analyze.nodes import Nodes
-from msmc.ir import Arm, ArmExample, ArmSpec, Eval, Example, Identity, Item, Node, Rule, Spec, Text, Value, Wordings
+from msmc.ir import (
+    Arm,
+    ArmExample,
+    ArmSpec,
+    AssistantOperation,
+    Eval,
+    Example,
+    Identity,
+    Item,
+    Node,
+    Operation,
+    OwnRows,
+    Rule,
+    Spec,
+    Text,
+    Value,
+    Wordings,
+)
+from msmc.lower.passes import declares
 
 
 class Said(NamedTuple):
@@ -39,7 +57,7 @@ class Described:
 
 def describe_spec(spec: Spec, nodes: Nodes, params: Mapping[str, str]) -> list[Described]:
     """A resolved spec; `nodes` are its own values and rules with their params not filled in."""
-    head = _fields(spec, ("title", "identity", "level"))
+    head = _fields(spec, ("title", "identity", "level", "style"))
     head |= {f"param {name}": Said(text, text) for name, text in params.items()}
     found = [Described("spec", spec.name, head)]
     unfilled = {node.id: node for node in nodes.all}
@@ -47,8 +65,11 @@ def describe_spec(spec: Spec, nodes: Nodes, params: Mapping[str, str]) -> list[D
     found += [_node(node, unfilled.get(node.id, node)) for node in both]
     if spec.documents:
         found.append(Described("documents", f"{spec.name}.documents", _fields(spec.documents)))
+    found += [Described("documents", f"{spec.name}.{own.path}", _own(own)) for own in spec.own_documents]
     found += [Described("demos", f"{spec.name}.{block.name}", _fields(block)) for block in spec.demos]
+    found += [Described("demos", f"{spec.name}.{own.name}", _own(own)) for own in spec.own_demos]
     found += [Described("eval", f"{spec.name}.{block.name}", _eval(block)) for block in spec.evals]
+    found += [Described("eval", f"{spec.name}.{task.name}", _fields(task)) for task in spec.tasks]
     found += [Described("ablation", f"{spec.name}.{block.name}", _fields(block)) for block in spec.ablations]
     brought = {node.id: node for node in _brought(spec)}
     return [*found, *(_node(node, node) for node in brought.values())]
@@ -88,6 +109,16 @@ def _brought(spec: Spec) -> Iterator[Value | Rule]:
                 yield from (moved.moved(spec.name, other) if other else moved).all
 
 
+def _own(own: OwnRows) -> dict[str, FieldValue]:
+    """Rows that the author brought: each by what it is about and what it says."""
+    said = (row.text or "\n".join(f"{m.role}: {m.content}" for m in row.messages or ()) for row in own.rows)
+    return {
+        "rows": tuple(
+            f"{', '.join(row.about)}: {text}" if row.about else text for row, text in zip(own.rows, said, strict=True)
+        )
+    }
+
+
 def _eval(block: Eval) -> dict[str, FieldValue]:
     fields = _fields(block.model_copy(update={"pairs": None, "items": ()}))
     return fields | ({"pairs": tuple(map(_item, block.items))} if block.items else {})
@@ -111,9 +142,12 @@ def _field(name: str, value: Any) -> Iterator[tuple[str, FieldValue]]:
         return
     if isinstance(value, Text):
         yield name, Said(value.plain, value.plain)
-    elif isinstance(value, Wordings | Mapping):
-        for level, text in dict(value).items():
-            yield from _field(name if level == "plain" else f"{name} {level}", text)
+    elif isinstance(value, Wordings):
+        for chosen, text in value.texts().items():
+            yield from _field(name if chosen == "plain" else f"{name} {chosen}", text)
+    elif name == "rationales_for":
+        for reason in value:
+            yield from _field(f"rationale for {reason.value}", reason.text)
     elif isinstance(value, Identity):
         yield "assistant", Said(value.assistant, value.assistant)
         yield "provider", Said(value.provider, value.provider)
@@ -144,16 +178,8 @@ def _part(name: str, part: Any) -> Iterator[tuple[str, FieldValue]]:
             yield f"{name} {field}".replace(" statement", "", 1), value
 
 
-def _operation(operation: Node) -> str:
+def _operation(operation: Operation) -> str:
     """In the language's words, such as `drop rationale of tea.green`."""
-    words = [type(operation).__name__.removesuffix("Operation").lower()]
-    for name, value in operation:
-        if name == "of" and value:
-            words += ["of", str(value)]
-        elif isinstance(value, str):
-            words.append(value)
-        elif isinstance(value, Identity):
-            words.append(f"{value.assistant} by {value.provider}")
-        elif isinstance(value, tuple) and all(isinstance(word, str) for word in value):
-            words.append(", ".join(sorted(value)))
-    return " ".join(words)
+    if isinstance(operation, AssistantOperation):
+        return f"assistant {operation.identity.assistant} by {operation.identity.provider}"
+    return declares(operation)

@@ -120,7 +120,8 @@ def rows(arm: ArmRows) -> Iterator[Row]:
         for path in sorted(p for p in arm.files if p.startswith(f"{artefact}/") and p != shared):
             for row in arm.files[path]():
                 # the second that a document or a demo is about is the node that its clause belongs to, or its example
-                about = tuple(row["about"]) if artefact == "evals" else (row["about"][0],)
+                planned = "prefix" in row or path == "demos/static.jsonl"
+                about = (row["about"][0],) if planned else tuple(row["about"])
                 if row.get("prefix", "") and row["prefix"] not in prefixes:
                     message = f"`{arm.place}/{path}` names the prefix `{row['prefix']}`, which is not in `{shared}`"
                     raise fail("broken-file", message, "make it again: msmc compile SPEC")
@@ -134,6 +135,8 @@ def _row(artefact: str, row: dict[str, Any], clauses: tuple[str, ...], prefixes:
         found, size = _digest(prefix, row["prompt"]), length + len(row["prompt"])
     elif "messages" in row:
         found, size = _content(row["messages"])
+    elif "text" in row:  # the author's own
+        found, size = _digest(row["text"]), len(row["text"])
     else:
         found = _digest(row["input"], *row["choices"], row["target"])
         size = len(row["input"]) + sum(map(len, row["choices"]))
