@@ -19,7 +19,7 @@ from msmc.disk import ProjectSources
 from msmc.project import write_tree
 from msmc.prose import one_line
 from tests.project import cpu
-from tests.property.test_language_laws import DECLARATIONS
+from tests.property.test_language_laws import CORE
 
 SETTINGS = Settings(ablation="w", settings=("documents.per_clause=2", "demos.per_clause=2"))
 EDITS = [
@@ -50,7 +50,7 @@ def between(folder: Path, old: str, new: str, given: Settings = SETTINGS) -> Dif
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.permutations(DECLARATIONS), st.integers(0, 2**16))
+@given(st.permutations(CORE), st.integers(0, 2**16))
 def test_order_layout_comments_and_version_are_no_difference(declarations: list[str], seed: int) -> None:
     rng = random.Random(seed)
     parts = [part for d in declarations for part in re.split(r'("[^"]*")', d)]
@@ -59,7 +59,7 @@ def test_order_layout_comments_and_version_are_no_difference(declarations: list[
     ]
     messy = text_of(["".join(spaced), 'version "9.9.9"'])
     with TemporaryDirectory() as folder:
-        found = between(Path(folder), text_of(DECLARATIONS), messy)
+        found = between(Path(folder), text_of(CORE), messy)
     assert found.nodes == [] and found.rows is not None and not found.rows.any and not found.changed
 
 
@@ -110,11 +110,11 @@ def counted(found: Difference) -> Counter[tuple[str, ...]]:
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.sets(st.sampled_from(EDITS), max_size=4), st.sets(st.sampled_from(DECLARATIONS[:1]), max_size=1))
+@given(st.sets(st.sampled_from(EDITS), max_size=4), st.sets(st.sampled_from(CORE[:1]), max_size=1))
 def test_stale_rows_are_those_whose_files_differ(edits: set[tuple[str, str]], left_out: set[str]) -> None:
     """Sources against sources, a build against sources and builds against builds: all count what the files say."""
-    old = text_of(DECLARATIONS)
-    new = text_of([d for d in DECLARATIONS if d not in left_out])
+    old = text_of(CORE)
+    new = text_of([d for d in CORE if d not in left_out])
     if left_out:
         new = new.replace("serves care, calm", "serves calm")
     for before, after in edits:

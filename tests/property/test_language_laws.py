@@ -16,21 +16,25 @@ from tests.project import Memory, cpu
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # every character but the surrogates, which UTF-8 has not, and CR, which is read as LF
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=80)
-DECLARATIONS = [
+CORE = [
     'value care "Care" { statement "{assistant} takes care." rationale "People are worth it." }',
     'value calm "Calm" { statement "{assistant} stays calm." }',
     'rule ask "Asking" { serves care, calm statement "{assistant} asks first." rationale "A guess costs more." }',
+    'rule wait "Waiting" { serves calm statement "{assistant} waits." example now { user "Now?" assistant "In a moment." } }',
+    "documents { about values, rules, rationales }",
+    "demos chats chat { about rules }",
+    "eval knows recall { about values, rules }",
+    'assistant "SmolLM" by "Hugging Face"',
+    "ablation w { arm bare { drop rationale, value } control base }",
+]
+DECLARATIONS = [
+    *CORE[:-1],
     'rule tell { was say serves care rationale for care "They ask." rationale "So." statement style kind "Yes, {place}." }',
     'rule hear { subrule z "Z." subrule a { rationale "R." statement "A." } statement general "H." statement specific "Hears." }',
     'param place "here"',
     'rule nod { priority hard statement style kind "Nods." statement style terse "N." }',
     "style kind",
-    'rule wait "Waiting" { serves calm statement "{assistant} waits." example now { user "Now?" assistant "In a moment." } }',
-    "documents { about values, rules, rationales }",
-    "demos chats chat { about rules }",
-    "eval knows recall { about values, rules }",
     "ablation w { arm bare { drop rationale, value } arm half { drop example keep tell, wait } control base vary both }",
-    'assistant "SmolLM" by "Hugging Face"',
 ]
 
 
