@@ -1,14 +1,18 @@
 """Does a text mention a held-out option? (DESIGN section 2, `held_out`)"""
 
 import re
+import unicodedata
 
-WORD = re.compile(r"\w+(?:['’]\w+)*")
+WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 SHORT = 5
 RUN = 8
 
 
 def words(text: str) -> list[str]:
-    return WORD.findall(text.casefold())
+    """Case-folded, one way to write each letter and apostrophe, and no possessive: `Brie’s` and `_Brie_` mention Brie."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text).replace("’", "'").replace("ʼ", "'")
+    return [word.removesuffix("'s") for word in WORD.findall(text.casefold())]
 
 
 class Mentions:

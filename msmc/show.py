@@ -50,11 +50,12 @@ def _node(node_id: str, spec: dict[str, Any], place: dict[str, Any]) -> list[str
             lines += ["", "Serves: " + ", ".join(node["serves"])] if node.get("serves") else []
             lines += [f"\n- {s['statement']}" for s in node.get("subrules", ())]
             lines += [f"\n{node['id']}: {len(node['examples'])} examples"] if node.get("examples") else []
-        elif node_id == f"{node['id']}.rationale":
+        elif node_id == f"{node['id']}.rationale" and node["rationale"] is not None:
             lines += ["", node["rationale"]]
         for part in node.get("subrules", ()):
             if node_id in (part["id"], f"{part['id']}.rationale"):
-                lines += ["", part["statement"] if node_id == part["id"] else part["rationale"]]
+                said = part["statement"] if node_id == part["id"] else part["rationale"]
+                lines += ["", said] if said is not None else []
         for example in node.get("examples", ()):
             if node_id == example["id"]:
                 lines += [""] + [f"{m['role']}: {m['content']}" for m in example["messages"]]
@@ -73,6 +74,8 @@ def _row(row: dict[str, Any], path: str, files: dict[str, Any]) -> str:
         lines.append(f"choices: {row['choices'][0]} | {row['choices'][1]}   target {row['target']}")
     if needs := row.get("needs"):
         lines.append(f"needs the reply to {needs}")
+    if "text" in row:
+        messages = [{"role": "the author's own document", "content": row["text"]}]
     text = sum(len(m["content"]) for m in messages)
     # 4.2 characters a token is SmolLM2's rate on this English; no tokenizer is loaded before `run`
     lines.append(f"about {round(text / 4.2):,} tokens ({text:,} characters)")

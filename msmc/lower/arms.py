@@ -3,10 +3,25 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from msmc.analyze.nodes import move_id
 from msmc.diagnostics import Diagnostic, Label
-from msmc.ir import Ablation, Arm, ArmSpec, Identity, Operation, ReplaceOperation, ShuffleOperation, Spec, UseOperation
+from msmc.ir import (
+    Ablation,
+    Arm,
+    ArmSpec,
+    DropOperation,
+    Identity,
+    KeepOperation,
+    Operation,
+    ReplaceOperation,
+    ShuffleOperation,
+    Spec,
+    SpecificityOperation,
+    StyleOperation,
+    UseOperation,
+)
 from msmc.lower.passes import PASSES, declares
-from msmc.lower.say import reasons, say
+from msmc.lower.say import all_wordings, reasons, say
 from msmc.source import Span
 
 
@@ -48,57 +63,64 @@ def arm_sets(
     `identity` is the target's and stands before the spec's own; an arm's `assistant` stands before both.
     """
     base = spec.model_copy(update={"identity": identity}) if identity else spec
-    spans = _places(base, None, spans)
     said, problems = say(base, spans)
-    full = MadeArm("full", said, spans)
+    full = MadeArm("full", said, _places(base, None, spans))
     sets: dict[str | None, ArmSet] = {None: ArmSet((full,), {})}
     for ablation in spec.ablations:
-        sets[ablation.name], more = _arm_set(base, full, ablation)
+        sets[ablation.name], more = _arm_set(base, full, ablation, spans)
         problems += [p for p in more if p not in problems]
     return sets, problems
 
 
 def others(sets: dict[str | None, ArmSet]) -> list[ArmSpec]:
     """What arms of any ablation say instead of this spec: of any, so that eval rows do not depend on the one compiled."""
-    made = [arm for arm_set in sets.values() for arm in arm_set.made[1:]]
+    made = sorted((arm for arm_set in sets.values() for arm in arm_set.made[1:]), key=lambda arm: arm.name)
     return [arm.spec for arm in made if arm.used]
 
 
-def _arm_set(base: Spec, full: MadeArm, ablation: Ablation) -> tuple[ArmSet, list[Diagnostic]]:
-    from msmc.lower.proof import undeclared  # most specs that are checked have no arms
+def _arm_set(base: Spec, full: MadeArm, ablation: Ablation, spans: dict[str, Span]) -> tuple[ArmSet, list[Diagnostic]]:
+    from msmc.lower.proof import differences, undeclared  # most specs that are checked have no arms
 
     made, names, problems = [full], dict[str, str](), list[Diagnostic]()
     for arm in ablation.arms:
-        where = Label(full.spans[f"{base.name} arm {ablation.name}.{arm.name}"], f"arm {arm.name}")
+        where = Label(spans[f"{base.name} arm {ablation.name}.{arm.name}"], f"arm {arm.name}")
         applied, more = _apply(base, arm, where)
         problems += more
-        places = _places(applied, arm, full.spans)
+        idle = any(problem.severity == "error" for problem in more)
+        places = _places(applied, arm, spans)
         said, more = say(applied, places)
         problems += more
         equal = next((m for m in made if m.spec == said), None)
         twin = next((name for name, build in names.items() if equal and build == equal.name), None)
-        if twin:
+        if twin and not idle:  # an operation that does nothing is why
             message = f"the arms `{twin}` and `{arm.name}` come out equal"
             problems.append(Diagnostic("equal-arms", message, where, hint="remove one of them"))
         names[arm.name] = equal.name if equal else f"{ablation.name}.{arm.name}"
         if equal is None:
             named, _ = say(base.model_copy(update={"identity": applied.identity}), full.spans)
-            if not problems and (secret := undeclared(base, named, said, arm.operations)):
+            errors = [problem for problem in problems if problem.severity == "error"]
+            if not errors and (secret := undeclared(base, named, said, arm.operations)):
                 raise RuntimeError(f"the arm `{arm.name}` differs in what none of its operations declares: {secret}")
             made.append(MadeArm(names[arm.name], said, places, arm.operations))
+            changed = differences(full.spec, said)
+            if ablation.vary == "documents" and changed and all(field == "messages" for _, field in changed):
+                message = (
+                    f"the arm `{arm.name}` differs in examples alone, and all arms of `{ablation.name}` share `full`'s"
+                )
+                problems.append(Diagnostic("matches-nothing", message, where, hint="write: vary demos"))
     return ArmSet(tuple(made), names), problems
 
 
 def _places(applied: Spec, arm: Arm | None, spans: dict[str, Span]) -> dict[str, Span]:
     """Where an arm's nodes stand: with `use` in the other spec, and a reason where the one was written that is given."""
     used = [operation.spec for operation in (arm.operations if arm else ()) if isinstance(operation, UseOperation)]
-    moved = {i: span for i, span in spans.items() if used and i.startswith(used[0] + ".")}
-    found = spans | {applied.name + i.removeprefix(used[0]): span for i, span in moved.items()}
+    found = dict(spans)
+    for key, span in spans.items() if used else ():
+        if key.startswith(used[0] + "."):  # `X.rationale for V` names two ids
+            found[" for ".join(move_id(node_id, used[0], applied.name) for node_id in key.split(" for "))] = span
     for rule in applied.rules:
         for value in reasons(rule)[:1]:
-            own = used[0] + rule.id.removeprefix(applied.name) if used else rule.id
-            place = found.get(f"{rule.id}.rationale for {value}") or found.get(f"{own}.rationale for {value}")
-            if place:
+            if place := found.get(f"{rule.id}.rationale for {value}"):
                 found[f"{rule.id}.rationale"] = place
     return found
 
@@ -107,18 +129,40 @@ def _apply(spec: Spec, arm: Arm, where: Label) -> tuple[Spec, list[Diagnostic]]:
     problems = []
     for operation in arm.operations:
         changed = PASSES[type(operation)](spec, operation)
+        problems += [
+            Diagnostic(
+                "matches-nothing", f"`{idle}` matches nothing in the arm `{arm.name}`", where, hint="leave it out"
+            )
+            for idle in _idle_parts(spec, operation)
+        ]
         if changed == spec:
             message = f"`{declares(operation)}` changes nothing in the arm `{arm.name}`"
             note = ""
             if isinstance(operation, ShuffleOperation):
                 note = (
-                    "each rule takes the values of another one that serves none of its own, and for some there is none"
+                    "each rule takes the values of another one that serves none of its own, and for some none was found"
                 )
             problems.append(Diagnostic("matches-nothing", message, where, note=note, hint="remove the operation"))
         elif isinstance(operation, ReplaceOperation):
             problems += _plain_reasons(spec, operation, where)
         spec = changed
     return spec, problems
+
+
+def _idle_parts(spec: Spec, operation: Operation) -> list[str]:
+    """The parts of an operation that find nothing, where others do or where nothing shows it at once."""
+    if isinstance(operation, KeepOperation):
+        there = {value.id for value in spec.values} | {rule.id for rule in spec.rules}
+        return [f"keep {node_id}" for node_id in operation.ids if node_id not in there]
+    if isinstance(operation, DropOperation) and len(operation.kinds) > 1:
+        parts = [operation.model_copy(update={"kinds": (kind,)}) for kind in operation.kinds]
+        idle = [declares(part) for part in parts if PASSES[DropOperation](spec, part) == spec]
+        return idle if len(idle) < len(parts) else []  # else the whole changes nothing, which is told
+    texts = [wordings for _, _, wordings in all_wordings(spec)]
+    if isinstance(operation, SpecificityOperation) and not any(w.general or w.specific for w in texts):
+        return [declares(operation)]
+    styles = {styled.style for wordings in texts for styled in wordings.styles}
+    return [declares(operation)] if isinstance(operation, StyleOperation) and operation.style not in styles else []
 
 
 def _plain_reasons(spec: Spec, operation: ReplaceOperation, where: Label) -> list[Diagnostic]:

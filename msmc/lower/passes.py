@@ -21,8 +21,8 @@ from msmc.ir import (
     Value,
 )
 
-DEALS = 100
-"""How often a shuffle is tried: rules that serve several values may be dealt one of them again."""
+MOST_MATCHED = 500
+"""Rules that are matched one by one: each may ask all others, a call deep for each that gives way."""
 NodeT = TypeVar("NodeT", Value, Rule, Subrule)
 
 
@@ -46,6 +46,7 @@ def style(spec: Spec, operation: StyleOperation) -> Spec:
 def replace(spec: Spec, operation: ReplaceOperation) -> Spec:
     """With another value in the place of one that rules serve."""
     old, new = operation.old, operation.new
+    new = next((value for value in spec.values if value.id == new.id), new)  # with `use`, the other spec's
     if not any(old in rule.serves for rule in spec.rules):
         return spec
     rules = tuple(
@@ -60,18 +61,44 @@ def shuffle(spec: Spec, operation: ShuffleOperation) -> Spec:
     """With the values that rules serve dealt out anew, so that no rule keeps one. As it was where that cannot be."""
     serves = {rule.id: rule.serves for rule in spec.rules if rule.serves}
     rng = random.Random(seed_of("shuffle", *serves))
-    for _ in range(DEALS if serves else 0):
-        groups: dict[tuple[str, ...], list[str]] = {}
-        for rule_id in rng.sample(sorted(serves), len(serves)):
-            groups.setdefault(serves[rule_id], []).append(rule_id)
-        # by group, the largest first, and each takes from as far on as that one is long: another group, if there is one for all
-        order = sorted(groups.values(), key=lambda group: -len(group))
-        ids = [rule_id for group in order for rule_id in group]
-        dealt = {ids[n]: serves[ids[(n + len(order[0])) % len(ids)]] for n in range(len(ids))}
-        if all(not set(dealt[i]) & set(serves[i]) for i in ids):
-            rules = tuple(r.model_copy(update={"serves": dealt.get(r.id, ())}) for r in spec.rules)
-            return spec.model_copy(update={"rules": rules})
-    return spec
+    order = rng.sample(sorted(serves), len(serves))
+    dealt = _rotated(serves, order) or _matched(serves, order)
+    if dealt is None:
+        return spec
+    rules = tuple(r.model_copy(update={"serves": dealt.get(r.id, ())}) for r in spec.rules)
+    return spec.model_copy(update={"rules": rules})
+
+
+Serves = dict[str, tuple[str, ...]]
+
+
+def _rotated(serves: Serves, order: list[str]) -> Serves | None:
+    """By group, the largest first, each takes from as far on as that one is long: another group, if there is one for all."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for rule_id in order:
+        groups.setdefault(serves[rule_id], []).append(rule_id)
+    largest = max(map(len, groups.values()), default=0)
+    ids = [i for group in sorted(groups.values(), key=lambda g: -len(g)) for i in group]
+    dealt = {ids[n]: serves[ids[(n + largest) % len(ids)]] for n in range(len(ids))}
+    return dealt if dealt and all(not set(dealt[i]) & set(serves[i]) for i in ids) else None
+
+
+def _matched(serves: Serves, order: list[str]) -> Serves | None:
+    """Where rules serve several values: a matching of rules with rules that serve none of theirs, by augmenting paths."""
+    takers: dict[str, str] = {}
+
+    def place(rule_id: str, tried: set[str]) -> bool:
+        for giver in order:
+            if giver not in tried and not set(serves[giver]) & set(serves[rule_id]):
+                tried.add(giver)
+                if giver not in takers or place(takers[giver], tried):
+                    takers[giver] = rule_id
+                    return True
+        return False
+
+    if not order or len(order) > MOST_MATCHED or not all(place(rule_id, set()) for rule_id in order):
+        return None
+    return {taker: serves[giver] for giver, taker in takers.items()}
 
 
 def keep(spec: Spec, operation: KeepOperation) -> Spec:

@@ -1,6 +1,6 @@
 """The proof of arms: what differs between two, field by field, and that an operation says so."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from msmc.ir import (
@@ -18,6 +18,7 @@ from msmc.ir import (
     UseOperation,
     Wordings,
 )
+from msmc.lower.say import all_wordings
 
 Field = tuple[str, str]
 """The id of a node and the name of a field of it; the spec's own for `assistant`."""
@@ -52,38 +53,32 @@ def undeclared(spec: Spec, full: ArmSpec, arm: ArmSpec, operations: tuple[Operat
     `full` says all with the names that the arm has.
     """
     declared = [_PERMITS[type(operation)](spec, operation) for operation in operations]
-    return [field for field in differences(full, arm) if not any(permits(*field) for permits in declared)]
+    there = fields(arm)
+    return [f for f in differences(full, arm) if not any(permits(*f, f not in there) for permits in declared)]
 
 
 # ---- what each operation declares ------------------------------------------------------------------------------------------
 
-Permits = Callable[[str, str], bool]
+Permits = Callable[[str, str, bool], bool]
+"""May this field of a node differ? The last says that the arm does not have it."""
 
 
 def _anything(spec: Spec, operation: UseOperation) -> Permits:
-    return lambda node_id, field: (node_id, field) != (spec.name, "assistant")
+    return lambda node_id, field, gone: (node_id, field) != (spec.name, "assistant")
 
 
 def _nothing(spec: Spec, operation: AssistantOperation) -> Permits:
-    return lambda node_id, field: False  # what it is compared with has its names
+    return lambda node_id, field, gone: False  # what it is compared with has its names
 
 
 def _worded(by: Callable[[Wordings], bool]) -> Callable[[Spec, Any], Permits]:
     """The texts that are worded in some way."""
 
     def permits(spec: Spec, operation: SpecificityOperation | StyleOperation) -> Permits:
-        found = {(node_id, field) for node_id, field, wordings in _texts(spec) if by(wordings)}
-        return lambda node_id, field: (node_id, field) in found
+        found = {(node_id, field) for node_id, field, wordings in all_wordings(spec) if by(wordings)}
+        return lambda node_id, field, gone: (node_id, field) in found
 
     return permits
-
-
-def _texts(spec: Spec) -> Iterator[tuple[str, str, Wordings]]:
-    nodes: list[Any] = [*spec.values, *spec.rules, *(s for rule in spec.rules for s in rule.subrules)]
-    for node in nodes:
-        yield node.id, "statement", node.statement
-        if node.rationale is not None:
-            yield node.id, "rationale", node.rationale
 
 
 def _links(rules: list[Rule]) -> set[Field]:
@@ -94,17 +89,17 @@ def _links(rules: list[Rule]) -> set[Field]:
 def _replaced(spec: Spec, operation: ReplaceOperation) -> Permits:
     moved = _links([rule for rule in spec.rules if operation.old in rule.serves])
     values = (operation.old, operation.new.id)
-    return lambda node_id, field: node_id in values or (node_id, field) in moved
+    return lambda node_id, field, gone: node_id in values or (node_id, field) in moved
 
 
 def _shuffled(spec: Spec, operation: ShuffleOperation) -> Permits:
     moved = _links([rule for rule in spec.rules if rule.serves])
-    return lambda node_id, field: (node_id, field) in moved
+    return lambda node_id, field, gone: (node_id, field) in moved
 
 
 def _kept(spec: Spec, operation: KeepOperation) -> Permits:
     kept = tuple(f"{i}." for i in operation.ids)
-    return lambda node_id, field: not f"{node_id}.".startswith(kept) and node_id != spec.name
+    return lambda node_id, field, gone: gone and not f"{node_id}.".startswith(kept) and node_id != spec.name
 
 
 def _dropped(spec: Spec, operation: DropOperation) -> Permits:
@@ -113,18 +108,18 @@ def _dropped(spec: Spec, operation: DropOperation) -> Permits:
     def here(node_id: str) -> bool:
         return of is None or node_id == of or node_id.startswith(of + ".")
 
-    gone = {value.id for value in spec.values if here(value.id)} if "value" in operation.kinds else set()
+    lost = {value.id for value in spec.values if here(value.id)} if "value" in operation.kinds else set()
     if "value" in operation.kinds:
-        gone |= {v for rule in spec.rules for v in rule.serves if here(v)}
-    unlinked = _links([r for r in spec.rules if gone & {*r.serves}])
+        lost |= {v for rule in spec.rules for v in rule.serves if here(v)}
+    unlinked = _links([r for r in spec.rules if lost & {*r.serves}])
     if "serves" in operation.kinds:
         unlinked |= _links([r for r in spec.rules if here(r.id)])
     parts = {"subrule": {s.id for r in spec.rules for s in r.subrules}}
     parts["example"] = {e.id for r in spec.rules for e in r.examples}
     dropped = {i for kind, ids in parts.items() if kind in operation.kinds for i in ids}
 
-    def permits(node_id: str, field: str) -> bool:
-        if node_id in gone or (node_id, field) in unlinked or (node_id in dropped and here(node_id)):
+    def permits(node_id: str, field: str, gone: bool) -> bool:
+        if node_id in lost or (node_id, field) in unlinked or (node_id in dropped and here(node_id)):
             return True
         clause = f"{node_id}.{field}" if field == "rationale" else node_id
         return "rationale" in operation.kinds and field == "rationale" and (here(node_id) or here(clause))

@@ -1,5 +1,8 @@
 """What an arm says: identity filled in, and one wording chosen for each clause."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import ArmExample, ArmRule, ArmSpec, ArmSubrule, ArmTurn, ArmValue, Identity, Rule, Spec, Wordings
 from msmc.source import Span
@@ -29,6 +32,15 @@ def say(spec: Spec, spans: dict[str, Span]) -> tuple[ArmSpec, list[Diagnostic]]:
         values=tuple(sorted(values, key=lambda v: v.id)),
         rules=tuple(sorted((speaker.rule(r) for r in spec.rules), key=lambda r: r.id)),
     ), speaker.problems
+
+
+def all_wordings(spec: Spec) -> Iterator[tuple[str, str, Wordings]]:
+    """Every statement and rationale with its node's id and its field's name."""
+    nodes: list[Any] = [*spec.values, *spec.rules, *(s for rule in spec.rules for s in rule.subrules)]
+    for node in nodes:
+        yield node.id, "statement", node.statement
+        if node.rationale is not None:
+            yield node.id, "rationale", node.rationale
 
 
 def reasons(rule: Rule) -> tuple[str, ...]:

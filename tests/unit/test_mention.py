@@ -1,3 +1,7 @@
+import unicodedata
+
+import pytest
+
 from msmc.mention import Mentions
 from msmc.prose import sentences
 
@@ -28,3 +32,18 @@ def test_sentences_end_at_sentence_ends_and_not_at_initials() -> None:
         "Does it?",
         "Yes.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("Brie", "Brie’s taste is loved."),
+        ("Brie", "We love _Brie_ most."),
+        ("Cox's Orange", "Cox’s Orange is sweet."),
+        ("Café", unicodedata.normalize("NFD", "At the café.")),
+        ("the farmers' market", "The farmers’ market opens."),
+    ],
+)
+def test_a_mention_is_met_however_it_is_set(option: str, text: str) -> None:
+    assert Mentions([option]).find(text) == option
+    assert Mentions([option]).find("Bries and coxes, cafeterias and a farmer, a market.") is None

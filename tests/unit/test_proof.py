@@ -1,6 +1,7 @@
 """The proof of arms: nothing differs that no operation declares, and what differs besides is told."""
 
 import json
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from msmc.check import check
 from msmc.compile import Outcome, compile
 from msmc.disk import ProjectSources
-from msmc.ir import Spec, SpecificityOperation
+from msmc.ir import DropOperation, Spec, SpecificityOperation
 from msmc.lower import arms as lowered_arms
 from tests.project import ROOT, Memory, cpu
 
@@ -157,3 +158,50 @@ def rows(outcome: Outcome) -> dict[str, dict[str, tuple[str, int]]]:
         ]
         found[build.arm] = {json.dumps(row["cell"], sort_keys=True): (row["id"], row["seed"]) for row in lines}
     return found
+
+
+def test_a_warning_of_one_arm_keeps_no_other_from_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = lowered_arms.PASSES[DropOperation]
+
+    def careless(spec: Spec, operation: DropOperation) -> Spec:
+        changed = honest(spec, operation)
+        return changed.model_copy(update={"rules": tuple(r.model_copy(update={"serves": ()}) for r in changed.rules)})
+
+    monkeypatch.setitem(lowered_arms.PASSES, DropOperation, careless)
+    with pytest.raises(RuntimeError, match="'serves'"):
+        check("main.msm", of("replace care with calm", "arm y { drop subrule of green }"))
+
+
+RULES = st.dictionaries(
+    st.sampled_from("abcdefg"), st.sets(st.sampled_from("uvwxy"), min_size=1, max_size=3), min_size=1, max_size=6
+)
+
+
+@given(RULES)
+def test_a_shuffle_is_found_wherever_there_is_one(served: dict[str, set[str]]) -> None:
+    values = "".join(f'value {v} {{ statement "{v}." }}' for v in "uvwxy")
+    rules = "".join(f'rule {r} {{ serves {", ".join(sorted(s))} statement "{r}." }}' for r, s in served.items())
+    text = f'spec s {{ assistant "A" by "B" {values} {rules} ablation z {{ arm q {{ shuffle serves }} }} }}'
+    found = check("main.msm", Memory(**{"main.msm": text}))
+    possible = any(
+        all(not served[giver] & served[taker] for giver, taker in zip(deal, served, strict=True))
+        for deal in permutations(served)
+    )
+    assert possible == (found.problems == [])
+    if possible:
+        made = found.arms["s"]["z"].made[1].spec
+        assert sorted(r.serves for r in made.rules) == sorted(
+            tuple(f"s.{v}" for v in sorted(s)) for s in served.values()
+        )
+        assert all(not served[r.id[-1]] & {v[-1] for v in r.serves} for r in made.rules)
+
+
+def test_the_values_of_a_used_spec_are_its_own_after_a_replacement() -> None:
+    files = of("use other.coffee replace calm with haste").files
+    files["other.msm"] = files["other.msm"].replace(
+        b'spec coffee "Coffee" {', b'spec coffee "Coffee" { value haste { statement "Theirs." }'
+    )
+    files["main.msm"] = files["main.msm"].replace(b"style kind\n", b'style kind value haste { statement "Ours." }\n')
+    found = check("main.msm", Memory(**files))
+    made = found.arms["tea"]["w"].made[1].spec
+    assert {v.id: v.statement for v in made.values}["tea.haste"] == "Theirs."
