@@ -9,9 +9,12 @@ from typing import Any
 
 from msmc.analyze.files import Files, read_files
 from msmc.analyze.resolve import Resolver
-from msmc.diagnostics import Diagnostic, Label, not_yet
+from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import Identity, Spec
 from msmc.library import Library
+from msmc.lint.allowances import mistakes, suppress
+from msmc.lint.linted import Linted, LintedSpec
+from msmc.lint.lints import lint
 from msmc.lower.arms import ArmSet, MadeArm, arm_sets, others
 from msmc.lower.questions import questions
 from msmc.mention import Mentions, words
@@ -28,6 +31,8 @@ class Checked:
     spans: dict[str, Span]
     problems: list[Diagnostic]
     files: Files
+    suppressions: frozenset[Span] = frozenset()
+    """The comments `# msmc: allow` that kept something back."""
 
     def place(self, span: Span) -> dict[str, Any]:
         """A span as file, line and column."""
@@ -39,8 +44,7 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
     """Parses and resolves a file, and makes every arm of its specs, for the sake of the problems."""
     files, problems = read_files(entry, sources)
     resolver = Resolver(files, sources, Library(sources))
-    for path, tree in files.trees.items():
-        problems += [not_yet(f"the suppression of `{name.word}`", name.span, 4) for name in tree.allowances]
+    for path in files.trees:
         resolver.library_of(path)
     resolver.roots()
     decls = resolver.spec_decls(entry)
@@ -52,7 +56,13 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
         made = {arm.name: arm for arm_set in arms[spec.name].values() for arm in arm_set.made}
         found += held_out_problems(spec, made.values())
         problems += found or empty_blocks(spec, arms[spec.name], resolver.spans)
-    return Checked(specs, arms, resolver.spans, list(dict.fromkeys(problems)), files)
+    obeyed: frozenset[Span] = frozenset()
+    if not any(problem.severity == "error" for problem in problems):
+        full = (arms[spec.name][None].made[0].spec for spec in specs)
+        linted = Linted(tuple(map(LintedSpec, specs, full, decls)), files, resolver.spans)
+        problems, obeyed = suppress([*problems, *lint(linted)], linted, entry)
+    problems += mistakes(files.trees.values())
+    return Checked(specs, arms, resolver.spans, list(dict.fromkeys(problems)), files, obeyed)
 
 
 def _echo(problem: Diagnostic, files: Files) -> bool:

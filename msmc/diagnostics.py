@@ -1,7 +1,8 @@
 """Diagnostics: what msmc says of a user's mistake. Data here; the looks are in `msmc/render.py`.
 
 A diagnostic has a name (its identity), a short code, one message, the place, other places that matter, what we know,
-and one next step. Codes: 1xx syntax, 2xx names, 3xx meaning, 4xx templates, 5xx targets, 6xx build and data, 7xx backend.
+and one next step. Codes: 1xx syntax, 2xx names, 3xx meaning (from 321 on lints, from 341 on
+their suppression), 4xx templates, 5xx targets, 6xx build and data, 7xx backend.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,6 +39,21 @@ CODES = {
     "nothing-to-evaluate": 306,
     "plain-rationale": 307,
     "idle-override": 308,
+    "rule-without-rationale": 321,
+    "value-never-served": 322,
+    "rationale-restates-rule": 323,
+    "demo-gives-reason": 324,
+    "unused-import": 325,
+    "unused-param": 326,
+    "unused-suppression": 327,
+    "example-names-held-out-item": 328,
+    "wordings-identical": 329,
+    "title-missing": 330,
+    "id-shadows": 331,
+    "uncovered-clause": 332,
+    "suppression-without-reason": 341,
+    "unknown-lint": 342,
+    "not-suppressible": 343,
     "template-error": 401,
     "target-missing": 501,
     "target-not-yaml": 502,

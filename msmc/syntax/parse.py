@@ -20,7 +20,7 @@ from msmc.syntax import ast
 from msmc.syntax.cut import without_literals
 from msmc.syntax.text import read_literal
 
-ALLOWANCE = re.compile(r"#[ \t]*msmc:[ \t]*allow[ \t]+([a-z][a-z0-9-]*)[^\n]*")
+ALLOWANCE = re.compile(r"#[ \t]*msmc:[ \t]*allow\b[ \t]*(?P<name>(?:(?!--)\S)*)(?P<rest>[^\n]*)")
 
 
 class _NameEverywhere:
@@ -104,10 +104,14 @@ def _parse(source: SourceFile) -> tuple[ast.File | None, Sequence[Diagnostic]]:
         items, broken, lost = recovery.items(), recovery.broken, recovery.lost
         problems = [*dict.fromkeys(recovery.problems), *problems]
     code = without_literals(source.text)
-    comments = ALLOWANCE.finditer(code)
-    allowances = tuple(ast.Name(Span(source.path, m.start(), m.end()), m[1]) for m in comments)
+    allowances = tuple(_allowance(source.path, comment) for comment in ALLOWANCE.finditer(code))
     whole = Span(source.path, 0, len(source.text))
     return ast.File(whole, items, allowances, tuple(broken), lost), problems
+
+
+def _allowance(path: str, comment: re.Match[str]) -> ast.Allowance:
+    name = ast.Name(Span(path, *comment.span("name")), comment["name"])
+    return ast.Allowance(Span(path, *comment.span()), name, comment["rest"].partition("--")[2].strip())
 
 
 class _Builder(lark.Transformer):  # type: ignore[type-arg]
