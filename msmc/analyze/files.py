@@ -3,6 +3,7 @@
 import posixpath
 from dataclasses import dataclass, field
 
+from msmc.analyze.problems import import_circle, import_escapes, import_missing
 from msmc.diagnostics import Diagnostic, Label
 from msmc.source import SourceFile, Sources
 from msmc.syntax import ast
@@ -69,7 +70,6 @@ def _import(
     item: ast.ImportDecl, files: Files, sources: Sources, chain: tuple[str, ...], problems: list[Diagnostic]
 ) -> None:
     written = item.path.plain
-    here = Label(item.path.span)
     known = files.imports.get((chain[-1], item.alias.word))
     if known is not None:
         message = f"`{item.alias.word}` is already the name of `{known}`"
@@ -79,19 +79,19 @@ def _import(
         return
     path = posixpath.normpath(posixpath.join(posixpath.dirname(chain[-1]), written))
     if leaves(path, written):
-        hint = "imports are relative and stay in the project: the folder with .git, or the one with specs/"
-        problems.append(Diagnostic("import-escapes", f"`{written}` lies outside the project", here, hint=hint))
+        problems.append(import_escapes(written, item.path.span))
         return
     if path in chain:
         circle = " -> ".join(f"`{p}`" for p in (*chain[chain.index(path) :], path))
-        problems.append(Diagnostic("import-circle", "this import closes a circle", here, note=circle))
+        problems.append(import_circle("this import closes a circle", item.path.span, circle))
         return
     if path not in files.sources:
         source = read_source(path, sources)
         if isinstance(source, Diagnostic):
-            message = source.message if source.name != "file-missing" else f"there is no file `{path}` to import"
-            name = "import-missing" if source.name == "file-missing" else source.name
-            problems.append(Diagnostic(name, message, here, hint="the path is relative to the importing file"))
+            hint = "the path is relative to the importing file"
+            other = Diagnostic(source.name, source.message, Label(item.path.span), hint=hint)
+            missing = source.name == "file-missing"
+            problems.append(import_missing(path, item.path.span) if missing else other)
             return
         _add(source, files, sources, (*chain, path), problems)
     files.imports[chain[-1], item.alias.word] = path
