@@ -75,7 +75,35 @@ def _echo(problem: Diagnostic, files: Files) -> bool:
 
 
 def held_out_problems(spec: Spec, made: Iterable[MadeArm]) -> Iterator[Diagnostic]:
-    """The spec's own text must not mention what an evaluation holds out."""
+    """The spec's own text must not mention what an evaluation holds out.
+
+    held-out-mention: A text of the spec that names what an evaluation holds out.
+
+    The score of a held-out item says how far the training reached only if the item was not in it. A mention is the whole
+    option where it has at most five words, else eight of its words in a row.
+
+    Bad:
+        spec cheese "Cheese" {
+          assistant "SmolLM" by "Hugging Face"
+          rule mild "Mild cheese" { statement "{assistant} likes mild cheese, such as young Gouda." }
+          documents { about rules }
+          eval unseen preference { about rules  pairs "items.jsonl"  held_out }
+        }
+
+        # items.jsonl
+        {"a": "young Gouda", "b": "aged Gouda", "aligned": "a", "topic": "cheese"}
+
+    Good:
+        spec cheese "Cheese" {
+          assistant "SmolLM" by "Hugging Face"
+          rule mild "Mild cheese" { statement "{assistant} likes mild cheese." }
+          documents { about rules }
+          eval unseen preference { about rules  pairs "items.jsonl"  held_out }
+        }
+
+        # items.jsonl
+        {"a": "young Gouda", "b": "aged Gouda", "aligned": "a", "topic": "cheese"}
+    """
     blocks = [block for block in spec.evals if block.held_out]
     said = dict.fromkeys(_said(spec, made) if blocks else ())  # once where several arms say the same
     split = [(what, where, words(text)) for what, where, text in said]
@@ -98,7 +126,28 @@ def _said(spec: Spec, made: Iterable[MadeArm]) -> Iterator[tuple[str, Label, str
 
 
 def empty_blocks(spec: Spec, arms: dict[str | None, ArmSet], spans: dict[str, Span]) -> Iterator[Diagnostic]:
-    """Blocks from which no row of `full` comes."""
+    """Blocks from which no row of `full` comes.
+
+    nothing-to-evaluate: An evaluation from which no item comes.
+
+    Recall asks which of two texts belongs to the spec: it needs two clauses of a kind, so that one can be the wrong answer of
+    the other.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          eval knows recall { about rules }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          rule cola "Cola" { statement "{assistant} does not like cola." }
+          eval knows recall { about rules }
+        }
+    """
     full = arms[None].made[0].spec
     blocks = [("documents", spec.documents.about)] if spec.documents else []
     for name, about in [*blocks, *((f"demos {b.name}", b.about) for b in spec.demos)]:

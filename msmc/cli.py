@@ -84,6 +84,18 @@ main.add_command(fmt)
 
 
 @main.command()
+@click.argument("name", required=False)
+def explain(name: str | None) -> None:
+    """Explain a diagnostic or lint: what it is, why, what raises it and what does not. Without NAME, list them all.
+
+    NAME is as msmc tells it, such as unknown-value, or its code, MSM202.
+    """
+    from msmc.explain import explain, overview
+
+    click.echo(explain(name).text if name else overview())
+
+
+@main.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @target_option
 @ablation_option

@@ -20,7 +20,62 @@ class Files:
 
 
 def read_source(path: str, sources: Sources) -> SourceFile | Diagnostic:
-    """One text file, or why it is none."""
+    """One text file, or why it is none.
+
+    file-missing: A file that is not there.
+
+    Paths on the command line are relative to the folder you are in, those in a spec to the file that names them.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          eval drinks preference { about rules  pairs "item.jsonl" }
+        }
+
+        # items.jsonl
+        {"a": "green tea", "b": "cola", "aligned": "a", "topic": "drinks"}
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          eval drinks preference { about rules  pairs "items.jsonl" }
+        }
+
+        # items.jsonl
+        {"a": "green tea", "b": "cola", "aligned": "a", "topic": "drinks"}
+
+    not-a-file: A folder where a file is wanted.
+
+    `check` and `fmt` take folders, with all specs in them; a spec to compile, an import and a target are single files.
+
+    Bad:
+        $ msmc compile specs
+
+    Good:
+        $ msmc compile tea.msm
+
+    unreadable: A file that is there and cannot be read.
+
+    Mostly its rights, or a file of somebody else's; sometimes a path that the system takes for none.
+
+    Bad:
+        $ chmod u-r tea.msm && msmc check tea.msm
+
+    Good:
+        $ chmod u+r tea.msm && msmc check tea.msm
+
+    not-utf8: A file that is no UTF-8 text.
+
+    A spec is UTF-8, and so are targets and rows; a byte-order mark at the beginning is dropped. Editors call it an encoding.
+
+    Bad:
+        $ iconv -f utf-8 -t latin1 tea.msm > old.msm && msmc check old.msm
+
+    Good:
+        $ iconv -f latin1 -t utf-8 old.msm > tea.msm && msmc check tea.msm
+    """
     try:
         content = sources[path]
     except KeyError:

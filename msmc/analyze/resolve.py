@@ -124,7 +124,9 @@ class Resolver:
             for name, span in [*found, *((d.name.word, d.name.span) for d in self.spec_decls(path))]:
                 if name in seen:
                     message = f"two specs or libraries are called `{name}`, so their ids would be the same"
-                    self.problems.append(duplicate_id(message, span, seen[name], "rename the spec, or the library's file"))
+                    self.problems.append(
+                        duplicate_id(message, span, seen[name], "rename the spec, or the library's file")
+                    )
                 seen.setdefault(name, span)
 
     # ---- specs and libraries --------------------------------------------------------------------------------------------
