@@ -1,7 +1,6 @@
 """What lints look at."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from msmc.analyze.files import Files
@@ -28,8 +27,7 @@ class LintedSpec(NamedTuple):
         return node_id.removeprefix(self.spec.name + ".")
 
 
-@dataclass(frozen=True)
-class Linted:
+class Linted(NamedTuple):
     """Files without an error: the checked one's specs, and every file that was read for them."""
 
     specs: tuple[LintedSpec, ...]
