@@ -175,21 +175,27 @@ def idle_override(name: ast.Name, fields: Sequence[str], first: Span | None) -> 
     A reader looks for the difference, and a later change of the inherited text is lost here. A warning.
 
     Bad:
-        spec base "Base" {
-          assistant "SmolLM" by "Hugging Face"
-          rule green "Green tea" { statement "{assistant} likes green tea." }
-        }
-        spec tea "Tea" extends base {
+        import "base.msm" as base
+        spec tea "Tea" extends base.base {
           rule green { statement "{assistant} likes green tea." }
         }
 
-    Good:
+        # base.msm
         spec base "Base" {
           assistant "SmolLM" by "Hugging Face"
           rule green "Green tea" { statement "{assistant} likes green tea." }
         }
-        spec tea "Tea" extends base {
+
+    Good:
+        import "base.msm" as base
+        spec tea "Tea" extends base.base {
           rule green { statement "{assistant} likes green tea, iced." }
+        }
+
+        # base.msm
+        spec base "Base" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
         }
     """
     told = " and ".join(f"`{field}`" for field in fields)
