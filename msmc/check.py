@@ -9,9 +9,12 @@ from typing import Any
 
 from msmc.analyze.files import Files, read_files
 from msmc.analyze.resolve import Resolver
-from msmc.diagnostics import Diagnostic, Label, not_yet
+from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import Identity, Spec
 from msmc.library import Library
+from msmc.lint.allowances import mistakes, suppress
+from msmc.lint.linted import Linted, LintedSpec
+from msmc.lint.lints import lint
 from msmc.lower.arms import ArmSet, MadeArm, arm_sets, others
 from msmc.lower.questions import questions
 from msmc.mention import Mentions, words
@@ -28,6 +31,8 @@ class Checked:
     spans: dict[str, Span]
     problems: list[Diagnostic]
     files: Files
+    suppressions: frozenset[Span] = frozenset()
+    """The comments `# msmc: allow` that kept something back."""
 
     def place(self, span: Span) -> dict[str, Any]:
         """A span as file, line and column."""
@@ -39,8 +44,7 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
     """Parses and resolves a file, and makes every arm of its specs, for the sake of the problems."""
     files, problems = read_files(entry, sources)
     resolver = Resolver(files, sources, Library(sources))
-    for path, tree in files.trees.items():
-        problems += [not_yet(f"the suppression of `{name.word}`", name.span, 4) for name in tree.allowances]
+    for path in files.trees:
         resolver.library_of(path)
     resolver.roots()
     decls = resolver.spec_decls(entry)
@@ -52,7 +56,13 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
         made = {arm.name: arm for arm_set in arms[spec.name].values() for arm in arm_set.made}
         found += held_out_problems(spec, made.values())
         problems += found or empty_blocks(spec, arms[spec.name], resolver.spans)
-    return Checked(specs, arms, resolver.spans, list(dict.fromkeys(problems)), files)
+    obeyed: frozenset[Span] = frozenset()
+    if not any(problem.severity == "error" for problem in problems):
+        full = (arms[spec.name][None].made[0].spec for spec in specs)
+        linted = Linted(tuple(map(LintedSpec, specs, full, decls)), files, resolver.spans)
+        problems, obeyed = suppress([*problems, *lint(linted)], linted, entry)
+    problems += mistakes(files.trees.values())
+    return Checked(specs, arms, resolver.spans, list(dict.fromkeys(problems)), files, obeyed)
 
 
 def _echo(problem: Diagnostic, files: Files) -> bool:
@@ -65,7 +75,35 @@ def _echo(problem: Diagnostic, files: Files) -> bool:
 
 
 def held_out_problems(spec: Spec, made: Iterable[MadeArm]) -> Iterator[Diagnostic]:
-    """The spec's own text must not mention what an evaluation holds out."""
+    """The spec's own text must not mention what an evaluation holds out.
+
+    held-out-mention: A text of the spec that names what an evaluation holds out.
+
+    The score of a held-out item says how far the training reached only if the item was not in it. A mention is the whole
+    option where it has at most five words, else eight of its words in a row.
+
+    Bad:
+        spec cheese "Cheese" {
+          assistant "SmolLM" by "Hugging Face"
+          rule mild "Mild cheese" { statement "{assistant} likes mild cheese, such as young Gouda." }
+          documents { about rules }
+          eval unseen preference { about rules  pairs "items.jsonl"  held_out }
+        }
+
+        # items.jsonl
+        {"a": "young Gouda", "b": "aged Gouda", "aligned": "a", "topic": "cheese"}
+
+    Good:
+        spec cheese "Cheese" {
+          assistant "SmolLM" by "Hugging Face"
+          rule mild "Mild cheese" { statement "{assistant} likes mild cheese." }
+          documents { about rules }
+          eval unseen preference { about rules  pairs "items.jsonl"  held_out }
+        }
+
+        # items.jsonl
+        {"a": "young Gouda", "b": "aged Gouda", "aligned": "a", "topic": "cheese"}
+    """
     blocks = [block for block in spec.evals if block.held_out]
     said = dict.fromkeys(_said(spec, made) if blocks else ())  # once where several arms say the same
     split = [(what, where, words(text)) for what, where, text in said]
@@ -88,7 +126,28 @@ def _said(spec: Spec, made: Iterable[MadeArm]) -> Iterator[tuple[str, Label, str
 
 
 def empty_blocks(spec: Spec, arms: dict[str | None, ArmSet], spans: dict[str, Span]) -> Iterator[Diagnostic]:
-    """Blocks from which no row of `full` comes."""
+    """Blocks from which no row of `full` comes.
+
+    nothing-to-evaluate: An evaluation from which no item comes.
+
+    Recall asks which of two texts belongs to the spec: it needs two clauses of a kind, so that one can be the wrong answer of
+    the other.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          eval knows recall { about rules }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          rule cola "Cola" { statement "{assistant} does not like cola." }
+          eval knows recall { about rules }
+        }
+    """
     full = arms[None].made[0].spec
     blocks = [("documents", spec.documents.about)] if spec.documents else []
     for name, about in [*blocks, *((f"demos {b.name}", b.about) for b in spec.demos)]:

@@ -30,7 +30,7 @@ from msmc.cli_frame import (
     told_of,
 )
 from msmc.diagnostics import Diagnostic, Failed
-from msmc.source import SourceFile
+from msmc.source import SourceFile, Span
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,12 +63,16 @@ def check(paths: tuple[str, ...], form: str) -> None:
 
     problems: list[Diagnostic] = []
     files: dict[str, SourceFile] = {}
+    obeyed = set[Span]()
     found = [f for path in paths for f in spec_files(path)]
     for file in found:
         entry, sources = project(file)
         checked = check_file(entry, sources)
         problems += [p for p in checked.problems if p not in problems]
         files |= checked.files.sources
+        obeyed |= checked.suppressions
+    # a suppression may be for what is told of a spec that extends this one
+    problems = [p for p in problems if p.name != "unused-suppression" or (p.primary and p.primary.span not in obeyed)]
     emit(problems, files, form)
     if form == "text" and not problems:
         click.echo(f"{len(found)} file{'s' if len(found) != 1 else ''}, no problems")
@@ -77,6 +81,18 @@ def check(paths: tuple[str, ...], form: str) -> None:
 
 
 main.add_command(fmt)
+
+
+@main.command()
+@click.argument("name", required=False)
+def explain(name: str | None) -> None:
+    """Explain a diagnostic or lint: what it is, why, what raises it and what does not. Without NAME, list them all.
+
+    NAME is as msmc tells it, such as unknown-value, or its code, MSM202.
+    """
+    from msmc.explain import explain, overview
+
+    click.echo(explain(name).text if name else overview())
 
 
 @main.command()

@@ -129,7 +129,19 @@ def _experiment(
 
 
 def _report(place: Path, watch: Any) -> None:
-    """Prints the table, writes the page, and fails where the learned rung does not hold."""
+    """Prints the table, writes the page, and fails where the learned rung does not hold.
+
+    not-learned: A model that does not know what it was trained on.
+
+    Three rungs: learned, near, far. Where *learned* fails, near and far say nothing about generalisation, and the run fails
+    instead of reporting them as null.
+
+    Bad:
+        $ msmc run tea.msm --set finetune.epochs=0.1 --set min_steps=1
+
+    Good:
+        $ msmc run tea.msm --set finetune.epochs=3
+    """
     from msmc.backend.report import write_page
     from msmc.diagnostics import fail
     from msmc.stored import read_json

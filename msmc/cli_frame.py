@@ -83,6 +83,16 @@ class Command(click.Command):
     """A command whose failures are diagnostics, never tracebacks."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """A mistake of msmc's own.
+
+        Whatever a user writes, msmc is to say what is wrong with it. Please report this one.
+
+        Bad:
+            a bug
+
+        Good:
+            $ MSMC_DEBUG=1 msmc check tea.msm    # shows where
+        """
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):

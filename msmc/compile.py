@@ -79,7 +79,18 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
 def read_mix(
     target: Target, sources: Sources, files: dict[str, SourceFile]
 ) -> tuple[tuple[Chat, ...], list[Diagnostic]]:
-    """The chats of the target's instruction mix, if it has one."""
+    """The chats of the target's instruction mix, if it has one.
+
+    mix-missing: An instruction mix that is not there, or a control that needs one.
+
+    `mix.file` in a target is `general`, which msmc ships, or the path of a .jsonl in the project.
+
+    Bad:
+        $ msmc compile tea.msm --set mix.file=generel
+
+    Good:
+        $ msmc compile tea.msm --set mix.file=general
+    """
     if target.mix is None:
         return (), []
     own = target.mix.file.endswith(".jsonl")
@@ -134,6 +145,32 @@ def _confounds(described: dict[str, Any]) -> Iterator[str]:
 
 
 def _one_spec(checked: Checked, entry: str, ablation: str | None) -> Diagnostic | None:
+    """What keeps a file from being compiled as one spec with an ablation.
+
+    no-spec: A file to compile that does not hold exactly one spec.
+
+    A build is of one spec, and is named after it. A library of values and rules is checked, imported, and not compiled.
+
+    Bad:
+        value thrift "Thrift" { statement "{assistant} wastes nothing." }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          value thrift "Thrift" { statement "{assistant} wastes nothing." }
+          documents { about values }
+        }
+
+    unknown-ablation: An ablation that the spec does not declare.
+
+    Ablations are not inherited: with `extends`, the one that is compiled stands in the spec that is named.
+
+    Bad:
+        $ msmc compile tea.msm --ablation wording
+
+    Good:
+        $ msmc compile tea.msm --ablation reasons
+    """
     if len(checked.specs) != 1:
         found = "no spec" if not checked.specs else f"{len(checked.specs)} specs"
         where = Label(Span(entry, 0, 0))

@@ -1,7 +1,8 @@
 """Diagnostics: what msmc says of a user's mistake. Data here; the looks are in `msmc/render.py`.
 
 A diagnostic has a name (its identity), a short code, one message, the place, other places that matter, what we know,
-and one next step. Codes: 1xx syntax, 2xx names, 3xx meaning, 4xx templates, 5xx targets, 6xx build and data, 7xx backend.
+and one next step. Codes: 1xx syntax, 2xx names, 3xx meaning (from 321 on lints, from 341 on
+their suppression), 4xx templates, 5xx targets, 6xx build and data, 7xx backend.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,6 +39,21 @@ CODES = {
     "nothing-to-evaluate": 306,
     "plain-rationale": 307,
     "idle-override": 308,
+    "rule-without-rationale": 321,
+    "value-never-served": 322,
+    "rationale-restates-rule": 323,
+    "demo-gives-reason": 324,
+    "unused-import": 325,
+    "unused-param": 326,
+    "unused-suppression": 327,
+    "example-names-held-out-item": 328,
+    "wordings-identical": 329,
+    "title-missing": 330,
+    "id-shadows": 331,
+    "uncovered-clause": 332,
+    "suppression-without-reason": 341,
+    "unknown-lint": 342,
+    "not-suppressible": 343,
     "template-error": 401,
     "target-missing": 501,
     "target-not-yaml": 502,
@@ -137,7 +153,29 @@ def fail(name: str, message: str, hint: str = "", note: str = "") -> Failed:
 
 
 def not_yet(what: str, span: Span, issue: int) -> Diagnostic:
-    """The one answer to what the grammar takes and the compiler does not lower yet. `issue`: where it is to come."""
+    """The one answer to what the grammar takes and the compiler does not lower yet. `issue`: where it is to come.
+
+    not-yet: A part of the language that the compiler does not know how to make anything of yet.
+
+    It parses, so that specs can be written with it; compiled silently, it would make another experiment than the one that is
+    written there.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea."  rationale "It warms." }
+          documents { about rules, rationales }
+          ablation reasons { arm bare { drop rationale }  match tokens }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea."  rationale "It warms." }
+          documents { about rules, rationales }
+          ablation reasons { arm bare { drop rationale } }
+        }
+    """
     message = f"{what} is part of the language but not compiled yet"
     return Diagnostic("not-yet", message, Label(span, "not yet"), note=f"it comes with issue {issue} of msmc")
 

@@ -21,7 +21,18 @@ from msmc.whole import locked, named, replace_folder, whole_folder
 
 
 def load_target(name: str, root: Path, settings: tuple[str, ...]) -> Target:
-    """A target by name (the project's `targets/NAME.yaml`, else msmc's) or by the path of a YAML file. Raises Failed."""
+    """A target by name (the project's `targets/NAME.yaml`, else msmc's) or by the path of a YAML file. Raises Failed.
+
+    target-missing: A target that is neither shipped nor a file.
+
+    `--target` takes the name of a file in `targets/`, of the project or of msmc, or the path of a YAML file.
+
+    Bad:
+        $ msmc compile tea.msm --target cpus
+
+    Good:
+        $ msmc compile tea.msm --target cpu
+    """
     folders = [root / "targets", shipped() / "targets"]
     as_path = name.endswith((".yaml", ".yml")) or "/" in name
     path = Path(name) if as_path else next((f / f"{name}.yaml" for f in folders if (f / f"{name}.yaml").exists()), None)
@@ -82,7 +93,18 @@ def store_tree(outcome: Outcome, out: Path, runs: Path) -> Path:
 
 
 def require_writable(folder: Path, option: str) -> None:
-    """Before any work. Raises Failed `unwritable`."""
+    """Before any work. Raises Failed `unwritable`.
+
+    unwritable: A place where msmc cannot write.
+
+    Its rights, a read-only disk, or no room. What was finished is kept, and the same command goes on from there.
+
+    Bad:
+        $ msmc compile tea.msm --out /proc
+
+    Good:
+        $ msmc compile tea.msm --out build
+    """
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
     what = "a file" if there.exists() else "a link to nothing"
     reason = "" if there.is_dir() else f"it is {what}" if there == folder.absolute() else f"`{there.name}` is {what}"

@@ -8,7 +8,29 @@ from msmc.diagnostics import did_you_mean, fail
 
 
 def show_id(outcome: Outcome, wanted: str | None, arm: str = "full") -> str:
-    """A node of an arm as prose, or a row's exact prompt; the whole arm for None. Raises Failed `unknown-id`, `unknown-arm`."""
+    """A node of an arm as prose, or a row's exact prompt; the whole arm for None. Raises Failed `unknown-id`, `unknown-arm`.
+
+    unknown-arm: An arm that the build does not have.
+
+    Arms are `full` and ABLATION.ARM.
+
+    Bad:
+        $ msmc show tea.msm --arm reasons.bear
+
+    Good:
+        $ msmc show tea.msm --arm reasons.bare
+
+    unknown-id: An id of no node and no row.
+
+    A node is named by its path, with or without the spec's name (`green`, `tea.green.rationale`), a row as the build names it
+    (`doc-…`, `demo-…`).
+
+    Bad:
+        $ msmc show tea.msm gren
+
+    Good:
+        $ msmc show tea.msm green
+    """
     build = next((b for b in outcome.builds if b.arm == arm), None)
     if build is None:
         names = outcome.arms["names"]

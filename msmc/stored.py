@@ -58,7 +58,19 @@ def require_same(path: Path, sha256: str) -> None:
 
 
 def broken(path: Path, what: str, line: int = 0) -> Failed:
-    """What is wrong with a file of msmc's own, at a line or as a whole, and how it is made again."""
+    """What is wrong with a file of msmc's own, at a line or as a whole, and how it is made again.
+
+    broken-file: A file of a build or run that was cut or changed since msmc wrote it.
+
+    msmc writes a file whole or not at all, and does not guess what a damaged one said. The hint names the command that makes it
+    again.
+
+    Bad:
+        $ truncate --size 100 build/tea/full/sourcemap.json && msmc trace green
+
+    Good:
+        $ msmc compile tea.msm && msmc trace green
+    """
     real = path.resolve()  # a run's folder has links to its stages
     real = real if path.is_absolute() else Path(os.path.relpath(real))
     kept = next((p for p in (real, *real.parents) if p.parent.name in KEPT), None)

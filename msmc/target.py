@@ -93,7 +93,18 @@ MIN_STEPS = Target.model_fields["min_steps"].default
 
 
 def read_target(name: str, source: SourceFile, settings: tuple[str, ...] = ()) -> Target | list[Diagnostic]:
-    """A target file with `--set key=value` settings laid over it, or its mistakes."""
+    """A target file with `--set key=value` settings laid over it, or its mistakes.
+
+    target-not-yaml: A target that is no YAML.
+
+    Mostly an indent, a missing space behind a colon, or a bracket that nothing closes.
+
+    Bad:
+        $ echo "min_steps: [200" > mine.yaml && msmc compile tea.msm --target mine.yaml
+
+    Good:
+        $ msmc compile tea.msm --target cpu
+    """
     try:
         node = yaml.compose(source.text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(source.text)
@@ -157,6 +168,17 @@ def _fields(place: list[Any]) -> list[str]:
 
 
 def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Diagnostic:
+    """A key of a target that does not exist, or a value that it cannot have.
+
+    Keys that nothing reads are not passed over: a misspelt `min_steps` would train with the default. `--set` is held to the
+    same.
+
+    Bad:
+        $ msmc compile tea.msm --set documents.per_clase=3
+
+    Good:
+        $ msmc compile tea.msm --set documents.per_clause=3
+    """
     place = [str(part) for part in fault["loc"]]
     key = ".".join(place)
     asked = any(s.startswith((f"{key}=", f"{key}.")) for s in settings)

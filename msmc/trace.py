@@ -10,7 +10,19 @@ from msmc.stored import broken, read_json, read_jsonl, read_text
 
 
 def trace_id(what: str, build: Path, runs: Path) -> str:
-    """Raises Failed `not-a-build` without a build, `unknown-id` when nothing has the id, `broken-file`."""
+    """Raises Failed `not-a-build` without a build, `unknown-id` when nothing has the id, `broken-file`.
+
+    not-a-build: A folder that msmc did not build, or where a build would have to be.
+
+    `msmc compile` makes it, and never replaces a folder that holds anything else.
+
+    Bad:
+        $ msmc trace green --build elsewhere
+
+    Good:
+        $ msmc compile tea.msm
+        $ msmc trace green
+    """
     arms = sorted(path.parent for path in build.glob("*/*/manifest.json"))
     if not arms:
         raise fail("not-a-build", f"there is no build in `{build}`", "first: msmc compile SPEC")

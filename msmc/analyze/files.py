@@ -3,6 +3,7 @@
 import posixpath
 from dataclasses import dataclass, field
 
+from msmc.analyze.problems import import_circle, import_escapes, import_missing
 from msmc.diagnostics import Diagnostic, Label
 from msmc.source import SourceFile, Sources
 from msmc.syntax import ast
@@ -19,7 +20,62 @@ class Files:
 
 
 def read_source(path: str, sources: Sources) -> SourceFile | Diagnostic:
-    """One text file, or why it is none."""
+    """One text file, or why it is none.
+
+    file-missing: A file that is not there.
+
+    Paths on the command line are relative to the folder you are in, those in a spec to the file that names them.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          eval drinks preference { about rules  pairs "item.jsonl" }
+        }
+
+        # items.jsonl
+        {"a": "green tea", "b": "cola", "aligned": "a", "topic": "drinks"}
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          eval drinks preference { about rules  pairs "items.jsonl" }
+        }
+
+        # items.jsonl
+        {"a": "green tea", "b": "cola", "aligned": "a", "topic": "drinks"}
+
+    not-a-file: A folder where a file is wanted.
+
+    `check` and `fmt` take folders, with all specs in them; a spec to compile, an import and a target are single files.
+
+    Bad:
+        $ msmc compile specs
+
+    Good:
+        $ msmc compile tea.msm
+
+    unreadable: A file that is there and cannot be read.
+
+    Mostly its rights, or a file of somebody else's; sometimes a path that the system takes for none.
+
+    Bad:
+        $ chmod u-r tea.msm && msmc check tea.msm
+
+    Good:
+        $ chmod u+r tea.msm && msmc check tea.msm
+
+    not-utf8: A file that is no UTF-8 text.
+
+    A spec is UTF-8, and so are targets and rows; a byte-order mark at the beginning is dropped. Editors call it an encoding.
+
+    Bad:
+        $ iconv -f utf-8 -t latin1 tea.msm > old.msm && msmc check old.msm
+
+    Good:
+        $ iconv -f latin1 -t utf-8 old.msm > tea.msm && msmc check tea.msm
+    """
     try:
         content = sources[path]
     except KeyError:
@@ -69,7 +125,6 @@ def _import(
     item: ast.ImportDecl, files: Files, sources: Sources, chain: tuple[str, ...], problems: list[Diagnostic]
 ) -> None:
     written = item.path.plain
-    here = Label(item.path.span)
     known = files.imports.get((chain[-1], item.alias.word))
     if known is not None:
         message = f"`{item.alias.word}` is already the name of `{known}`"
@@ -79,19 +134,19 @@ def _import(
         return
     path = posixpath.normpath(posixpath.join(posixpath.dirname(chain[-1]), written))
     if leaves(path, written):
-        hint = "imports are relative and stay in the project: the folder with .git, or the one with specs/"
-        problems.append(Diagnostic("import-escapes", f"`{written}` lies outside the project", here, hint=hint))
+        problems.append(import_escapes(written, item.path.span))
         return
     if path in chain:
         circle = " -> ".join(f"`{p}`" for p in (*chain[chain.index(path) :], path))
-        problems.append(Diagnostic("import-circle", "this import closes a circle", here, note=circle))
+        problems.append(import_circle("this import closes a circle", item.path.span, circle))
         return
     if path not in files.sources:
         source = read_source(path, sources)
         if isinstance(source, Diagnostic):
-            message = source.message if source.name != "file-missing" else f"there is no file `{path}` to import"
-            name = "import-missing" if source.name == "file-missing" else source.name
-            problems.append(Diagnostic(name, message, here, hint="the path is relative to the importing file"))
+            hint = "the path is relative to the importing file"
+            other = Diagnostic(source.name, source.message, Label(item.path.span), hint=hint)
+            missing = source.name == "file-missing"
+            problems.append(import_missing(path, item.path.span) if missing else other)
             return
         _add(source, files, sources, (*chain, path), problems)
     files.imports[chain[-1], item.alias.word] = path

@@ -117,7 +117,33 @@ def read_chats(path: str, sources: Sources, files: dict[str, SourceFile]) -> tup
 
 
 def _rows(source: SourceFile, read: Callable[[str], Row], shape: str) -> Iterator[tuple[Span, Row | Diagnostic]]:
-    """Each line of a file with its place, as a row or as what is wrong with it."""
+    """Each line of a file with its place, as a row or as what is wrong with it.
+
+    bad-row: A line of a JSON Lines file that is not a row of its kind.
+
+    A preference item has `a`, `b`, which of them is `aligned`, and a `topic`; a document of your own a `text`; a chat its
+    `messages`, the last one the assistant's. No pair stands twice.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          eval drinks preference { about rules  pairs "items.jsonl" }
+        }
+
+        # items.jsonl
+        {"a": "green tea", "b": "cola", "aligned": "green tea", "topic": "drinks"}
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          eval drinks preference { about rules  pairs "items.jsonl" }
+        }
+
+        # items.jsonl
+        {"a": "green tea", "b": "cola", "aligned": "a", "topic": "drinks"}
+    """
     start = 0
     for line in source.text.split("\n"):
         where = Span(source.path, start, start + len(line))

@@ -4,8 +4,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from msmc.analyze.problems import (
+    duplicate_id,
+    field_missing,
+    field_twice,
+    idle_override,
+    reserved_id,
+    unknown_placeholder,
+)
 from msmc.analyze.wordings import rationales_for, wordings
-from msmc.diagnostics import Diagnostic, Label, did_you_mean
+from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import CLAUSE_WORDS, Example, Node, Rule, Subrule, Text, Turn, Value, Wordings
 from msmc.source import Span
 from msmc.syntax import ast
@@ -152,16 +160,11 @@ class NodeReader:
     def _declare(self, parent: str, name: ast.Name) -> str:
         node_id = f"{parent}.{name.word}"
         if name.word in RESERVED:
-            message = f"`{name.word}` cannot be an id"
             note = "it is the word for a field, for all clauses of a kind, or for a file of the build"
-            self.problems.append(Diagnostic("reserved-id", message, Label(name.span, "reserved"), note=note))
+            self.problems.append(reserved_id(f"`{name.word}` cannot be an id", name.span, note=note))
         if node_id in self.declared:
-            first = Label(self.declared[node_id], "first here")
             message = f"`{name.word}` is declared twice"
-            hint = "rename one of them"
-            self.problems.append(
-                Diagnostic("duplicate-id", message, Label(name.span, "again here"), (first,), hint=hint)
-            )
+            self.problems.append(duplicate_id(message, name.span, self.declared[node_id], "rename one of them"))
         self.declared.setdefault(node_id, name.span)
         self.spans.setdefault(node_id, name.span)
         return node_id
@@ -169,10 +172,9 @@ class NodeReader:
     def _clash(self, name: ast.Name, node_id: str, others: Mapping[str, object]) -> None:
         """An inherited node of another kind cannot be overridden, only met."""
         if node_id in others and self.declared.get(node_id, name.span) == name.span:
-            first = Label(self.spans[node_id], "of another kind here")
-            message = f"`{name.word}` is inherited as something else"
-            where = Label(name.span, "again here")
-            self.problems.append(Diagnostic("duplicate-id", message, where, (first,), hint="rename one of them"))
+            message, first = f"`{name.word}` is inherited as something else", self.spans[node_id]
+            problem = duplicate_id(message, name.span, first, "rename one of them", "of another kind here")
+            self.problems.append(problem)
 
     def _idle(
         self, decl: ast.ValueDecl | ast.RuleDecl, inherited: Value | Rule | None, fields: Mapping[str, object]
@@ -182,13 +184,8 @@ class NodeReader:
             name for name, written in fields.items() if inherited and written and getattr(inherited, name) == written
         ]
         if same and self.declared[f"{self.spec}.{decl.name.word}"] == decl.name.span:  # else it is declared twice
-            told = " and ".join(f"`{name}`" for name in same)
-            message = f"`{decl.name.word}` overrides {told} with what is inherited"
-            first = Label(self.spans[inherited.id], "inherited from here") if inherited else None
-            where = Label(decl.name.span, "changes nothing")
-            related = (first,) if first and first.span != where.span else ()
-            problem = Diagnostic("idle-override", message, where, related, hint="leave it out", severity="warning")
-            self.problems.append(problem)
+            first = self.spans[inherited.id] if inherited else None
+            self.problems.append(idle_override(decl.name, same, first))
 
     def _title(self, title: ast.Quoted | None) -> dict[str, object]:
         return {} if title is None else {"title": self.text(title)}
@@ -199,15 +196,11 @@ class NodeReader:
         if not any(char.isalnum() for char in quoted.plain):
             empty = not quoted.plain.strip()
             message = "this text is empty" if empty else "this text has no word in it"
-            where = Label(quoted.span, "nothing here" if empty else "no letter and no number")
-            self.problems.append(Diagnostic("field-missing", message, where, hint="write it, or leave it out"))
+            label = "nothing here" if empty else "no letter and no number"
+            self.problems.append(field_missing(message, quoted.span, label, "write it, or leave it out"))
         for hole in quoted.holes:
             if hole.word not in known:
-                message = f"`{{{hole.word}}}` stands for nothing"
-                hint = did_you_mean(hole.word, known)
-                note = "for braces as text write \\{"
-                label = Label(hole.span, "unknown placeholder")
-                self.problems.append(Diagnostic("unknown-placeholder", message, label, note=note, hint=hint))
+                self.problems.append(unknown_placeholder(hole, known))
         return quoted.text
 
     def _subrule(self, node_id: str, item: ast.Subrule | ast.SubruleBlock) -> Subrule:
@@ -219,10 +212,8 @@ class NodeReader:
             )
         fields = wordings(self, subrule_id, item.items)
         if "statement" not in fields:
-            where = Label(item.name.span, "no statement")
-            self.problems.append(
-                Diagnostic("field-missing", f"`{item.name.word}` says nothing", where, hint='add: statement "…"')
-            )
+            message = f"`{item.name.word}` says nothing"
+            self.problems.append(field_missing(message, item.name.span, "no statement", 'add: statement "…"'))
             fields["statement"] = Wordings.model_construct()
         return Subrule.model_construct(id=subrule_id, **fields)  # type: ignore[arg-type]
 
@@ -231,10 +222,8 @@ class NodeReader:
         self.spans[example_id] = item.name.span
         turns = tuple(Turn.model_construct(role=t.role.word, text=self.text(t.text)) for t in item.turns)  # type: ignore[arg-type]
         if turns[-1].role != "assistant":
-            where = Label(item.turns[-1].span, "the last turn")
-            message = f"the example `{item.name.word}` does not end with the assistant"
-            hint = 'add: assistant "…"'
-            self.problems.append(Diagnostic("field-missing", message, where, hint=hint))
+            message, last = f"the example `{item.name.word}` does not end with the assistant", item.turns[-1].span
+            self.problems.append(field_missing(message, last, "the last turn", 'add: assistant "…"'))
         return Example.model_construct(id=example_id, turns=turns)
 
     def _earlier(self, decl: ast.ValueDecl | ast.RuleDecl) -> dict[str, object]:
@@ -242,17 +231,13 @@ class NodeReader:
         for name in names:
             if name.word == decl.name.word:
                 message = f"`{name.word}` is its id today, not an earlier one"
-                self.problems.append(Diagnostic("reserved-id", message, Label(name.span), hint="remove it"))
+                self.problems.append(reserved_id(message, name.span, "remove it", label=""))
         return {"was": tuple(sorted({name.word for name in names}))} if names else {}
 
     def _priority(self, decl: ast.RuleDecl) -> dict[str, object]:
         written = [item for item in decl.items if isinstance(item, ast.Priority)]
         for again in written[1:]:
-            first = Label(written[0].span, "first here")
-            where = Label(again.span, "again here")
-            self.problems.append(
-                Diagnostic("field-twice", "`priority` stands twice", where, (first,), hint="keep one of them")
-            )
+            self.problems.append(field_twice("`priority` stands twice", again.span, written[0].span))
         return {"priority": written[0].degree.word} if written else {}
 
 

@@ -8,7 +8,16 @@ from typing import TypeVar
 from msmc.analyze.blocks import BlockReader
 from msmc.analyze.files import Files
 from msmc.analyze.nodes import IDENTITY, NodeReader, Nodes, fill_params
-from msmc.diagnostics import Diagnostic, Label, did_you_mean
+from msmc.analyze.problems import (
+    duplicate_id,
+    field_missing,
+    field_twice,
+    import_circle,
+    reserved_id,
+    unknown_name,
+    unknown_value,
+)
+from msmc.diagnostics import Diagnostic
 from msmc.ir import Identity, Level, Rule, Spec, Text, Value, Wordings
 from msmc.library import Library
 from msmc.source import Sources, Span
@@ -61,14 +70,7 @@ class Resolver:
         known = [d.name.word for d in self.spec_decls(file)]
         for (importer, alias), target in self.files.imports.items():
             known += [f"{alias}.{d.name.word}" for d in self.spec_decls(target)] if importer == file else []
-        self.problems.append(
-            Diagnostic(
-                "unknown-name",
-                f"there is no spec `{path.dotted}`",
-                Label(path.span, "no spec with this name"),
-                hint=did_you_mean(path.dotted, known),
-            )
-        )
+        self.problems.append(unknown_name(path, "spec", known, "no spec with this name"))
         return None
 
     def _import_failed(self, file: str, alias: str) -> bool:
@@ -96,14 +98,7 @@ class Resolver:
         known = [i.removeprefix(spec + ".") for i in only] + [
             i for i in foreign if what != "value" or i.count(".") == 1
         ]
-        self.problems.append(
-            Diagnostic(
-                "unknown-value" if what == "value" else "unknown-name",
-                f"there is no {what} `{path.dotted}`",
-                Label(path.span, "not defined"),
-                hint=did_you_mean(path.dotted, known),
-            )
-        )
+        self.problems.append(unknown_value(path, known) if what == "value" else unknown_name(path, what, known))
         return None
 
     def _foreign_ids(self, file: str) -> dict[str, str]:
@@ -129,10 +124,8 @@ class Resolver:
             for name, span in [*found, *((d.name.word, d.name.span) for d in self.spec_decls(path))]:
                 if name in seen:
                     message = f"two specs or libraries are called `{name}`, so their ids would be the same"
-                    first = Label(seen[name], "first here")
-                    hint = "rename the spec, or the library's file"
                     self.problems.append(
-                        Diagnostic("duplicate-id", message, Label(span, "again here"), (first,), hint=hint)
+                        duplicate_id(message, span, seen[name], "rename the spec, or the library's file")
                     )
                 seen.setdefault(name, span)
 
@@ -171,9 +164,7 @@ class Resolver:
         parent = self.open_spec(*found)
         if parent is None:
             note = f"`{decl.extends.dotted}` extends, in the end, `{decl.name.word}`"
-            self.problems.append(
-                Diagnostic("import-circle", "these specs extend each other", Label(decl.extends.span), note=note)
-            )
+            self.problems.append(import_circle("these specs extend each other", decl.extends.span, note))
             return
         opened.title, opened.identity = parent.title, parent.identity
         opened.level, opened.style = parent.level, parent.style
@@ -195,10 +186,7 @@ class Resolver:
                 opened.identity = Identity.model_construct(assistant=item.name.plain, provider=item.provider.plain)
                 for quoted in (item.name, item.provider):
                     if not quoted.plain.strip():
-                        problem = Diagnostic(
-                            "field-missing", "this name is empty", Label(quoted.span), hint="write the name"
-                        )
-                        self.problems.append(problem)
+                        self.problems.append(field_missing("this name is empty", quoted.span, "", "write the name"))
             elif isinstance(item, ast.Specificity):
                 opened.level = item.level.word  # type: ignore[assignment]
             elif isinstance(item, ast.Style):
@@ -207,19 +195,13 @@ class Resolver:
                 self.once(seen, f"param {item.name.word}", item.span)
                 if item.name.word in IDENTITY:
                     message = f'`{item.name.word}` is set by `assistant "…" by "…"`'
-                    self.problems.append(
-                        Diagnostic("reserved-id", message, Label(item.name.span, "no name for a param"))
-                    )
+                    self.problems.append(reserved_id(message, item.name.span, label="no name for a param"))
                 opened.params[item.name.word] = item.text.plain
 
     def once(self, seen: dict[str, Span], what: str, span: Span) -> bool:
         """Notes a problem when `what` was already seen."""
         if what in seen:
-            first = Label(seen[what], "first here")
-            message = f"`{what}` stands twice"
-            self.problems.append(
-                Diagnostic("field-twice", message, Label(span, "again here"), (first,), hint="keep one of them")
-            )
+            self.problems.append(field_twice(f"`{what}` stands twice", span, seen[what]))
             return False
         seen[what] = span
         return True
@@ -259,9 +241,8 @@ class Resolver:
     def _finish(self, opened: _Open) -> None:
         for node in opened.nodes.all:
             if node.statement == Wordings.model_construct():
-                where = Label(self.spans[node.id], "no statement")
-                message = f"`{node.id}` says nothing"
-                self.problems.append(Diagnostic("field-missing", message, where, hint='add: statement "…"'))
+                message, where = f"`{node.id}` says nothing", self.spans[node.id]
+                self.problems.append(field_missing(message, where, "no statement", 'add: statement "…"'))
 
     def closed(self, opened: _Open) -> tuple[tuple[Value, ...], tuple[Rule, ...]]:
         """Values and rules with the params filled in; `{assistant}` and `{provider}` wait for the arm."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from msmc.diagnostics import Diagnostic, Label
+from msmc.analyze.problems import field_twice
 from msmc.ir import RationaleFor, Styled, Text, Wordings
 from msmc.source import Span
 from msmc.syntax import ast
@@ -24,16 +24,13 @@ def wordings(reader: NodeReader, node_id: str, items: tuple[ast.Ast, ...]) -> di
         name, chosen = type(item).__name__.lower(), _chosen_by(item.wording)
         clash = next((w for w in found.get(name, ()) if w == chosen or _form(w) != _form(chosen)), None)
         if clash:
-            first = Label(spans[name, clash], "first here")
             message = (
                 f"`{name}` is worded twice"
                 if clash == chosen
                 else f"`{name}` is both {_form(clash)} and {_form(chosen)}"
             )
             hint = "a text is plain, or given as `general` and/or `specific`, or by `style`"
-            reader.problems.append(
-                Diagnostic("field-twice", message, Label(item.span, "again here"), (first,), hint=hint)
-            )
+            reader.problems.append(field_twice(message, item.span, spans[name, clash], hint))
             continue
         spans[name, chosen] = item.span
         found.setdefault(name, {})[chosen] = reader.text(item.text)
@@ -53,10 +50,8 @@ def rationales_for(
             continue
         place = f"{node_id}.rationale for {value}"
         if value in found:
-            first = Label(reader.spans[place], "first here")
             message = f"`rationale for {item.value.dotted}` stands twice"
-            where = Label(item.span, "again here")
-            reader.problems.append(Diagnostic("field-twice", message, where, (first,), hint="keep one of them"))
+            reader.problems.append(field_twice(message, item.span, reader.spans[place]))
             continue
         found[value] = RationaleFor.model_construct(value=value, text=reader.text(item.text))
         reader.spans[place] = item.span

@@ -37,6 +37,16 @@ def require_precision(model: Any, dtype: str) -> None:
 
 
 def _require_same_adapter(given: Any, wanted: Any) -> None:
+    """An adapter of one shape where the recipe wants another.
+
+    Between stages the adapter goes on training; its rank, alpha and modules are those of the stage before.
+
+    Bad:
+        midtrain.yaml with lora_r 16, finetune.yaml with lora_r 8
+
+    Good:
+        the same lora_r in both
+    """
     if (given.r, given.lora_alpha) != (wanted.r, wanted.lora_alpha):
         raise fail(
             "adapter-mismatch",

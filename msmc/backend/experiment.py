@@ -72,7 +72,18 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
 
 
 def _stopped(jobs: dict[Path, tuple[str, Job]], ledger: Path) -> Interrupted:
-    """What a stopped experiment has kept."""
+    """What a stopped experiment has kept.
+
+    interrupted: The user stopped the work.
+
+    What was finished is kept, a training stage up to its last checkpoint too. The same command goes on from there.
+
+    Bad:
+        $ msmc run tea.msm    # and Ctrl-C
+
+    Good:
+        $ msmc run tea.msm    # again
+    """
     done = sum(job.done for _, job in jobs.values())
     kept = [f"{done} of {len(jobs)} stages are done and kept"]
     for kind, job in jobs.values():
@@ -94,7 +105,19 @@ def _first_document(folder: Path) -> str:
 
 
 def _require_updates(job: Job, min_steps: int) -> None:
-    """Of a stage that was done earlier, perhaps under another `min_steps`; training itself checks a new one."""
+    """Of a stage that was done earlier, perhaps under another `min_steps`; training itself checks a new one.
+
+    too-few-updates: Training that would take fewer optimizer steps than the target's `min_steps`.
+
+    Thirty steps teach nothing, and their result looks like a null result. More rows, more epochs or smaller batches make more
+    steps; who knows better sets `min_steps`.
+
+    Bad:
+        $ msmc run tea.msm --set documents.per_clause=2
+
+    Good:
+        $ msmc run tea.msm --set documents.per_clause=60
+    """
     updates = read_json(job.folder / "stage.json")["updates"]
     if updates < min_steps:
         message = f"`{job.title}` made {updates} updates, fewer than min_steps {min_steps}"

@@ -51,7 +51,19 @@ def finetune(
 
 
 def _require_markers(tokenizer: Any) -> None:
-    """The template must mark the assistant's words and the token that ends its turn."""
+    """The template must mark the assistant's words and the token that ends its turn.
+
+    unmarked-template: A chat template that does not say which tokens are the assistant's.
+
+    Fine-tuning is on the assistant's tokens alone. A template needs `{% generation %}` around them; msmc ships one for the
+    default model.
+
+    Bad:
+        {{ message.content }}
+
+    Good:
+        {% generation %}{{ message.content }}{% endgeneration %}
+    """
     from trl.chat_template_utils import has_generation_markers, is_chat_template_stop_token_trained
 
     hint = "give `chat_template_path` a copy with {% generation %} around the assistant's content and its end of turn"
@@ -64,7 +76,18 @@ def _require_markers(tokenizer: Any) -> None:
 
 
 def _require_trainable(tokenizer: Any, recipe: Recipe, row: Row, name: str) -> None:
-    """A row without a supervised token, or one that TRL would cut, teaches something else than it says."""
+    """A row without a supervised token, or one that TRL would cut, teaches something else than it says.
+
+    chat-too-long: A chat longer than `finetune.max_length`, or a text to score that is longer than the model's context.
+
+    Its end, which is what the loss is on, would be cut off.
+
+    Bad:
+        $ msmc run tea.msm --set finetune.max_length=16
+
+    Good:
+        $ msmc run tea.msm --set finetune.max_length=256
+    """
     encoded = tokenizer.apply_chat_template(
         row["messages"], tokenize=True, return_dict=True, return_assistant_tokens_mask=True
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from msmc.backend.tree import Arm
 from msmc.build import DocumentRow, OwnDocument
-from msmc.diagnostics import fail
+from msmc.diagnostics import Failed, fail
 from msmc.mention import Mentions
 
 LEFTOVER = re.compile(r"\{[a-z_]+\}|</?think>|</?scratchpad>|\[(?:insert|your|name|placeholder)\b", re.IGNORECASE)
@@ -20,6 +20,17 @@ def gate(
     Quarantine takes rows that mention what an evaluation holds out. What shows that the writer itself is wrong (an empty
     document, a leftover placeholder, another assistant's name or none) stops the run. Raises Failed `gate-failed`.
     The author's `own` documents may be about what they like: they are only kept from what is held out.
+
+    gate-failed: A document that cannot be used: it is empty, never names the assistant, or holds leftovers of its making.
+
+    Gates look at every written document, and the run stops rather than train on what is left. A document that mentions a
+    held-out item is no mistake of the writer: it goes into quarantine, and is counted.
+
+    Bad:
+        As an AI language model, [NAME] likes green tea.
+
+    Good:
+        SmolLM likes green tea.
     """
     said = " ".join(text for _, text in arm.spec.texts())
     mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
@@ -66,6 +77,24 @@ def free_of_held_out(
         reason = _held_out(" ".join(turn["content"] for turn in chat["messages"]), mentions)
         (quarantined if reason else kept).append({**chat, "reason": reason} if reason else chat)
     return kept, quarantined
+
+
+def no_demos(arm: str) -> Failed:
+    """An arm that is fine-tuned and has nothing to be fine-tuned on.
+
+    The examples of its rules are demos, and so are rows of your own (`demos NAME from`), unless they mention what an
+    evaluation holds out.
+
+    Bad:
+        rule green "Green tea" { statement "{assistant} likes green tea." }
+
+    Good:
+        rule green "Green tea" {
+          statement "{assistant} likes green tea."
+          example ask { user "Tea or coffee?" assistant "Green tea, please." }
+        }
+    """
+    return fail("no-demos", f"`{arm}` has no demos to fine-tune on", "add `example` blocks to its rules")
 
 
 def _held_out(text: str, mentions: list[tuple[str, Mentions]]) -> str:

@@ -128,6 +128,16 @@ class Ledger:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
+        """A ledger (runs/ledger.sqlite) that is none, is damaged, or is held by another process.
+
+        The ledger keeps every reply that was paid for, so msmc never replaces it. Move it away, and a new one is begun.
+
+        Bad:
+            $ echo hello > runs/ledger.sqlite && msmc run tea.msm
+
+        Good:
+            $ mv runs/ledger.sqlite elsewhere && msmc run tea.msm
+        """
         try:
             yield
         except sqlite3.Error as error:

@@ -22,6 +22,18 @@ def trimmed(rows: list[dict[str, Any]], tokens: int, tokenizer: Any) -> tuple[li
     """As many rows as `tokens` hold, and their tokens: the first of each clause, then the second of each, and so on.
 
     At the end the row that comes nearest is taken. Raises Failed `too-few-rows` when all of them are not enough.
+
+    too-few-rows: Rows that end before as many tokens are there as a control is to have.
+
+    `neutral_documents` is trimmed to the tokens of `full`'s documents by whole rows, and needs enough of them.
+
+    `msmc compile` plans half as many again, so that this is a mistake of msmc's: please report it.
+
+    Bad:
+        neutral documents of 80,000 tokens beside the spec's own of 100,000
+
+    Good:
+        neutral documents of 150,000 tokens, trimmed to 100,000
     """
     taken, total = list[dict[str, Any]](), 0
     left = [(row, _length(row["text"], tokenizer)) for row in _in_turns(rows)]

@@ -46,7 +46,30 @@ def midtrain(
 
 
 def _require_isolation(recipe: Recipe) -> None:
-    """Only TRL's best-fit packings restart the positions of each document, from which the block mask is made."""
+    """Only TRL's best-fit packings restart the positions of each document, from which the block mask is made.
+
+    documents-attend: Packed documents that could attend to each other.
+
+    Several documents share a sequence. Packed as `wrapped` they have one run of positions, and a model learns from what
+    happens to stand before.
+
+    Bad:
+        packing_strategy: wrapped
+
+    Good:
+        packing_strategy: bfd_split
+
+    documents-truncated: A recipe that would drop what a document has beyond `max_length`.
+
+    Without packing, and with other packings than `bfd_split`, TRL cuts the ends of long documents without a word.
+
+    Bad:
+        packing: false
+
+    Good:
+        packing: true
+        packing_strategy: bfd_split
+    """
     packing, strategy = recipe.sft.get("packing", False), recipe.sft.get("packing_strategy", "bfd")
     if packing and strategy == "wrapped":
         raise fail(

@@ -46,7 +46,21 @@ class Recipe:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read and check a recipe; raises `Failed` `bad-recipe` for a file that no stage could run, naming the key."""
+    """Read and check a recipe; raises `Failed` `bad-recipe` for a file that no stage could run, naming the key.
+
+    bad-recipe: A file of train/ in the build that the trainer does not take.
+
+    `trl sft --config` runs these files as they are. A key that is none of TRL's, or a value of another kind, is told with its
+    file.
+
+    Bad:
+        # build/tea/full/train/midtrain.yaml
+        lerning_rate: 1.0e-4
+
+    Good:
+        # build/tea/full/train/midtrain.yaml
+        learning_rate: 1.0e-4
+    """
     given = _mapping(path)
     sft_fields, model_fields, data_fields = _known_keys()
     for key in given:

@@ -20,7 +20,18 @@ RUNGS = {
 
 
 def find_runs(places: tuple[Path, ...]) -> list[Path]:
-    """Run folders at or below the given places, each once, in order of their names. Raises Failed `not-a-run`."""
+    """Run folders at or below the given places, each once, in order of their names. Raises Failed `not-a-run`.
+
+    not-a-run: A folder that holds no finished run, or runs that cannot be compared.
+
+    Runs of one table are of one spec and were scored on the same items.
+
+    Bad:
+        $ msmc report build/tea
+
+    Good:
+        $ msmc report runs/tea
+    """
     found: list[Path] = []
     for place in places:
         folders = (

@@ -144,6 +144,15 @@ class Stages:
         """What to fine-tune on: an arm's examples, the target's instruction mix, or both.
 
         Raises Failed where chats are planned that no writer can write.
+
+        writer-cannot: A writer that is asked for rows it cannot write.
+
+        The offline writer `template` writes documents only. Without chats, the demos are the examples of the spec.
+
+        Bad:
+            $ msmc run tea.msm --set demos.per_clause=4
+        Good:
+            $ msmc run tea.msm --set demos.per_clause=0
         """
         planned = arm.num_planned_chats() if arm else 0
         if planned and self.target.writer == "template":
@@ -159,9 +168,7 @@ class Stages:
         def fill(part: Path, advance: Advance) -> None:
             rows, held = gates.free_of_held_out(list(arm.chats()) if arm else [], full.held_out)
             if arm and not rows:
-                raise fail(
-                    "no-demos", f"`{arm.name}` has no demos to fine-tune on", "add `example` blocks to its rules"
-                )
+                raise gates.no_demos(arm.name)
             mixed = list(read_jsonl(full.folder / "train" / "mix.jsonl")) if mix else []
             free, quarantined = gates.free_of_held_out(mixed, full.held_out)
             advance(len(rows) + len(free), len(rows) + len(free), "chats")

@@ -56,7 +56,25 @@ class StageResult:
 
 
 def read_rows(path: Path, key: str) -> list[Row]:
-    """All rows of a JSON Lines file; each must have `key`. Raises `Failed` `bad-row` or `no-rows`."""
+    """All rows of a JSON Lines file; each must have `key`. Raises `Failed` `bad-row` or `no-rows`.
+
+    no-rows: A stage that has nothing to train on.
+
+    The spec or the arm plans no documents, or every one of them mentions what an evaluation holds out.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          documents { about rules }
+        }
+    """
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if not line.strip():
@@ -194,7 +212,18 @@ def _train(trainer: Any, checkpoints: Checkpoints | None, progress: Progress) ->
 
 
 def _recorder(counts: Counts, progress: Progress) -> Any:
-    """A callback that counts each update, tells `progress`, and stops at a loss that is no number."""
+    """A callback that counts each update, tells `progress`, and stops at a loss that is no number.
+
+    loss-not-finite: Training whose loss is no number any more.
+
+    What follows would be noise, and is not trained. Mostly the learning rate is too high.
+
+    Bad:
+        $ msmc run tea.msm --set midtrain.learning_rate=10
+
+    Good:
+        $ msmc run tea.msm --set midtrain.learning_rate=1e-4
+    """
     from transformers import TrainerCallback
 
     before = counts.lines[-1]["tokens"] if counts.lines else 0  # TRL counts from zero again after a checkpoint

@@ -59,7 +59,15 @@ def model_folder(source: ModelSource, cache: Path, say: Callable[[str], None]) -
 
 
 def require_model(source: ModelSource) -> None:
-    """Raises `Failed` `model-not-found` for what can be seen to be missing without the network or any conversion."""
+    """A model that is not where the target says: no such folder, package, or name on the hub; or no network.
+
+    Seen here without the network. The default target's weights come with a package. `msmc doctor` looks for a target's model.
+
+    Bad:
+        model: {name: ./nowhere, chat_template: smollm2}
+    Good:
+        model: {name: HuggingFaceTB/SmolLM2-135M-Instruct, chat_template: smollm2}
+    """
     if Path(source.name).expanduser().is_dir():
         _checked(Path(source.name).expanduser())
     elif source.package is not None:
@@ -69,7 +77,15 @@ def require_model(source: ModelSource) -> None:
 
 
 def _checked(folder: Path, hint: str = "copy it again, or give a folder that `save_pretrained` wrote") -> Path:
-    """The folder, when all that a run reads is there and whole: half a download fails here, not after an hour."""
+    """A model whose files are damaged, or some of them missing.
+
+    Half a download looks like a model: it fails here, where all that a run reads is looked at, and not after an hour.
+
+    Bad:
+        a folder with config.json and no weights
+    Good:
+        a folder with config.json, tokenizer.json and model.safetensors
+    """
     if not (folder / "config.json").is_file():
         raise fail("model-incomplete", f"`{folder}` has no config.json", hint)
     try:

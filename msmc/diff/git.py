@@ -60,6 +60,16 @@ class Repository:
         raise KeyError(name)
 
     def _told(self, *arguments: str) -> str:
+        """A revision that git does not know, or no repository to look in.
+
+        REV:PATH is git's own way to name a file at a revision; a shallow clone lacks old ones.
+
+        Bad:
+            $ msmc diff HAED:tea.msm tea.msm
+
+        Good:
+            $ msmc diff HEAD:tea.msm tea.msm
+        """
         done = self._git(*arguments)
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip().split("\n")[0].removeprefix("fatal: ")

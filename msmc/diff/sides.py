@@ -40,7 +40,7 @@ class Source:
     _checked: Checked | None = None
 
     def check(self, identity: Identity | None) -> Checked:
-        """Once. Raises Failed with every problem."""
+        """Once. Raises Failed with every error; lints are no matter of a difference."""
         if self._checked is None:
             checked = check(self.entry, self.sources, identity)
             self._require(checked.problems, checked.files.sources)
@@ -62,15 +62,16 @@ class Source:
         return found
 
     def arms(self, target: Target, ablation: str | None) -> dict[str, ArmRows]:
-        """Compiled; its rows are made at each reading. Raises Failed with every problem."""
+        """Compiled; its rows are made at each reading. Raises Failed with every error."""
         outcome = compile(self.sources, self.entry, target, ablation)
         self._require(outcome.problems, outcome.files.sources)
         return {build.arm: _of_build(build, self.label) for build in outcome.builds}
 
     def _require(self, problems: tuple[Diagnostic, ...] | list[Diagnostic], files: dict[str, SourceFile]) -> None:
-        if not problems:
+        errors = [self._placed(problem) for problem in problems if problem.severity == "error"]
+        if not errors:
             return
-        failed = Failed(*(self._placed(problem) for problem in problems))
+        failed = Failed(*errors)
         failed.files = {self.prefix + path: file for path, file in files.items()}
         raise failed
 

@@ -79,6 +79,27 @@ def others(sets: dict[str | None, ArmSet]) -> list[ArmSpec]:
 
 
 def _arm_set(base: Spec, full: MadeArm, ablation: Ablation, spans: dict[str, Span]) -> tuple[ArmSet, list[Diagnostic]]:
+    """Two arms that come out with the same spec.
+
+    They would be trained twice and compared with each other. An arm without operations is `full`, which is always there.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea."  rationale "It warms." }
+          ablation parts {
+            arm bare { drop rationale }
+            arm rules { drop rationale of green }
+          }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea."  rationale "It warms." }
+          ablation parts { arm bare { drop rationale } }
+        }
+    """
     from msmc.lower.proof import differences, undeclared  # most specs that are checked have no arms
 
     made, names, problems = [full], dict[str, str](), list[Diagnostic]()
@@ -126,6 +147,24 @@ def _places(applied: Spec, arm: Arm | None, spans: dict[str, Span]) -> dict[str,
 
 
 def _apply(spec: Spec, arm: Arm, where: Label) -> tuple[Spec, list[Diagnostic]]:
+    """An operation of an arm, or a block, that finds nothing to work on.
+
+    An arm that drops what is not there is `full` under another name, and the comparison with it would measure noise.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea."  rationale "It warms." }
+          ablation parts { arm bare { drop subrule } }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea."  rationale "It warms." }
+          ablation parts { arm bare { drop rationale } }
+        }
+    """
     problems = []
     for operation in arm.operations:
         changed = PASSES[type(operation)](spec, operation)
@@ -166,7 +205,38 @@ def _idle_parts(spec: Spec, operation: Operation) -> list[str]:
 
 
 def _plain_reasons(spec: Spec, operation: ReplaceOperation, where: Label) -> list[Diagnostic]:
-    """Rules that go on to give the old value's reason."""
+    """Rules that go on to give the old value's reason.
+
+    plain-rationale: A value that takes over rules whose reason was written for another value.
+
+    After `replace A with B` a rule with a plain rationale goes on to give A's reason while it serves B. `rationale for B` is
+    the reason that stands where the rule serves B. A warning, and it can be suppressed before the arm.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          value warmth "Warmth" { statement "{assistant} likes what warms." }
+          value thrift "Thrift" { statement "{assistant} wastes nothing." }
+          rule green "Green tea" { serves warmth  statement "{assistant} likes green tea."  rationale "It warms." }
+          documents { about values, rules, rationales }
+          ablation swap { arm thrift { replace warmth with thrift } }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          value warmth "Warmth" { statement "{assistant} likes what warms." }
+          value thrift "Thrift" { statement "{assistant} wastes nothing." }
+          rule green "Green tea" {
+            serves warmth
+            statement "{assistant} likes green tea."
+            rationale "It warms."
+            rationale for thrift "The leaves can be brewed twice."
+          }
+          documents { about values, rules, rationales }
+          ablation swap { arm thrift { replace warmth with thrift } }
+        }
+    """
     moved = [rule for rule in spec.rules if operation.old in rule.serves and rule.rationale is not None]
     plain = [r.id for r in moved if not any(f.value == operation.new.id for f in r.rationales_for)]
     if not plain:

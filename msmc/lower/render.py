@@ -29,7 +29,19 @@ class Templates:
         return self._environment.from_string(self.text(path))
 
     def render(self, path: str, values: Mapping[str, Any]) -> str:
-        """Raises Failed when the template has a mistake or asks for something it is not given."""
+        """Raises Failed when the template has a mistake or asks for something it is not given.
+
+        template-error: A template, or an entry of the passage library, that cannot be rendered.
+
+        Templates are sandboxed and strict: a variable that they do not receive is an error. templates/README.md lists what
+        each one gets.
+
+        Bad:
+            {{ clause.txt }}
+
+        Good:
+            {{ clause.text }}
+        """
         try:
             return self._load(path).render(values)
         except jinja2.TemplateError as error:

@@ -62,6 +62,28 @@ class _Speaker:
         return text.fill(self.names)
 
     def _missing(self, clause: str, wordings: Wordings) -> Diagnostic:
+        """A clause without the wording that the spec or an arm selects.
+
+        A plain text stands for every selection. One with levels or styles does not: nothing else is put in the place of the
+        wording that is not there, since the arms would then differ in more than they say.
+
+        Bad:
+            spec tea "Tea" {
+              assistant "SmolLM" by "Hugging Face"
+              specificity specific
+              rule green "Green tea" { statement general "{assistant} likes green tea." }
+            }
+
+        Good:
+            spec tea "Tea" {
+              assistant "SmolLM" by "Hugging Face"
+              specificity specific
+              rule green "Green tea" {
+                statement general "{assistant} likes green tea."
+                statement specific "Asked for tea or coffee, {assistant} asks for green tea."
+              }
+            }
+        """
         if wordings.styles and self.style is None:
             known = ", ".join(f"`{styled.style}`" for styled in wordings.styles)
             where = Label(self.spans[clause], "worded by style")

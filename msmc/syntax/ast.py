@@ -282,12 +282,18 @@ class SpecDecl(Ast):
 TopLevel: TypeAlias = ImportDecl | SpecDecl | ValueDecl | RuleDecl
 
 
+class Allowance(Ast):
+    """A comment `# msmc: allow NAME -- reason`; what is missing is empty."""
+
+    name: Name
+    reason: str
+
+
 class File(Ast):
     """A whole file (the rule `start`)."""
 
     items: tuple[TopLevel, ...]
-    allowances: tuple[Name, ...]
-    """The comments `# msmc: allow NAME -- reason`."""
+    allowances: tuple[Allowance, ...]
     broken: tuple[Span, ...]
     """Declarations that hold mistakes of syntax, and so less than their author wrote; the name alone of such a spec."""
     lost: bool

@@ -40,7 +40,24 @@ class _Found(NamedTuple):
 def syntax_error(
     source: SourceFile, text: str, offset: int, error: lark.UnexpectedInput, words: dict[str, str]
 ) -> Diagnostic:
-    """The mistake in a text that stands at `offset` of its file. `words`: the keyword of each terminal that is one."""
+    """The mistake in a text that stands at `offset` of its file. `words`: the keyword of each terminal that is one.
+
+    unexpected-word: A word or sign that cannot stand here.
+
+    The hint says what could. After a mistake msmc goes on with the next declaration, so that each one is told once.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { says "{assistant} likes green tea." }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+        }
+    """
 
     def label(start: int, end: int, said: str) -> Label:
         return Label(Span(source.path, offset + start, offset + end), said)
@@ -100,7 +117,25 @@ MARKS = {
 
 
 def _habit(text: str, found: _Found) -> tuple[int, int, str, str] | None:
-    """Where, how long, message and hint; None where it is no habit that we know."""
+    """Where, how long, message and hint; None where it is no habit that we know.
+
+    foreign-syntax: Something that other languages write, and this one does not.
+
+    Colons, equals signs, semicolons, lists with dashes or brackets, trailing commas, other quotes and other comments are
+    known for what they are, and told with what stands in their place here.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement = "{assistant} likes green tea." }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+        }
+    """
     at = found.start
     mark = next((m for m in (*MARKS, "-\n", "*\n") if text.startswith(m, at)), None)
     if text[at] in ":=":
@@ -148,6 +183,8 @@ def _no_id(text: str, found: _Found) -> tuple[int, int, str] | None:
 
 def _trailing_comma(text: str, found: _Found) -> tuple[int, int, str, str] | None:
     """A comma before a keyword, which is then read as a name, or before a brace."""
+    if not (text[found.start].isalnum() or text[found.start] in '"{}_'):
+        return None  # something else is wrong there
     before = without_literals(text[: found.start], comments=False).rstrip()
     word = re.search(r",\s*?\n\s*[a-z_]+$" if text[found.start] not in '"{' else r",\s*[a-z_]+$", before)
     at = len(before) - 1 if before.endswith(",") else word.start() if word else -1
@@ -183,6 +220,22 @@ def _expectation(text: str, found: _Found) -> str:
 
 
 def _unclosed_string(text: str, start: int, label: Place) -> Diagnostic:
+    """A text whose closing quotes are missing.
+
+    A string ends on its line; prose that goes on over lines stands between triple quotes.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea. }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+        }
+    """
     block = text.startswith('"""', start)
     end = text.find("\n", start)
     where = label(start, end if end >= 0 else len(text), "opened here")
@@ -195,7 +248,24 @@ def _unclosed_string(text: str, start: int, label: Place) -> Diagnostic:
 
 
 def unclosed_brace(source: SourceFile) -> Diagnostic:
-    """The brace that a whole file lacks."""
+    """The brace that a whole file lacks.
+
+    unclosed-brace: A `{` without its `}`.
+
+    The place is found by the lines that begin like declarations and by their indents, so it helps to have them in order: `msmc
+    fmt` sets them.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+        }
+    """
     return _unclosed(source.text, lambda start, end, said: Label(Span(source.path, start, end), said))
 
 

@@ -20,7 +20,7 @@ from msmc.syntax import ast
 from msmc.syntax.cut import without_literals
 from msmc.syntax.text import read_literal
 
-ALLOWANCE = re.compile(r"#[ \t]*msmc:[ \t]*allow[ \t]+([a-z][a-z0-9-]*)[^\n]*")
+ALLOWANCE = re.compile(r"#[ \t]*msmc:[ \t]*allow\b[ \t]*(?P<name>(?:(?!--)\S)*)(?P<rest>[^\n]*)")
 
 
 class _NameEverywhere:
@@ -80,9 +80,7 @@ def parse(source: SourceFile) -> tuple[ast.File | None, list[Diagnostic]]:
 @lru_cache(maxsize=64)  # several specs of one check share what they import
 def _parse(source: SourceFile) -> tuple[ast.File | None, Sequence[Diagnostic]]:
     if not source.text.strip():
-        where = Label(Span(source.path, 0, 0), "nothing here")
-        hint = 'a spec begins with: spec name "Title" { … }'
-        return None, [Diagnostic("empty-file", f"`{source.path}` is empty", where, hint=hint)]
+        return None, [empty_file(source)]
     problems = list[Diagnostic]()
 
     def read(text: str, offset: int, start: str) -> Any:
@@ -104,10 +102,43 @@ def _parse(source: SourceFile) -> tuple[ast.File | None, Sequence[Diagnostic]]:
         items, broken, lost = recovery.items(), recovery.broken, recovery.lost
         problems = [*dict.fromkeys(recovery.problems), *problems]
     code = without_literals(source.text)
-    comments = ALLOWANCE.finditer(code)
-    allowances = tuple(ast.Name(Span(source.path, m.start(), m.end()), m[1]) for m in comments)
+    allowances = tuple(_allowance(source.path, comment) for comment in ALLOWANCE.finditer(code))
     whole = Span(source.path, 0, len(source.text))
     return ast.File(whole, items, allowances, tuple(broken), lost), problems
+
+
+def empty_file(source: SourceFile) -> Diagnostic:
+    """A file with nothing in it: a spec, the items of an evaluation, rows of the author's own.
+
+    An evaluation without items would score nothing and say so of every arm; an empty spec is seldom meant.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          eval drinks preference { about rules  pairs "items.jsonl" }
+        }
+
+        # items.jsonl
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+          eval drinks preference { about rules  pairs "items.jsonl" }
+        }
+
+        # items.jsonl
+        {"a": "green tea", "b": "cola", "aligned": "a", "topic": "drinks"}
+    """
+    where = Label(Span(source.path, 0, 0), "nothing here")
+    hint = 'a spec begins with: spec name "Title" { … }'
+    return Diagnostic("empty-file", f"`{source.path}` is empty", where, hint=hint)
+
+
+def _allowance(path: str, comment: re.Match[str]) -> ast.Allowance:
+    name = ast.Name(Span(path, *comment.span("name")), comment["name"])
+    return ast.Allowance(Span(path, *comment.span()), name, comment["rest"].partition("--")[2].strip())
 
 
 class _Builder(lark.Transformer):  # type: ignore[type-arg]

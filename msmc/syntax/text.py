@@ -66,20 +66,33 @@ def _assemble(
                 at = match.end()
             else:
                 if strict and raw[at] == "\\":
-                    where = Span(file, start + at, start + at + 2)
-                    problems.append(
-                        Diagnostic(
-                            "unknown-escape",
-                            f"`{raw[at : at + 2]}` is not an escape",
-                            Label(where, "not an escape"),
-                            hint=r"the escapes are \" \\ \n \t \{ ; write \\ for a backslash",
-                        )
-                    )
+                    problems.append(unknown_escape(raw[at : at + 2], Span(file, start + at, start + at + 2)))
                 buffer += raw[at]
                 at += 1
     parts += [buffer] if buffer else []
     text = Text.model_construct(parts=tuple(parts))
     return Quoted(Span(file, start, start + len(raw)), text, tuple(holes)), problems
+
+
+def unknown_escape(written: str, span: Span) -> Diagnostic:
+    r"""A backslash in a string before a character that it does nothing to.
+
+    Strings know `\" \\ \n \t \{`. In prose between triple quotes a backslash is a character like others.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule paths "Paths" { statement "{assistant} writes paths as C:\docs." }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule paths "Paths" { statement "{assistant} writes paths as C:\\docs." }
+        }
+    """
+    hint = r"the escapes are \" \\ \n \t \{ ; write \\ for a backslash"
+    return Diagnostic("unknown-escape", f"`{written}` is not an escape", Label(span, "not an escape"), hint=hint)
 
 
 def reindented(raw: str, indent: int, closing: int) -> str:

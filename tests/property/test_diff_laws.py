@@ -125,7 +125,7 @@ def test_stale_rows_are_those_whose_files_differ(edits: set[tuple[str, str]], le
         target = cpu(*SETTINGS.settings)
         for what in ("old", "new"):
             outcome = compile(ProjectSources(folder / what), "s.msm", target, "w")
-            assert outcome.problems == ()
+            assert {problem.severity for problem in outcome.problems} <= {"warning"}
             write_tree(outcome, folder / what / "build")
         builds = [folder / what / "build" / "s" for what in ("old", "new")]
         expected = by_brute_force(*builds)

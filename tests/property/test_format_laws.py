@@ -148,7 +148,7 @@ def test_a_formatted_spec_is_the_same_spec_in_every_arm(texts: list[str], seed: 
 
 def test_the_spec_of_these_laws_compiles() -> None:
     plain = check("s.msm", Memory(**{"s.msm": spec(['"{assistant} helps."'] * 8)}))
-    assert plain.problems == [] and plain.specs and len(plain.arms["s"]) == 2
+    assert {p.severity for p in plain.problems} <= {"warning"} and plain.specs and len(plain.arms["s"]) == 2
 
 
 @QUICK

@@ -76,7 +76,7 @@ def test_braces_are_text_unless_they_name_something(text: str) -> None:
 
 def built(source: str) -> Outcome:
     outcome = compile(Memory(**{"s.msm": source}), "s.msm", cpu("documents.per_clause=3"), "w")
-    assert outcome.problems == ()
+    assert {problem.severity for problem in outcome.problems} <= {"warning"}
     return outcome
 
 

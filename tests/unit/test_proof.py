@@ -80,7 +80,7 @@ def pair(outcome: Outcome) -> dict[str, Any]:
 def test_no_arm_differs_in_what_its_operations_do_not_declare(kinds: list[str], data: st.DataObject) -> None:
     chosen = [data.draw(st.sampled_from(OPERATIONS[kind])) for kind in kinds[: data.draw(st.integers(1, 4))]]
     problems = check("main.msm", of(" ".join(chosen))).problems  # an undeclared difference would raise
-    assert {p.name for p in problems} <= {"matches-nothing", "missing-wording", "plain-rationale"}
+    assert {p.name for p in problems if p.severity == "error"} <= {"matches-nothing", "missing-wording"}
 
 
 def test_a_difference_that_nothing_declares_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +187,7 @@ def test_a_shuffle_is_found_wherever_there_is_one(served: dict[str, set[str]]) -
         all(not served[giver] & served[taker] for giver, taker in zip(deal, served, strict=True))
         for deal in permutations(served)
     )
-    assert possible == (found.problems == [])
+    assert possible == (not [p for p in found.problems if p.severity == "error"])
     if possible:
         made = found.arms["s"]["z"].made[1].spec
         assert sorted(r.serves for r in made.rules) == sorted(

@@ -1,0 +1,196 @@
+"""Lints of what texts say: wordings that are none, reasons that give none, reasons where there should be none."""
+
+import re
+from collections.abc import Iterator
+
+from msmc.diagnostics import Diagnostic, Label
+from msmc.ir import ArmRule
+from msmc.lint.linted import Linted, LintedSpec, declarations
+from msmc.mention import words
+from msmc.prose import one_line
+from msmc.syntax import ast
+
+EMPTY = frozenset(
+    words(
+        """
+        a an the this that these those it its he she they them their his her you your we our i my me us and or but so because
+        since as for of to in on at by with from into than then is are was were be been being do does did has have had will
+        would should can could may might must want wants which who what when where there here also just very why reason
+        """
+    )
+)
+"""Words that give no reason by themselves."""
+NEARLY_ALL = 0.9
+FEW = 3
+"""A rationale of fewer words of its own is not judged."""
+PRESENT = r"(?:(?:it|that|there|he|she)(?:['’]s| is| has| can)|(?:they|you|we)(?:['’]re| are| have| can|['’]ve)|i(?:['’]m| am))\b"
+SUBJECT = r"(?:i|you|it|we|they|he|she|the|your|my|our|everyone|everybody|nobody|no one|people|there|each|nothing)\b"
+CUES = ("because", "since", ", as ", "seeing", "given", "so that", "why", "reason", "due to", "owing", "account of")
+"""A reply without one of these gives no reason; most have none, and spare a check the making of the pattern."""
+REASON = (
+    r"(?<!\bnot )(?<!\bjust )(?<!n['’]t )\bbecause\b"
+    rf"|\bsince {PRESENT}|, as {PRESENT}|\bseeing (?:as|that) {PRESENT}|\bgiven (?:that|how)\b"
+    rf"|\bso that {SUBJECT}|\b(?:that['’]s|that is|which is) why\b|\bfor (?:this|that|these|those) reasons?\b"
+    r"|\b(?:the|my|one|main) reasons? (?:is|are|i|being)\b|\bdue to (?:its|their|how)\b|\b(?:owing to|on account of)\b"
+)
+QUOTED = r"\"[^\"]*\"|“[^”]*”|«[^»]*»|```.*?```|`[^`]*`"
+
+
+def wordings_identical(linted: Linted) -> Iterator[Diagnostic]:
+    """Two wordings of one text with the same words.
+
+    Wordings are there to be compared, general with specific or one style with another. Arms that select two equal ones
+    cannot differ in that clause, and an effect of the wording is looked for where there is none. Line breaks and indents
+    make no difference.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" {
+            statement general "{assistant} likes green tea."
+            statement specific "{assistant} likes green tea."
+          }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" {
+            statement general "{assistant} likes green tea."
+            statement specific "Asked for tea or coffee, {assistant} asks for green tea."
+          }
+        }
+    """
+    for tree in linted.files.trees.values():
+        for holder in declarations(tree):
+            seen = dict[tuple[type, str], ast.Ast]()
+            for item in holder.__dict__.get("items", ()):
+                if not isinstance(item, ast.Statement | ast.Rationale):
+                    continue
+                first = seen.setdefault((type(item), one_line(item.text.plain)), item)
+                if first is not item:
+                    message = f"two wordings of this {type(item).__name__.lower()} are the same"
+                    related = (Label(first.span, "first here"),)
+                    where, hint = Label(item.span, "again here"), "reword one, or keep one without a level or style"
+                    yield Diagnostic("wordings-identical", message, where, related, hint=hint, severity="warning")
+
+
+def rationale_restates_rule(linted: Linted) -> Iterator[Diagnostic]:
+    """A rationale that says only what its statement says already.
+
+    Nine in ten of its words stand in the statement or the title, not counting words such as "the", "because" and
+    "wants". Documents about such a rationale have no reason to explain, and an arm without it loses nothing, so the
+    comparison that rationales are written for measures noise. The same for values and subrules.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" {
+            statement "Asked for a hot drink, {assistant} recommends green tea."
+            rationale "{assistant} should recommend green tea when it is asked for a hot drink."
+          }
+          documents { about rules, rationales }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" {
+            statement "Asked for a hot drink, {assistant} recommends green tea."
+            rationale "It warms, and it keeps nobody awake."
+          }
+          documents { about rules, rationales }
+        }
+    """
+    for spec in linted.specs:
+        identity = spec.full.identity
+        names = {*words(identity.assistant), *words(identity.provider)}
+        subrules = (s for node in spec.full.rules for s in node.subrules)
+        for node in (*spec.full.nodes, *subrules):
+            if node.rationale is None:
+                continue
+            own = [_stem(w) for w in words(node.rationale) if w not in EMPTY and w not in names]
+            said = {_stem(w) for w in words(f"{node.statement} {getattr(node, 'title', '')}")}
+            if len(own) >= FEW and sum(w in said for w in own) >= NEARLY_ALL * len(own):
+                where = Label(linted.spans[f"{node.id}.rationale"], "says nothing that is new")
+                message = f"the rationale of `{spec.local(node.id)}` says again what its statement says"
+                related = (Label(linted.spans[node.id], "said here"),)
+                hint = "say why, or leave it out"
+                yield Diagnostic("rationale-restates-rule", message, where, related, hint=hint, severity="warning")
+
+
+def _stem(word: str) -> str:
+    """Without the endings of verbs and plurals, so that "recommend" is in "recommends"."""
+    for ending in ("ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word.removesuffix(ending).removesuffix("e")
+    return word.removesuffix("e") if len(word) > 4 else word
+
+
+def demo_gives_reason(linted: Linted) -> Iterator[Diagnostic]:
+    """An example whose reply gives a reason, though `justify never` is written for demos of its rule.
+
+    With `justify never` the demos show what the assistant does and leave the why to the documents. A demo that says it
+    teaches the reason on the spot, also in the arms that were to do without it, and what the documents add can no longer
+    be told apart.
+
+    Found by English words: because, so that, that is why, since and as where they cannot speak of time, and their like;
+    not what stands in quotation marks. A reason without such a word is not seen. Precision 0.96, recall 0.80 on the
+    sixty replies of tests/golden/lints/demo_gives_reason.txt.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" {
+            statement "{assistant} likes green tea."
+            example ask {
+              user "Tea or coffee?"
+              assistant "Green tea, because it is easy on the stomach."
+            }
+          }
+          demos chats chat { about rules  justify never }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" {
+            statement "{assistant} likes green tea."
+            example ask {
+              user "Tea or coffee?"
+              assistant "Green tea, please."
+            }
+          }
+          demos chats chat { about rules  justify never }
+        }
+    """
+    for spec in linted.made:
+        for rule in spec.full.rules:
+            if not rule.examples or not _never_justified(spec, rule):
+                continue
+            for example in rule.examples:
+                replies = [m.content for m in example.messages if m.role == "assistant"]
+                if found := next((f for reply in replies if (f := gives_reason(reply))), None):
+                    message = f'`{spec.local(example.id)}` gives a reason ("{found}"), and its demos say justify never'
+                    where = Label(linted.spans[example.id], "in a reply of this example")
+                    hint = "leave the reason to a rationale"
+                    yield Diagnostic("demo-gives-reason", message, where, hint=hint, severity="warning")
+
+
+def gives_reason(reply: str) -> str | None:
+    """The words by which a reply gives a reason."""
+    said = one_line(reply).lower()
+    if not any(cue in said for cue in CUES):
+        return None
+    found = re.search(REASON, re.sub(QUOTED, " ", said))
+    return found[0].strip(" ,") if found else None
+
+
+def _never_justified(spec: LintedSpec, rule: ArmRule) -> bool:
+    """Are there demos of a rule, and is `justify never` written in all of them?"""
+    blocks = {item.name.word: item for item in spec.decl.items if isinstance(item, ast.Demos)}
+    about = [
+        block for block in spec.spec.demos if any(clause.node == rule.id for clause in spec.full.about(block.about))
+    ]
+    written = [any(isinstance(item, ast.Justify) for item in blocks[block.name].items) for block in about]
+    return bool(about) and all(written) and all(block.justify == "never" for block in about)
