@@ -5,8 +5,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-STRING = r'"(?!"")(?:[^"\\\n]|\\[^\n])*"'
-BLOCK = r'"""[^"\\]*(?:(?:\\"""|\\(?!""")|"(?!""))[^"\\]*)*"{3,5}'
+STRING = r'"(?!"")(?>[^"\\\n]+|[\\][^\n])*+"'
+BLOCK = r'"""(?>[^"\\]+|[\\]"""|[\\]|"(?!""))*+"{3,5}'
 COMMENT = r"#[^\n]*"
 SCAN = re.compile(rf"(?P<comment>{COMMENT})|(?P<text>{BLOCK}|{STRING})|(?P<brace>[{{}}])")
 NAME = r'[^\s{}"#,]+'  # also one that is none, as `likes-cheese`
@@ -25,6 +25,8 @@ class Piece(NamedTuple):
     end: int
     head: int
     matched: bool
+    prose: bool
+    """Does it begin in a literal, as it does where a literal is not closed, or where prose looks like a declaration?"""
 
 
 def scan(text: str, start: int = 0) -> Iterator[re.Match[str]]:
@@ -57,20 +59,21 @@ class _Head(NamedTuple):
     indent: int
     end: int
     spec: bool
+    prose: bool
 
 
 def _heads(text: str) -> list[_Head]:
     """Every line that begins like a declaration, but those of prose: in a literal, and indented further than others."""
-    heads = [_Head(*_place(text, match), match.end(), match["spec"] is not None) for match in HEAD.finditer(text)]
     literals = [match.span() for match in scan(text) if match["text"]]
     begins = [begin for begin, _ in literals]
-
-    def in_literal(head: _Head) -> bool:
-        last = bisect_right(begins, head.start) - 1
-        return last >= 0 and head.start < literals[last][1]
-
-    usual = min((head.indent for head in heads if not head.spec and not in_literal(head)), default=0)
-    return [head for head in heads if head.indent <= usual or not in_literal(head)]
+    heads = list[_Head]()
+    for match in HEAD.finditer(text):
+        start, indent = _place(text, match)
+        last = bisect_right(begins, start) - 1
+        prose = last >= 0 and start < literals[last][1]
+        heads.append(_Head(start, indent, match.end(), match["spec"] is not None, prose))
+    usual = min((head.indent for head in heads if not head.spec and not head.prose), default=0)
+    return [head for head in heads if head.indent <= usual or not head.prose]
 
 
 def _place(text: str, match: re.Match[str]) -> tuple[int, int]:
@@ -90,7 +93,7 @@ def _piece(text: str, heads: list[_Head], number: int) -> Piece:
             number += 1
         if end < len(text):
             break
-        if match["brace"] == "}" and _ends_line(text, match.start()) < own.indent:
+        if match["brace"] == "}" and indent_of_brace(text, match.start()) < own.indent:
             end = match.start()
             break
         if match["brace"]:
@@ -101,16 +104,18 @@ def _piece(text: str, heads: list[_Head], number: int) -> Piece:
     else:
         end = heads[number].start if number < len(heads) else len(text)
         if closed and number == len(heads):  # what is left closes the spec, or is too much in it
-            return Piece(own.start, closed, own.end, True)
+            return Piece(own.start, closed, own.end, True, own.prose)
     if closed and depth == low == 0:
-        return Piece(own.start, closed, own.end, True)
-    return Piece(own.start, end, own.end, False)
+        return Piece(own.start, closed, own.end, True, own.prose)
+    return Piece(own.start, end, own.end, False, own.prose)
 
 
-def _ends_line(text: str, at: int) -> float:
+def indent_of_brace(text: str, at: int) -> float:
     """How far a brace is indented that stands first on its line; one that does not is no measure."""
-    before = text[text.rfind("\n", 0, at) + 1 : at]
-    return len(before) if not before.strip(" \t") else float("inf")
+    begin = at
+    while begin and text[begin - 1] in " \t":
+        begin -= 1
+    return at - begin if not begin or text[begin - 1] == "\n" else float("inf")
 
 
 def matched(text: str) -> bool:
