@@ -141,7 +141,9 @@ def _problem_moved(problem: Diagnostic, by: int) -> Diagnostic:
     def label(found: Label) -> Label:
         return Label(_span_moved(found.span, by), found.text)
 
-    return replace(problem, primary=problem.primary and label(problem.primary), related=tuple(map(label, problem.related)))
+    return replace(
+        problem, primary=problem.primary and label(problem.primary), related=tuple(map(label, problem.related))
+    )
 
 
 def _span_moved(span: Span, by: int) -> Span:

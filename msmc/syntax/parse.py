@@ -110,9 +110,7 @@ def _parsed(source: SourceFile, last: _Parsed | None) -> _Parsed:
     if not source.text.strip():
         where = Label(Span(source.path, 0, 0), "nothing here")
         hint = 'a spec begins with: spec name "Title" { … }'
-        return _Parsed(
-            source, None, (Diagnostic("empty-file", f"`{source.path}` is empty", where, hint=hint),), None
-        )
+        return _Parsed(source, None, (Diagnostic("empty-file", f"`{source.path}` is empty", where, hint=hint),), None)
 
     def read(text: str, offset: int, start: str) -> tuple[Any, list[Diagnostic]]:
         tree = _grammar().parse(text, start=start)
@@ -126,7 +124,9 @@ def _parsed(source: SourceFile, last: _Parsed | None) -> _Parsed:
             return _Parsed(source, _file(source, items), tuple(escapes), None)
     from msmc.syntax.incremental import Pieces
 
-    pieces = Pieces(source, read, {t.name: str(t.pattern.value) for t in _grammar().terminals if t.pattern.type == "str"}, known)
+    pieces = Pieces(
+        source, read, {t.name: str(t.pattern.value) for t in _grammar().terminals if t.pattern.type == "str"}, known
+    )
     items, problems, broken, lost = pieces.read()
     return _Parsed(source, _file(source, items, broken, lost), problems, pieces.known)
 
@@ -142,7 +142,9 @@ def _known(last: _Parsed | None) -> Known | None:
     return declarations(last.source.text, last.tree, last.problems)
 
 
-def _file(source: SourceFile, items: tuple[ast.TopLevel, ...], broken: Sequence[Span] = (), lost: bool = False) -> ast.File:
+def _file(
+    source: SourceFile, items: tuple[ast.TopLevel, ...], broken: Sequence[Span] = (), lost: bool = False
+) -> ast.File:
     found = ALLOWANCE.finditer(without_literals(source.text)) if ALLOWANCE.search(source.text) else ()
     allowances = tuple(ast.Name(Span(source.path, m.start(), m.end()), m[1]) for m in found)
     return ast.File(Span(source.path, 0, len(source.text)), items, allowances, tuple(broken), lost)
