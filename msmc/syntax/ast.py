@@ -4,7 +4,7 @@ The fields of a class are the children of its rule in order; a last field that i
 """
 
 from inspect import get_annotations
-from typing import Any, ClassVar, Self, TypeAlias, dataclass_transform, get_origin
+from typing import Any, ClassVar, TypeAlias, dataclass_transform, get_origin
 
 from msmc.ir import Text
 from msmc.source import Span
@@ -32,20 +32,6 @@ class _Record:
 
 class Ast(_Record):
     span: Span
-
-    def moved(self, by: int) -> Self:
-        """The same, so many characters further on in its file."""
-        copy = object.__new__(type(self))
-        copy.__dict__.update({name: _moved(value, by) for name, value in self.__dict__.items()})
-        return copy
-
-
-def _moved(value: Any, by: int) -> Any:
-    if isinstance(value, Ast):
-        return value.moved(by)
-    if type(value) is Span:
-        return Span(value.file, value.start + by, value.end + by)
-    return tuple([_moved(part, by) for part in value]) if type(value) is tuple else value
 
 
 class Name(Ast):

@@ -126,28 +126,24 @@ class Pieces:
         return tuple(top), (*dict.fromkeys(problems), *escapes), tuple(broken), lost
 
 
-def _moved(reading: Reading, by: int) -> Reading:
+def _moved(value: Any, by: int) -> Any:
+    """A reading and all that is in it, so many characters further on in its file."""
     if not by:
-        return reading
-    return Reading(
-        reading.item and reading.item.moved(by),
-        tuple(_problem_moved(problem, by) for problem in reading.problems),
-        tuple(_problem_moved(problem, by) for problem in reading.escapes),
-        tuple(_span_moved(span, by) for span in reading.broken),
-    )
-
-
-def _problem_moved(problem: Diagnostic, by: int) -> Diagnostic:
-    def label(found: Label) -> Label:
-        return Label(_span_moved(found.span, by), found.text)
-
-    return replace(
-        problem, primary=problem.primary and label(problem.primary), related=tuple(map(label, problem.related))
-    )
-
-
-def _span_moved(span: Span, by: int) -> Span:
-    return Span(span.file, span.start + by, span.end + by)
+        return value
+    kind = type(value)
+    if kind is Span:
+        return Span(value.file, value.start + by, value.end + by)
+    if kind is tuple:
+        return tuple([_moved(part, by) for part in value])
+    if kind is Reading:
+        return Reading(*[_moved(part, by) for part in value])
+    if isinstance(value, ast.Ast):
+        copy = object.__new__(kind)
+        copy.__dict__.update({name: _moved(part, by) for name, part in value.__dict__.items()})
+        return copy
+    if kind is Diagnostic:
+        return replace(value, primary=_moved(value.primary, by), related=_moved(value.related, by))
+    return Label(_moved(value.span, by), value.text) if kind is Label else value
 
 
 # ---- texts without their declarations -----------------------------------------------------------------------------------
