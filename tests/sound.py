@@ -1,4 +1,4 @@
-"""What holds for `check`, `fmt` and the words of a diagnostic, whatever a file has in it: no exception, places inside of files."""
+"""What holds for `check`, `fmt` and the words of a diagnostic, whatever is in a file: no exception, places inside of files."""
 
 from msmc.check import check
 from msmc.render import as_github, as_json, as_text, order
