@@ -1,6 +1,6 @@
 """Values and rules: their declarations to `ir` nodes, written over what was inherited."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -274,3 +274,7 @@ def fill_params(node: NodeT, params: dict[str, str]) -> NodeT:
     filled = fill(node) if params else node
     assert isinstance(filled, type(node))
     return filled
+
+
+def by_id(nodes: Iterable[NodeT]) -> tuple[NodeT, ...]:
+    return tuple(sorted(nodes, key=lambda node: node.id))

@@ -1,13 +1,13 @@
 """`ast.File`s to `ir.Spec`: names, duplicates, inheritance, what is missing, what is not lowered yet."""
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from msmc.analyze.blocks import BlockReader
 from msmc.analyze.files import Files
-from msmc.analyze.nodes import IDENTITY, NodeReader, Nodes, fill_params
+from msmc.analyze.nodes import IDENTITY, NodeReader, Nodes, by_id, fill_params
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import Identity, Level, Rule, Spec, Text, Value, Wordings
 from msmc.library import Library
@@ -62,14 +62,8 @@ class Resolver:
         known = [d.name.word for d in self.spec_decls(file)]
         for (importer, alias), target in self.files.imports.items():
             known += [f"{alias}.{d.name.word}" for d in self.spec_decls(target)] if importer == file else []
-        self.problems.append(
-            Diagnostic(
-                "unknown-name",
-                f"there is no spec `{path.dotted}`",
-                Label(path.span, "no spec with this name"),
-                hint=did_you_mean(path.dotted, known),
-            )
-        )
+        where, hint = Label(path.span, "no spec with this name"), did_you_mean(path.dotted, known)
+        self.problems.append(Diagnostic("unknown-name", f"there is no spec `{path.dotted}`", where, hint=hint))
         return None
 
     def _spec(self, file: str, path: ast.Path) -> tuple[str, ast.SpecDecl] | None:
@@ -272,8 +266,8 @@ class Resolver:
             identity=opened.identity,
             level=opened.level,
             style=opened.style,
-            values=_by_id(values),
-            rules=_by_id(rules),
+            values=by_id(values),
+            rules=by_id(rules),
             **blocks,
         )
 
@@ -302,7 +296,3 @@ class Resolver:
             if node_id in opened.nodes.values:
                 return fill_params(opened.nodes.values[node_id], opened.params)
         return None
-
-
-def _by_id(nodes: Iterable[NodeT]) -> tuple[NodeT, ...]:
-    return tuple(sorted(nodes, key=lambda node: node.id))
