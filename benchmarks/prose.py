@@ -27,8 +27,11 @@ def sentences(draw: random.Random, num_words: int) -> str:
     return " ".join(found)
 
 
-def spec(num_clauses: int) -> str:
-    """A spec of so many clauses: values with a rationale, and rules with a rationale and two subrules."""
+def spec(num_clauses: int, length: float = 1) -> str:
+    """A spec of so many clauses: values with a rationale, and rules with a rationale and two subrules.
+
+    `length`: how much longer than usual the clauses are.
+    """
     draw = random.Random(num_clauses)
     num_values = num_clauses // 100
     num_rules = (num_clauses - 2 * num_values) // 4
@@ -36,14 +39,17 @@ def spec(num_clauses: int) -> str:
     for i in range(num_values):
         parts.append(f'  value value_{i} "{sentences(draw, 4)}" {{')
         parts += [
-            f'    statement "{{assistant}} {sentences(draw, 90)}"',
-            f'    rationale "{sentences(draw, 110)}"',
+            f'    statement "{{assistant}} {sentences(draw, round(90 * length))}"',
+            f'    rationale "{sentences(draw, round(110 * length))}"',
             "  }",
         ]
     for i in range(num_rules):
         parts.append(f'  rule rule_{i} "{sentences(draw, 4)}" {{ serves value_{i % num_values}')
-        parts += [f'    statement "{{assistant}} {sentences(draw, 45)}"', f'    rationale "{sentences(draw, 75)}"']
-        parts += [f'    subrule part_{j} "{{assistant}} {sentences(draw, 25)}"' for j in range(2)]
+        parts += [
+            f'    statement "{{assistant}} {sentences(draw, round(45 * length))}"',
+            f'    rationale "{sentences(draw, round(75 * length))}"',
+        ]
+        parts += [f'    subrule part_{j} "{{assistant}} {sentences(draw, round(25 * length))}"' for j in range(2)]
         parts.append("  }")
     parts += ["  documents { about values, rules, rationales, subrules }"]
     parts += ["  eval knows recall { about values, rules, rationales, subrules }", "}"]

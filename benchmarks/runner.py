@@ -49,6 +49,8 @@ class Bench(NamedTuple):
     """Of ours to the peer: at most, for seconds; at least, for a rate. None: only told."""
     own_bar: float | None = None
     """What ours must be in itself, whatever the peer is: at most, for seconds; at least, for a rate."""
+    most_mib: float | None = None
+    """Peak memory that ours may have."""
 
 
 class Compared(NamedTuple):
@@ -65,6 +67,8 @@ class Compared(NamedTuple):
     def holds(self) -> bool:
         bar, own = self.bench.bar, self.bench.own_bar
         if own is not None and (_median(self.ours) > own if self.bench.unit == "s" else _median(self.ours) < own):
+            return False
+        if self.bench.most_mib is not None and max(ran.mib for ran in self.ours) > self.bench.most_mib:
             return False
         return bar is None or (self.ratio <= bar if self.bench.unit == "s" else self.ratio >= bar)
 
@@ -117,6 +121,7 @@ def report(results: list[Compared]) -> int:
         sign = "≤" if done.bench.unit == "s" else "≥"
         bars = [f"{sign} {done.bench.bar}"] if done.bench.bar is not None else []
         bars += [f"{sign} {done.bench.own_bar:,g} {done.bench.unit}"] if done.bench.own_bar is not None else []
+        bars += [f"≤ {done.bench.most_mib:g} MiB"] if done.bench.most_mib is not None else []
         table.add_row(
             done.bench.name,
             _told(done.ours, done.bench.unit),

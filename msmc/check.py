@@ -3,7 +3,8 @@
 Apart from `msmc/compile.py` because a check needs no templates, no target and no rows, and should not wait for them.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,8 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
     resolver.roots()
     decls = resolver.spec_decls(entry)
     specs = [spec for decl in decls if (spec := resolver.resolve(entry, decl))]
-    problems += [problem for problem in resolver.problems if not _echo(problem, files)]
+    echo = _echoes(files)
+    problems += [problem for problem in resolver.problems if not echo(problem)]
     arms: dict[str, dict[str | None, ArmSet]] = {}
     for spec in specs if not any(problem.severity == "error" for problem in problems) else ():
         arms[spec.name], found = arm_sets(spec, identity, resolver.spans)
@@ -65,13 +67,21 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
     return Checked(specs, arms, resolver.spans, list(dict.fromkeys(problems)), files, obeyed)
 
 
-def _echo(problem: Diagnostic, files: Files) -> bool:
+def _echoes(files: Files) -> Callable[[Diagnostic], bool]:
     """Does a problem only say again that something could not be read?"""
-    if problem.name.startswith("unknown-") and any(tree.lost for tree in files.trees.values()):
-        return True
-    tree = files.trees.get(problem.primary.span.file) if problem.primary else None
-    where = problem.primary.span if problem.primary else None
-    return bool(tree and where and any(b.start <= where.start < b.end for b in tree.broken))
+    lost = any(tree.lost for tree in files.trees.values())
+    broken = sorted({span for tree in files.trees.values() for span in tree.broken})  # none lies in another
+
+    def echo(problem: Diagnostic) -> bool:
+        if lost and problem.name.startswith("unknown-"):
+            return True
+        if problem.primary is None:
+            return False
+        file, start, _ = problem.primary.span
+        at = bisect_right(broken, (file, start, float("inf"))) - 1
+        return at >= 0 and broken[at].file == file and start < broken[at].end
+
+    return echo
 
 
 def held_out_problems(spec: Spec, made: Iterable[MadeArm]) -> Iterator[Diagnostic]:

@@ -122,13 +122,13 @@ class BlockReader:
                     Diagnostic("field-missing", "this block does not say what it is about", Label(span), hint=hint)
                 )
             return default or ()
-        found = []
+        found, examples = [], self.nodes.examples()
         for path in paths:
             if path.dotted in CLAUSE_WORDS:
                 found.append(path.dotted)
             elif node := self.resolver.find_node(self.path, self.spec, self.nodes, path):
                 found.append(node)
-                if node in self.nodes.examples():
+                if node in examples:
                     where = Label(path.span, "an example")
                     message = f"`{path.dotted}` is no clause"
                     hint = "name a value, a rule, a rationale or a subrule"

@@ -1,6 +1,6 @@
 """Values and rules: their declarations to `ir` nodes, written over what was inherited."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -42,29 +42,29 @@ class Nodes:
         return {example.id for rule in self.rules.values() for example in rule.examples}
 
     def __contains__(self, node_id: str) -> bool:
-        return node_id in self.values or node_id in self.rules or node_id in self._ids()
+        own = ".".join(node_id.split(".")[:2])  # a spec's or library's name and the node's
+        return any(node_id in _ids(nodes[own]) for nodes in (self.values, self.rules) if own in nodes)
 
     def ids(self) -> set[str]:
         """Every id: nodes, rationales, subrules, examples."""
-        return set(self._ids())
-
-    def _ids(self) -> Iterator[str]:
-        for node in self.all:
-            yield node.id
-            if node.rationale is not None or (isinstance(node, Rule) and node.rationales_for):
-                yield f"{node.id}.rationale"
-        for rule in self.rules.values():
-            for subrule in rule.subrules:
-                yield subrule.id
-                if subrule.rationale is not None:
-                    yield f"{subrule.id}.rationale"
-            yield from (example.id for example in rule.examples)
+        return {node_id for node in self.all for node_id in _ids(node)}
 
     def moved(self, old: str, new: str) -> "Nodes":
         """The same nodes with ids under `new` instead of `old`."""
         values = [move_value(v, old, new) for v in self.values.values()]
         rules = [move_rule(r, old, new) for r in self.rules.values()]
         return Nodes({v.id: v for v in values}, {r.id: r for r in rules})
+
+
+def _ids(node: Value | Rule) -> Iterator[str]:
+    yield node.id
+    if node.rationale is not None or (isinstance(node, Rule) and node.rationales_for):
+        yield f"{node.id}.rationale"
+    for subrule in node.subrules if isinstance(node, Rule) else ():
+        yield subrule.id
+        if subrule.rationale is not None:
+            yield f"{subrule.id}.rationale"
+    yield from (example.id for example in (node.examples if isinstance(node, Rule) else ()))
 
 
 def move_id(node_id: str, old: str, new: str) -> str:
@@ -259,3 +259,7 @@ def fill_params(node: NodeT, params: dict[str, str]) -> NodeT:
     filled = fill(node) if params else node
     assert isinstance(filled, type(node))
     return filled
+
+
+def by_id(nodes: Iterable[NodeT]) -> tuple[NodeT, ...]:
+    return tuple(sorted(nodes, key=lambda node: node.id))

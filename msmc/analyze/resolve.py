@@ -1,13 +1,13 @@
 """`ast.File`s to `ir.Spec`: names, duplicates, inheritance, what is missing, what is not lowered yet."""
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from msmc.analyze.blocks import BlockReader
 from msmc.analyze.files import Files
-from msmc.analyze.nodes import IDENTITY, NodeReader, Nodes, fill_params
+from msmc.analyze.nodes import IDENTITY, NodeReader, Nodes, by_id, fill_params
 from msmc.analyze.problems import (
     duplicate_id,
     field_missing,
@@ -24,6 +24,8 @@ from msmc.source import Sources, Span
 from msmc.syntax import ast
 
 NodeT = TypeVar("NodeT", Value, Rule)
+COMPARED = 100_000
+"""Known names that unknown ones are compared with, for hints; a file of nothing but strangers would never end."""
 
 
 @dataclass
@@ -48,8 +50,11 @@ class Resolver:
         self.files, self.sources, self.library = files, sources, library
         self.problems: list[Diagnostic] = []
         self.spans: dict[str, Span] = {}
+        self._declared: dict[str, dict[str, ast.SpecDecl]] = {}
         self._open: dict[tuple[str, str], _Open | None] = {}
         self._libraries: dict[str, _Open] = {}
+        self._foreign: dict[str, dict[str, str]] = {}
+        self._compared = 0
 
     # ---- finding ------------------------------------------------------------------------------------------------------
 
@@ -59,19 +64,25 @@ class Resolver:
 
     def find_spec(self, file: str, path: ast.Path) -> tuple[str, ast.SpecDecl] | None:
         """The spec that `alias.name` or a name of this file stands for; else a problem is noted."""
-        words = [name.word for name in path.words]
-        where, name = (self.files.imports.get((file, words[0])), words[1]) if len(words) == 2 else (file, words[0])
-        if where is not None and len(words) <= 2:
-            for decl in self.spec_decls(where):
-                if decl.name.word == name:
-                    return where, decl
-        if self._import_failed(file, words[0]):
+        if found := self._spec(file, path):
+            return found
+        if self._import_failed(file, path.words[0].word):
             return None
         known = [d.name.word for d in self.spec_decls(file)]
         for (importer, alias), target in self.files.imports.items():
             known += [f"{alias}.{d.name.word}" for d in self.spec_decls(target)] if importer == file else []
         self.problems.append(unknown_name(path, "spec", known, "no spec with this name"))
         return None
+
+    def _spec(self, file: str, path: ast.Path) -> tuple[str, ast.SpecDecl] | None:
+        words = [name.word for name in path.words]
+        where, name = (self.files.imports.get((file, words[0])), words[1]) if len(words) == 2 else (file, words[0])
+        if where is None or len(words) > 2:
+            return None
+        if where not in self._declared:
+            self._declared[where] = {decl.name.word: decl for decl in reversed(self.spec_decls(where))}
+        decl = self._declared[where].get(name)
+        return (where, decl) if decl else None
 
     def _import_failed(self, file: str, alias: str) -> bool:
         """Is it the name of an import of this file that could not be read? Its own error is already told."""
@@ -88,22 +99,30 @@ class Resolver:
         for candidate in candidates:
             if candidate in nodes:
                 return candidate
-        local = nodes.ids()
         foreign = self._foreign_ids(file)
         if path.dotted in foreign:
             return foreign[path.dotted]
         if self._import_failed(file, words[0]):
             return None
-        only = nodes.values.keys() if what == "value" else local
-        known = [i.removeprefix(spec + ".") for i in only] + [
-            i for i in foreign if what != "value" or i.count(".") == 1
-        ]
+        known = self._known(spec, nodes, foreign, what)
         self.problems.append(unknown_value(path, known) if what == "value" else unknown_name(path, what, known))
         return None
 
+    def _known(self, spec: str, nodes: Nodes, foreign: dict[str, str], what: str) -> list[str]:
+        """What a name that nothing has may have meant; nothing once too much was compared."""
+        if self._compared > COMPARED:
+            return []
+        only = nodes.values.keys() if what == "value" else nodes.ids()
+        known = [i.removeprefix(spec + ".") for i in only]
+        known += [i for i in foreign if what != "value" or i.count(".") == 1]
+        self._compared += len(known)
+        return known
+
     def _foreign_ids(self, file: str) -> dict[str, str]:
         """What the file's imports offer: dotted path as written here, to id."""
-        found: dict[str, str] = {}
+        if file in self._foreign:
+            return self._foreign[file]
+        found = self._foreign[file] = {}
         for (importer, alias), target in self.files.imports.items():
             if importer != file or target not in self.files.trees:
                 continue
@@ -143,20 +162,27 @@ class Resolver:
 
     def open_spec(self, path: str, decl: ast.SpecDecl) -> _Open | None:
         """A spec before its params are filled in; None while it is being opened, which is a circle of `extends`."""
-        key = (path, decl.name.word)
-        if key not in self._open:
+        line = list[tuple[str, ast.SpecDecl]]()
+        found: tuple[str, ast.SpecDecl] | None = (path, decl)
+        while found and (key := (found[0], found[1].name.word)) not in self._open:  # the eldest first
             self._open[key] = None
-            opened = _Open(decl.name.word)
-            self.spans[opened.name] = decl.name.span
-            self._inherit(path, decl, opened)
-            self._read_head(decl, opened)
-            if decl.title:
-                opened.title = self._reader(opened).text(decl.title)
-            elif not opened.title.parts:
-                opened.title = Text.model_construct(parts=(decl.name.word,))
-            self._read_nodes(path, opened, [i for i in decl.items if isinstance(i, ast.ValueDecl | ast.RuleDecl)])
-            self._open[key] = opened
-        return self._open[key]
+            self.spans[found[1].name.word] = found[1].name.span
+            line.append(found)
+            found = self._spec(found[0], found[1].extends) if found[1].extends else None
+        for file, one in reversed(line):
+            self._open[file, one.name.word] = self._opened(file, one)
+        return self._open[path, decl.name.word]
+
+    def _opened(self, path: str, decl: ast.SpecDecl) -> _Open:
+        opened = _Open(decl.name.word)
+        self._inherit(path, decl, opened)
+        self._read_head(decl, opened)
+        if decl.title:
+            opened.title = self._reader(opened).text(decl.title)
+        elif not opened.title.parts:
+            opened.title = Text.model_construct(parts=(decl.name.word,))
+        self._read_nodes(path, opened, [i for i in decl.items if isinstance(i, ast.ValueDecl | ast.RuleDecl)])
+        return opened
 
     def _inherit(self, path: str, decl: ast.SpecDecl, opened: _Open) -> None:
         if decl.extends is None or (found := self.find_spec(path, decl.extends)) is None:
@@ -233,8 +259,8 @@ class Resolver:
             identity=opened.identity,
             level=opened.level,
             style=opened.style,
-            values=_by_id(values),
-            rules=_by_id(rules),
+            values=by_id(values),
+            rules=by_id(rules),
             **blocks,
         )
 
@@ -262,7 +288,3 @@ class Resolver:
             if node_id in opened.nodes.values:
                 return fill_params(opened.nodes.values[node_id], opened.params)
         return None
-
-
-def _by_id(nodes: Iterable[NodeT]) -> tuple[NodeT, ...]:
-    return tuple(sorted(nodes, key=lambda node: node.id))

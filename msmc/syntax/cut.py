@@ -1,14 +1,16 @@
 """Where declarations begin and end in a text that need not parse: by braces, and by how a declaration begins a line."""
 
 import re
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-STRING = r'"(?!"")(?:[^"\\\n]|\\[^\n])*"'
-BLOCK = r'"""[^"\\]*(?:(?:\\"""|\\(?!""")|"(?!""))[^"\\]*)*"{3,5}'
+STRING = r'"(?!"")(?>[^"\\\n]+|[\\][^\n])*+"'
+BLOCK = r'"""(?>[^"\\]+|[\\]"""|[\\]|"(?!""))*+"{3,5}'
 COMMENT = r"#[^\n]*"
-SCAN = re.compile(rf"(?P<comment>{COMMENT})|(?P<text>{BLOCK}|{STRING})|(?P<brace>[{{}}])")
+SCAN = re.compile(rf"(?P<comment>{COMMENT})|(?P<text>{BLOCK}|{STRING})|(?P<brace>[{{}}])|(?P<open>(?=\"\"\"))")
+NO_BLOCK = re.compile(rf"(?P<comment>{COMMENT})|(?P<text>{STRING})|(?P<brace>[{{}}])")
 NAME = r'[^\s{}"#,]+'  # also one that is none, as `likes-cheese`
 HEAD = re.compile(
     rf'^[ \t]*(?P<word>(?:value|rule|ablation)[ \t]+{NAME}(?:[ \t]+"[^"\n]*"?)?[ \t]*(?=[{{#\n]|\Z)'
@@ -25,31 +27,67 @@ class Piece(NamedTuple):
     end: int
     head: int
     matched: bool
+    prose: bool
+    """Does it begin in a literal, as it does where a literal is not closed, or where prose looks like a declaration?"""
 
 
 def scan(text: str, start: int = 0) -> Iterator[re.Match[str]]:
     """The comments, literals and braces of a text; a quote that nothing closes is stepped over."""
-    return SCAN.finditer(text, start)
+    for match in SCAN.finditer(text, start):
+        if match.lastgroup == "open":  # nothing closes it, so nothing closes a later one, and none is looked for
+            yield from NO_BLOCK.finditer(text, match.start())
+            return
+        yield match
 
 
 def without_literals(text: str, comments: bool = True) -> str:
     """The text with the inside of its literals, and of its comments unless they are kept, blanked out; offsets stay."""
 
-    def blank(match: re.Match[str]) -> str:
-        kept = match["brace"] or (comments and match["comment"])
-        return match[0] if kept else " " * len(match[0])
-
-    return SCAN.sub(blank, text)
+    parts, at = list[str](), 0
+    for match in scan(text):
+        if match["text"] or (match["comment"] and not comments):
+            parts += (text[at : match.start()], " " * (match.end() - match.start()))
+            at = match.end()
+    return "".join((*parts, text[at:]))
 
 
 def pieces(text: str) -> list[Piece]:
     """The declarations below the specs, in order. One whose braces do not match takes all up to where the next one begins."""
-    heads = _heads(text)
+    scans = [_marks(text, 0)]
+    heads = _heads(text, scans[0])
     found: list[Piece] = []
     for number, head in enumerate(heads):
-        if not head.spec and not (found and head.start < found[-1].end):
-            found.append(_piece(text, heads, number))
+        if head.spec or (found and head.start < found[-1].end):
+            continue
+        marks = next((marks for marks in scans if not marks.holds(head.start)), None)
+        if marks is None:  # the text is read once for each way to read its quotes, not for each head
+            marks = _marks(text, head.start)
+            scans.append(marks)
+        found.append(_piece(text, marks, heads, number))
     return found
+
+
+class _Marks(NamedTuple):
+    """What a scan finds, for texts of millions of braces."""
+
+    starts: "array[int]"
+    ends: "array[int]"
+    signs: bytearray
+    """The first character of each."""
+
+    def holds(self, at: int) -> bool:
+        """Is it in a literal?"""
+        last = bisect_right(self.starts, at) - 1
+        return last >= 0 and at < self.ends[last]
+
+
+def _marks(text: str, start: int) -> _Marks:
+    marks = _Marks(array("q"), array("q"), bytearray())
+    for match in scan(text, start):
+        marks.starts.append(match.start())
+        marks.ends.append(match.end())
+        marks.signs.append(ord(text[match.start()]))
+    return marks
 
 
 class _Head(NamedTuple):
@@ -57,20 +95,17 @@ class _Head(NamedTuple):
     indent: int
     end: int
     spec: bool
+    prose: bool
 
 
-def _heads(text: str) -> list[_Head]:
+def _heads(text: str, marks: _Marks) -> list[_Head]:
     """Every line that begins like a declaration, but those of prose: in a literal, and indented further than others."""
-    heads = [_Head(*_place(text, match), match.end(), match["spec"] is not None) for match in HEAD.finditer(text)]
-    literals = [match.span() for match in scan(text) if match["text"]]
-    begins = [begin for begin, _ in literals]
-
-    def in_literal(head: _Head) -> bool:
-        last = bisect_right(begins, head.start) - 1
-        return last >= 0 and head.start < literals[last][1]
-
-    usual = min((head.indent for head in heads if not head.spec and not in_literal(head)), default=0)
-    return [head for head in heads if head.indent <= usual or not in_literal(head)]
+    heads = list[_Head]()
+    for match in HEAD.finditer(text):
+        start, indent = _place(text, match)
+        heads.append(_Head(start, indent, match.end(), match["spec"] is not None, marks.holds(start)))
+    usual = min((head.indent for head in heads if not head.spec and not head.prose), default=0)
+    return [head for head in heads if head.indent <= usual or not head.prose]
 
 
 def _place(text: str, match: re.Match[str]) -> tuple[int, int]:
@@ -78,39 +113,42 @@ def _place(text: str, match: re.Match[str]) -> tuple[int, int]:
     return start, start - match.start()
 
 
-def _piece(text: str, heads: list[_Head], number: int) -> Piece:
+def _piece(text: str, marks: _Marks, heads: list[_Head], number: int) -> Piece:
     """From a head to its closing brace, if all is closed before the next head; in a literal, one that is not indented further."""
     own, depth, number = heads[number], 0, number + 1
     closed, low, end = None, 0, len(text)
-    for match in scan(text, own.start):
-        while number < len(heads) and heads[number].start < match.end():
-            if heads[number].start < match.start() or heads[number].indent <= own.indent:
+    for at in range(bisect_left(marks.starts, own.start), len(marks.starts)):
+        start, sign = marks.starts[at], chr(marks.signs[at])
+        while number < len(heads) and heads[number].start < marks.ends[at]:
+            if heads[number].start < start or heads[number].indent <= own.indent:
                 end = heads[number].start
                 break
             number += 1
         if end < len(text):
             break
-        if match["brace"] == "}" and _ends_line(text, match.start()) < own.indent:
-            end = match.start()
+        if sign == "}" and indent_of_brace(text, start) < own.indent:
+            end = start
             break
-        if match["brace"]:
-            depth += 1 if match["brace"] == "{" else -1
+        if sign in "{}":
+            depth += 1 if sign == "{" else -1
             low = min(low, depth)
             if depth == 0 and closed is None:
-                closed = match.end()
+                closed = start + 1
     else:
         end = heads[number].start if number < len(heads) else len(text)
         if closed and number == len(heads):  # what is left closes the spec, or is too much in it
-            return Piece(own.start, closed, own.end, True)
+            return Piece(own.start, closed, own.end, True, own.prose)
     if closed and depth == low == 0:
-        return Piece(own.start, closed, own.end, True)
-    return Piece(own.start, end, own.end, False)
+        return Piece(own.start, closed, own.end, True, own.prose)
+    return Piece(own.start, end, own.end, False, own.prose)
 
 
-def _ends_line(text: str, at: int) -> float:
+def indent_of_brace(text: str, at: int) -> float:
     """How far a brace is indented that stands first on its line; one that does not is no measure."""
-    before = text[text.rfind("\n", 0, at) + 1 : at]
-    return len(before) if not before.strip(" \t") else float("inf")
+    begin = at
+    while begin and text[begin - 1] in " \t":
+        begin -= 1
+    return at - begin if not begin or text[begin - 1] == "\n" else float("inf")
 
 
 def matched(text: str) -> bool:

@@ -9,7 +9,7 @@ import lark
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.source import SourceFile, Span
 from msmc.syntax import ast
-from msmc.syntax.cut import scan, without_literals
+from msmc.syntax.cut import indent_of_brace, scan, without_literals
 
 WORDS = {
     "NAME": "a name",
@@ -285,8 +285,8 @@ def _opener(text: str) -> int | None:
         if match["brace"] == "{":
             opened.append(match.start())
         elif match["brace"] == "}" and opened:
-            last, line = opened.pop(), text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-            if not line.strip() and len(line) < _indent(text, last):
+            last = opened.pop()
+            if indent_of_brace(text, match.start()) < _indent(text, last):
                 return last
     return opened[-1] if opened else None
 

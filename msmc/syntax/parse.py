@@ -1,5 +1,7 @@
 """Text to `ast.File`."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import os
@@ -7,9 +9,9 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import lark
 
@@ -17,8 +19,11 @@ from msmc.diagnostics import Diagnostic, Label
 from msmc.shipped import cache_folder, shipped
 from msmc.source import SourceFile, Span
 from msmc.syntax import ast
+from msmc.syntax.builder import Builder
 from msmc.syntax.cut import without_literals
-from msmc.syntax.text import read_literal
+
+if TYPE_CHECKING:
+    from msmc.syntax.incremental import Known
 
 ALLOWANCE = re.compile(r"#[ \t]*msmc:[ \t]*allow\b[ \t]*(?P<name>(?:(?!--)\S)*)(?P<rest>[^\n]*)")
 
@@ -71,40 +76,76 @@ def _keep(kept: Path, content: bytes) -> None:
         part.replace(kept)
 
 
+class _Parsed(NamedTuple):
+    """A file as it was last."""
+
+    source: SourceFile
+    tree: ast.File | None
+    problems: tuple[Diagnostic, ...]
+    known: Known | None
+    """Its declarations by their text, once somebody asked; until then they are in the tree."""
+
+
+_last: dict[str, _Parsed] = {}
+"""By path: several specs of one check share what they import, and an editor asks again after each change."""
+FILES = 64
+
+
 def parse(source: SourceFile) -> tuple[ast.File | None, list[Diagnostic]]:
-    """The tree of one file, without what is mistaken in it, and every mistake; no tree where the file is empty."""
-    tree, problems = _parse(source)
-    return tree, list(problems)
+    """The tree of one file, without what is mistaken in it, and every mistake; no tree where the file is empty.
+
+    What the file's last text had already is not parsed again.
+    """
+    last = _last.get(source.path)
+    if last is None or last.source != source:
+        last = _parsed(source, last)
+        _last.pop(source.path, None)
+        _last[source.path] = last
+        if len(_last) > FILES:
+            _last.pop(next(iter(_last)), None)
+    return last.tree, list(last.problems)
 
 
-@lru_cache(maxsize=64)  # several specs of one check share what they import
-def _parse(source: SourceFile) -> tuple[ast.File | None, Sequence[Diagnostic]]:
+def _parsed(source: SourceFile, last: _Parsed | None) -> _Parsed:
     if not source.text.strip():
-        return None, [empty_file(source)]
-    problems = list[Diagnostic]()
+        return _Parsed(source, None, (empty_file(source),), None)
 
-    def read(text: str, offset: int, start: str) -> Any:
+    def read(text: str, offset: int, start: str) -> tuple[Any, list[Diagnostic]]:
         tree = _grammar().parse(text, start=start)
-        builder = _Builder(source.path, offset)
-        found = builder.transform(tree)
-        problems.extend(builder.problems)
-        return found
+        builder = Builder(source.path, offset)
+        return builder.build(tree), builder.problems
 
-    broken, lost = list[Span](), False
-    try:
-        items = read(source.text, 0, "start")
-    except lark.UnexpectedInput:
-        from msmc.syntax.recover import Recovery  # most files are whole
+    known = _known(last)
+    if known is None:  # the first text of this file: most are right, and read at once in the shortest time
+        with suppress(lark.UnexpectedInput):
+            items, escapes = read(source.text, 0, "start")
+            return _Parsed(source, _file(source, items), tuple(escapes), None)
+    from msmc.syntax.incremental import Pieces
 
-        recovery = Recovery(
-            source, read, {t.name: str(t.pattern.value) for t in _grammar().terminals if t.pattern.type == "str"}
-        )
-        items, broken, lost = recovery.items(), recovery.broken, recovery.lost
-        problems = [*dict.fromkeys(recovery.problems), *problems]
-    code = without_literals(source.text)
-    allowances = tuple(_allowance(source.path, comment) for comment in ALLOWANCE.finditer(code))
-    whole = Span(source.path, 0, len(source.text))
-    return ast.File(whole, items, allowances, tuple(broken), lost), problems
+    pieces = Pieces(
+        source, read, {t.name: str(t.pattern.value) for t in _grammar().terminals if t.pattern.type == "str"}, known
+    )
+    items, problems, broken, lost = pieces.read()
+    return _Parsed(source, _file(source, items, broken, lost), problems, pieces.known)
+
+
+def _known(last: _Parsed | None) -> Known | None:
+    """The declarations of a file's last text."""
+    if last is None or last.tree is None:
+        return None
+    if last.known is not None:
+        return last.known
+    from msmc.syntax.incremental import declarations
+
+    return declarations(last.source.text, last.tree, last.problems)
+
+
+def _file(
+    source: SourceFile, items: tuple[ast.TopLevel, ...], broken: Sequence[Span] = (), lost: bool = False
+) -> ast.File:
+    found = ALLOWANCE.finditer(without_literals(source.text)) if ALLOWANCE.search(source.text) else ()
+    allowances = tuple(_allowance(source.path, comment) for comment in found)
+    return ast.File(Span(source.path, 0, len(source.text)), items, allowances, tuple(broken), lost)
 
 
 def empty_file(source: SourceFile) -> Diagnostic:
@@ -139,43 +180,3 @@ def empty_file(source: SourceFile) -> Diagnostic:
 def _allowance(path: str, comment: re.Match[str]) -> ast.Allowance:
     name = ast.Name(Span(path, *comment.span("name")), comment["name"])
     return ast.Allowance(Span(path, *comment.span()), name, comment["rest"].partition("--")[2].strip())
-
-
-class _Builder(lark.Transformer):  # type: ignore[type-arg]
-    """Turns a rule `some_rule` into the class `ast.SomeRule`: the naming is the wiring."""
-
-    def __init__(self, path: str, offset: int) -> None:
-        """`offset`: where the text stands that is parsed."""
-        super().__init__()
-        self.file, self.offset = path, offset
-        self.problems: list[Diagnostic] = []
-
-    def _word(self, token: lark.Token) -> ast.Name:
-        start = self.offset + (token.start_pos or 0)
-        return ast.Name(Span(self.file, start, start + len(token)), str(token))
-
-    def __default__(self, data: Any, children: list[Any], meta: Any) -> Any:
-        if children and isinstance(children[0], lark.Token):  # a rule that is one word: its Name
-            return self._word(children[0])
-        cls = getattr(ast, "".join(part.title() for part in str(data).split("_")))
-        if cls.takes_rest:
-            head = len(cls.fields) - 2  # the span is no child, the last field takes the rest
-            children = [*children[:head], tuple(children[head:])]
-        return cls(Span(self.file, self.offset + meta.start_pos, self.offset + meta.end_pos), *children)
-
-    def start(self, children: list[Any]) -> tuple[Any, ...]:
-        return tuple(children)
-
-    def path(self, tokens: list[lark.Token]) -> ast.Path:
-        words = tuple(self._word(token) for token in tokens)
-        return ast.Path(Span(self.file, words[0].span.start, words[-1].span.end), words)
-
-    def kinds_dropped(self, names: list[ast.Name]) -> tuple[ast.Name, ...]:
-        return tuple(names)
-
-    def string(self, tokens: list[lark.Token]) -> ast.Quoted:
-        quoted, problems = read_literal(self.file, str(tokens[0]), self.offset + (tokens[0].start_pos or 0))
-        self.problems += problems
-        return quoted
-
-    block = string

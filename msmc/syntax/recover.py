@@ -5,19 +5,22 @@ rest of its declaration is read.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import lark
 
 from msmc.diagnostics import Diagnostic
 from msmc.source import SourceFile, Span
-from msmc.syntax import ast, mistakes
-from msmc.syntax.cut import Piece, matched, pieces, scan, without_literals
+from msmc.syntax import mistakes
+from msmc.syntax.cut import Piece, scan, without_literals
 
-Parse = Callable[[str, int, str], Any]
-"""A text, the offset it stands at, and `start` or `declaration`, to what it is. Raises lark.UnexpectedInput."""
+Parse = Callable[[str, int, str], tuple[Any, list[Diagnostic]]]
+"""A text, the offset it stands at, and `start` or `declaration`, to what it is, and what is wrong in its literals.
+
+Raises lark.UnexpectedInput.
+"""
 ITEM = re.compile(
     r"^[ \t]*(?:version|assistant|param|specificity|style|serves|priority|statement|rationale|subrule|example|was|user|system|"
     r"about|kinds|audiences|angles|justify|thinking|pairs|rung|held_out|arm|use|replace|shuffle|keep|drop|control|vary|match|"
@@ -30,90 +33,68 @@ MOST = 50
 """Mistakes that are told of one declaration: each costs another reading of it."""
 
 
-class Recovery:
-    """The declarations of one file that can be read, and every mistake."""
+class Reading(NamedTuple):
+    """What a text is, as far as it can be read, and every mistake in it."""
+
+    item: Any
+    """A declaration, or None; the declarations of a whole file."""
+    problems: tuple[Diagnostic, ...] = ()
+    escapes: tuple[Diagnostic, ...] = ()
+    """What is wrong in its literals, of what was read in the end."""
+    broken: tuple[Span, ...] = ()
+    """All of it, once for each mistake."""
+
+
+class Reader:
+    """Reads the declarations of one file, each by itself, and what is left without them."""
 
     def __init__(self, source: SourceFile, parse: Parse, words: dict[str, str]) -> None:
         """`words`: the keyword of each terminal that is one."""
         self.source, self.parse, self.words = source, parse, words
-        self.problems: list[Diagnostic] = []
-        self.broken: list[Span] = []
-        """Declarations with mistakes, and names of specs with some: what seems to be missing in them is not."""
-        self.lost = False
-        """Are there declarations whose names are not known?"""
 
-    def items(self) -> tuple[ast.TopLevel, ...]:
-        """The file's declarations, as far as they can be read."""
-        text, found = self.source.text, pieces(self.source.text)
-        rest = "".join(self._between(text, found))
-        whole = matched(rest) and "{" in rest  # a file without a brace is in another language: one mistake is enough
-        top = list(self._read(rest, 0, "start", whole))
-        specs = [item for item in top if isinstance(item, ast.SpecDecl)]
-        self.lost = bool(self.problems)
-        self.broken = [spec.name.span for spec in specs] if self.problems else []
-        inside: dict[int, list[Any]] = {}
-        for piece in found:
-            item = self._declaration(text[piece.start : piece.end], piece)
-            home = next((n for n, s in enumerate(specs) if s.span.start < piece.start < s.span.end), None)
-            if item is None:
-                self.lost = True
-            elif home is not None:
-                inside.setdefault(home, []).append(item)
-            elif isinstance(item, ast.ValueDecl | ast.RuleDecl):
-                top.append(item)
-            elif specs and (whole or piece.start < specs[0].span.start):
-                self.problems.append(mistakes.outside(item))
-        top = [item for item in top if item not in specs]
-        for n, spec in enumerate(specs):
-            top.append(ast.SpecDecl(spec.span, spec.name, spec.title, spec.extends, (*spec.items, *inside.get(n, ()))))
-        return tuple(sorted(top, key=lambda item: item.span.start))
-
-    def _between(self, text: str, found: list[Piece]) -> Iterator[str]:
-        """The text without the pieces, each as white space of its length."""
-        at = 0
-        for piece in found:
-            yield text[at : piece.start]
-            yield " " * (piece.end - piece.start)
-            at = piece.end
-        yield text[at:]
-
-    def _declaration(self, text: str, piece: Piece) -> Any:
+    def declaration(self, piece: Piece) -> Reading:
+        text = self.source.text[piece.start : piece.end]
         found = self._read(text if piece.matched else text.rstrip(), piece.start, "declaration", piece.matched)
-        if found is None:  # its name at least
+        if found.item is None:  # its name at least
             with suppress(lark.UnexpectedInput):
-                return self.parse(text[: piece.head - piece.start] + "{}", piece.start, "declaration")
+                item, escapes = self.parse(text[: piece.head - piece.start] + "{}", piece.start, "declaration")
+                return found._replace(item=item, escapes=tuple(escapes))
         return found
 
-    def _read(self, text: str, offset: int, start: str, matched: bool) -> Any:
+    def rest(self, text: str, whole: bool) -> Reading:
+        """The file with its declarations blanked out. `whole`: do its braces match?"""
+        return self._read(text, 0, "start", whole)
+
+    def _read(self, text: str, offset: int, start: str, matched: bool) -> Reading:
         """What a text is, and what it is without its mistakes. None, or no declarations, where nothing is left.
 
         Where braces do not match, one mistake is told: what follows is its doing.
         """
-        last = -1
+        problems, broken, last = list[Diagnostic](), list[Span](), -1
         for told in range(MOST):
             try:
-                return self.parse(text, offset, start)
+                item, escapes = self.parse(text, offset, start)
+                return Reading(item, tuple(problems), tuple(escapes), tuple(broken))
             except lark.UnexpectedInput as error:
                 accepted = mistakes.accepted(error)
                 problem = mistakes.syntax_error(self.source, text, offset, error, self.words)
                 raw = getattr(error, "pos_in_stream", None)
             if start == "start" and problem.name == "unclosed-brace":
-                problem = mistakes.unclosed_brace(
-                    self.source
-                )  # it may stand in a declaration that took the spec's brace
+                # it may stand in a declaration that took the spec's brace
+                problem = mistakes.unclosed_brace(self.source)
             assert problem.primary is not None
             at = problem.primary.span.start - offset
             if at <= last:
                 break  # what is wrong now is what the blanks left behind
             last = at if problem.name != "unclosed-brace" else len(text)
             if matched or not told:
-                self.problems.append(problem)
-            self.broken.append(Span(self.source.path, offset, offset + len(text)))
+                problems.append(problem)
+            broken.append(Span(self.source.path, offset, offset + len(text)))
             mended = _mended(text, at, problem, accepted if raw == at else set())
             if mended is None:
                 break
             text = mended
-        return () if start == "start" else None
+        return Reading(() if start == "start" else None, tuple(problems), (), tuple(broken))
 
 
 def _mended(text: str, at: int, problem: Diagnostic, accepted: set[str]) -> str | None:

@@ -1,6 +1,7 @@
 """From a string literal to text: escapes, dedent, placeholders (DESIGN section 2)."""
 
 import re
+from functools import lru_cache
 
 from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import Hole, Text
@@ -15,6 +16,9 @@ BLOCK_ESCAPES = {"\\{": "{", '\\"""': '"""'}
 
 def read_literal(file: str, raw: str, start: int) -> tuple[Quoted, list[Diagnostic]]:
     """The text of a literal that stands at offset `start`, quotes included in `raw`; and its unknown escapes."""
+    if "{" not in raw and "\\" not in raw and not raw.startswith('"""'):  # half of all: nothing to look for
+        text = Text.model_construct(parts=(raw[1:-1],) if len(raw) > 2 else ())
+        return Quoted(Span(file, start, start + len(raw)), text, ()), []
     if raw.startswith('"""'):
         return _assemble(file, raw, start, _block_pieces(raw), BLOCK_ESCAPES, strict=False)
     return _assemble(file, raw, start, [(1, len(raw) - 1)], STRING_ESCAPES, strict=True)
@@ -61,7 +65,7 @@ def _assemble(
             elif match := PLACEHOLDER.match(raw, at, end):
                 parts += [buffer] if buffer else []
                 buffer = ""
-                parts.append(Hole.model_construct(name=match[1]))
+                parts.append(_hole(match[1]))
                 holes.append(Name(Span(file, start + match.start(1), start + match.end(1)), match[1]))
                 at = match.end()
             else:
@@ -93,6 +97,11 @@ def unknown_escape(written: str, span: Span) -> Diagnostic:
     """
     hint = r"the escapes are \" \\ \n \t \{ ; write \\ for a backslash"
     return Diagnostic("unknown-escape", f"`{written}` is not an escape", Label(span, "not an escape"), hint=hint)
+
+
+@lru_cache(maxsize=1000)
+def _hole(name: str) -> Hole:
+    return Hole.model_construct(name=name)
 
 
 def reindented(raw: str, indent: int, closing: int) -> str:

@@ -55,6 +55,14 @@ def test_a_missed_bar_fails(unit: str, ours: float, bar: float, holds: bool) -> 
     assert (runner.report([done]) == 0) == holds
 
 
+@pytest.mark.parametrize(("mib", "holds"), [(500.0, True), (501.0, False)])
+def test_too_much_memory_is_a_missed_bar(mib: float, holds: bool) -> None:
+    import runner
+
+    run = [runner.Ran(1.0, mib, {})]
+    assert runner.Compared(runner.Bench("a bench", "s", [], [], most_mib=500), run, run).holds == holds
+
+
 @pytest.mark.parametrize(
     ("unit", "figure", "holds"),
     [("kB/s", 1001.0, True), ("kB/s", 999.0, False), ("s", 9.0, True), ("s", 1001.0, False)],

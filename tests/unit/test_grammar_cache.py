@@ -22,13 +22,13 @@ def parse_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
 
     def parse() -> str:
         syntax._grammar.cache_clear()
-        syntax._parse.cache_clear()
+        syntax._last.clear()
         _, problems = syntax.parse(SOURCE)
         return f"{problems[0].message}; {problems[0].hint}"
 
     yield parse
     syntax._grammar.cache_clear()
-    syntax._parse.cache_clear()
+    syntax._last.clear()
 
 
 def test_the_tables_are_made_once(
