@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msmc.analyze.nodes import move_rule, move_value
+from msmc.analyze.nodes import by_id, move_rule, move_value
 from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
 from msmc.ir import (
     Ablation,
@@ -117,7 +117,7 @@ class AblationReader:
         found: list[Operation] = []
         seen: dict[str, Span] = {}
         for item in arm.items:
-            if isinstance(item, ast.Use | ast.Assistant | ast.Specificity | ast.Style | ast.Shuffle):
+            if isinstance(item, ast.Use | ast.Assistant | ast.Specificity | ast.Style | ast.Shuffle | ast.Keep):
                 self.resolver.once(seen, type(item).__name__.lower(), item.span)
             if isinstance(item, ast.Use):
                 found += self._use(item)
@@ -138,7 +138,12 @@ class AblationReader:
                 of = self.resolver.find_node(self.path, self.spec, self.nodes, item.of) if item.of else None
                 if item.of is None or of is not None:
                     found.append(DropOperation.model_construct(kinds=tuple(k.word for k in item.kinds), of=of))  # type: ignore[misc]
-        return tuple(sorted(found, key=lambda operation: ORDER.index(type(operation))))
+        replaced = [operation for operation in found if isinstance(operation, ReplaceOperation)]
+        if len({o.old for o in replaced}) < len(replaced) or {o.old for o in replaced} & {o.new.id for o in replaced}:
+            message = f"what the replacements in `{arm.name.word}` come to depends on their order"
+            hint = "replace each value once, and none that another replacement brings in"
+            self.problems.append(Diagnostic("field-twice", message, Label(arm.name.span, "here"), hint=hint))
+        return tuple(sorted(found, key=lambda o: (ORDER.index(type(o)), getattr(o, "old", ""))))
 
     def _replace(self, item: ast.Replace) -> list[Operation]:
         old, new = (
@@ -171,7 +176,7 @@ class AblationReader:
         return [
             UseOperation.model_construct(
                 spec=other.name,
-                values=tuple(move_value(v, other.name, self.spec) for v in values),
-                rules=tuple(move_rule(r, other.name, self.spec) for r in rules),
+                values=by_id(move_value(v, other.name, self.spec) for v in values),
+                rules=by_id(move_rule(r, other.name, self.spec) for r in rules),
             )
         ]

@@ -41,7 +41,7 @@ class OwnReader:
         return OwnRows.model_construct(name=name, path=path, rows=rows)
 
     def _about(self, row: OwnRow, where: Span) -> tuple[str, ...]:
-        known = self.nodes.ids() if row.about else set()
+        known = self.nodes.ids() - self.nodes.examples() if row.about else set()
         found = []
         for about in row.about:
             node = next((i for i in (f"{self.spec}.{about}", about) if i in known), None)

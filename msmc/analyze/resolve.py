@@ -97,10 +97,10 @@ class Resolver:
         words = [name.word for name in path.words]
         candidates = [".".join([spec, *words]), ".".join(words) if words[0] == spec else ""]
         for candidate in candidates:
-            if candidate in nodes:
+            if candidate in (nodes.values if what == "value" else nodes):
                 return candidate
         foreign = self._foreign_ids(file)
-        if path.dotted in foreign:
+        if path.dotted in foreign and (what != "value" or self.value(foreign[path.dotted])):
             return foreign[path.dotted]
         if self._import_failed(file, words[0]):
             return None

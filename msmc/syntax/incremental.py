@@ -83,6 +83,7 @@ class Pieces:
             return self._at_once()
         for reading in readings:
             escapes += reading.escapes
+        escapes = list(dict.fromkeys(escapes))  # those of a run's first title were met in the short text too
         escapes.sort(key=lambda problem: problem.primary.span.start if problem.primary else 0)
         return top, tuple(escapes)
 

@@ -188,7 +188,7 @@ def _trailing_comma(text: str, found: _Found) -> tuple[int, int, str, str] | Non
     before = without_literals(text[: found.start], comments=False).rstrip()
     word = re.search(r",\s*?\n\s*[a-z_]+$" if text[found.start] not in '"{' else r",\s*[a-z_]+$", before)
     at = len(before) - 1 if before.endswith(",") else word.start() if word else -1
-    if at < 0:
+    if at < 0 or (before.endswith(",") and text[found.start].isalnum() and "\n" not in text[at : found.start]):
         return None
     return at, 1, "a list ends without a comma", "leave the last `,` out"
 
