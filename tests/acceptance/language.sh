@@ -58,6 +58,20 @@ before=$(sha256sum < "$box/x.msm"); (cd "$box" && msmc fmt x.msm > /dev/null 2>&
 test "$before" = "$(sha256sum < "$box/x.msm")" || die "a refused file is untouched"
 ok "4 fmt"
 
+msmc explain unknown-value | grep -q '^Bad:' || die "explain teaches"
+test "$(msmc explain | grep -c 'MSM[0-9]')" -ge 70 || die "every diagnostic is explained"
+ok "4 explain"
+
+# 5. Lints, and their suppression with a reason
+printf 'spec a "A" {\n  assistant "X" by "Y"\n  value v "V" { statement "v" }\n  rule b "B" { statement "b" }\n  documents { about rules }\n}\n' > "$box/l.msm"
+(cd "$box" && msmc check l.msm > lints 2>&1) && die "lints are findings"
+grep -q 'warning\[value-never-served\]' "$box/lints" || die "a value that nothing serves"
+sed -i 's/^  value v/  # msmc: allow value-never-served -- it is served next week\n  value v/' "$box/l.msm"
+(cd "$box" && msmc check l.msm > lints 2>&1) || { cat "$box/lints"; die "a suppression with its reason"; }
+sed -i 's/ -- it is served next week//' "$box/l.msm"
+(cd "$box" && msmc check l.msm > lints 2>&1) && die "a suppression without a reason is told"
+ok "5 lints and suppressions"
+
 # 6. The semantic diff: layout is no difference, a reason is; the stale rows; git
 mkdir "$box/git"; cp -r specs "$box/git/"; cd "$box/git"
 git init -q && git add -A && git -c user.email=a@b -c user.name=c commit -qm one
