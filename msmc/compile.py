@@ -124,7 +124,8 @@ def _notes(spec: Spec, target: Target, num_mixed: int) -> Iterator[str]:
             f"{mine.assistant} by {mine.provider} (its keys: identity.assistant, identity.provider)"
         )
     if spec.demos and not target.demos.per_clause:
-        yield "no chats are planned (demos.per_clause is 0): the demos are the spec's own `example` blocks"
+        brought = " and the chats it brings" if spec.own_demos else ""
+        yield f"no chats are planned (demos.per_clause is 0): the demos are the spec's own `example` blocks{brought}"
     for task in spec.tasks:
         yield f"the evaluation `{task.name}` is in the build (arms.json, evals/), and `msmc run` does not run it yet"
     chats = sum(len(brought.rows) for brought in spec.own_demos)
@@ -141,7 +142,7 @@ def _confounds(described: dict[str, Any]) -> Iterator[str]:
     for pair in described["pairs"]:
         for confound in pair["confounds"]:
             a, b = pair["arms"]
-            yield f"`{a}` and `{b}` differ in more than is declared, where they say things differently: {confound}"
+            yield f"where `{a}` and `{b}` say things differently, this differs too and may confound them: {confound}"
 
 
 def _one_spec(checked: Checked, entry: str, ablation: str | None) -> Diagnostic | None:
