@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from msmc.analyze.blocks import BlockReader
 from msmc.analyze.files import Files
-from msmc.analyze.nodes import IDENTITY, NodeReader, Nodes, by_id, fill_params
+from msmc.analyze.nodes import IDENTITY, NodeReader, Nodes, by_id, fill_params, move_id
 from msmc.analyze.problems import (
     duplicate_id,
     field_missing,
@@ -202,6 +202,12 @@ class Resolver:
         for node_id in nodes.ids():
             if node_id in self.spans:
                 self.spans.setdefault(node_id.replace(old, new, 1), self.spans[node_id])
+        for rule in nodes.rules.values():
+            for reason in rule.rationales_for:
+                place = f"{rule.id}.rationale for {reason.value}"
+                moved = f"{move_id(rule.id, old, new)}.rationale for {move_id(reason.value, old, new)}"
+                if place in self.spans:
+                    self.spans.setdefault(moved, self.spans[place])
 
     def _read_head(self, decl: ast.SpecDecl, opened: _Open) -> None:
         seen: dict[str, Span] = {}
