@@ -117,13 +117,16 @@ def _without(text: str, at: int, accepted: set[str]) -> str | None:
     whole = bool({"RBRACE", "$END"} & accepted)
     if text[at] == "}" and whole:
         return text[:at] + " " + text[at + 1 :]
-    starts = [match.end() - len(match[0].lstrip()) for match in ITEM.finditer(without_literals(text, comments=False))]
+    code = without_literals(text, comments=False)
+    starts = [match.end() - len(match[0].lstrip()) for match in ITEM.finditer(code)]
     begin = at if whole else max((s for s in starts if s < at), default=None)
     if begin is None:
         return None
     if not whole and (at in starts or text[at] == "}"):
         return _blank(text, begin, at)  # the item before is cut off
     end = min((s for s in starts if s > at), default=len(text))
+    if whole and not text.startswith("---", at):  # front matter goes as a whole
+        end = min(end, _line_end(code, at))
     depth = 0
     for match in scan(text, begin):
         if match.start() >= end and depth == 0:
@@ -137,6 +140,16 @@ def _without(text: str, at: int, accepted: set[str]) -> str | None:
             depth -= 1
             end = max(end, match.end())
     return _blank(text, begin, end)
+
+
+def _line_end(code: str, at: int) -> int:
+    """Where the line of an offset ends, with the lines behind it that are indented further; literals are blank in `code`."""
+    begin = code.rfind("\n", 0, at) + 1
+    indent = at - begin
+    if code[begin:at].strip():
+        return len(code)  # it does not stand first on its line
+    lines = re.compile(r"\n(?P<indent>[ \t]*)(?=\S)")
+    return next((m.start() for m in lines.finditer(code, at) if len(m["indent"]) <= indent), len(code))
 
 
 def _blank(text: str, begin: int, end: int) -> str:
