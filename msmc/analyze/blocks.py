@@ -12,6 +12,7 @@ from msmc.analyze.ablations import AblationReader
 from msmc.analyze.items import read_items
 from msmc.analyze.nodes import NodeReader
 from msmc.analyze.own import OwnReader
+from msmc.analyze.problems import unknown_name
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import (
     CLAUSE_WORDS,
@@ -127,6 +128,8 @@ class BlockReader:
         for path in paths:
             if path.dotted in CLAUSE_WORDS:
                 found.append(path.dotted)
+            elif f"{path.dotted}s" in CLAUSE_WORDS and f"{self.spec}.{path.dotted}" not in self.nodes:
+                self.problems.append(unknown_name(path, "value, rule or clause", CLAUSE_WORDS))
             elif node := self.resolver.find_node(self.path, self.spec, self.nodes, path):
                 found.append(node)
                 if node in examples:
