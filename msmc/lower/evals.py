@@ -16,7 +16,9 @@ def rows(block: Eval, full: ArmSpec, others: list[ArmSpec], templates: Templates
 
 def _orders(block: Eval, asked: Question, templates: Templates) -> Iterator[EvalRow]:
     item = asked.item
-    item_id = digest("item", block.name, item.topic, item.a, item.b)[:16]
+    # a clause's own question, whatever its wording, so that an edit makes its rows stale and no new ones
+    identity = asked.about if block.kind == "recall" else (item.topic, item.a, item.b)
+    item_id = digest("item", block.name, *identity)[:16]
     aligned, other = (item.a, item.b) if item.aligned == "a" else (item.b, item.a)
     orders: tuple[Literal[0], Literal[1]] = (0, 1)
     for order in orders:
