@@ -14,9 +14,9 @@ from msmc.syntax.text import read_literal
 class Builder:
     """Builds what one text is. A walk of its own: lark's Transformer takes half as long again."""
 
-    def __init__(self, path: str, offset: int) -> None:
-        """`offset`: where the text stands that was parsed."""
-        self.file, self.offset = path, offset
+    def __init__(self, path: str, offset: int, end: int) -> None:
+        """`offset`: where the text stands that was parsed; `end`: of the file, which a text with its missing braces passes."""
+        self.file, self.offset, self.end = path, offset, end
         self.problems: list[Diagnostic] = []
 
     def build(self, tree: lark.Tree[lark.Token]) -> Any:
@@ -37,7 +37,7 @@ class Builder:
         if head is not None:
             children = [*children[:head], tuple(children[head:])]
         meta = tree.meta
-        return cls(Span(self.file, self.offset + meta.start_pos, self.offset + meta.end_pos), *children)
+        return cls(Span(self.file, self.offset + meta.start_pos, min(self.offset + meta.end_pos, self.end)), *children)
 
     def _word(self, token: Any) -> ast.Name:
         start = self.offset + _start(token)

@@ -112,7 +112,7 @@ def _parsed(source: SourceFile, last: _Parsed | None) -> _Parsed:
 
     def read(text: str, offset: int, start: str) -> tuple[Any, list[Diagnostic]]:
         tree = _grammar().parse(text, start=start)
-        builder = Builder(source.path, offset)
+        builder = Builder(source.path, offset, len(source.text))
         return builder.build(tree), builder.problems
 
     known = _known(last)

@@ -111,3 +111,9 @@ def _holds(text: str, name: str, where: int) -> bool:
         return True
     following = min((h for h in heads if h > own.start()), default=len(text))
     return own.start() <= where <= following
+
+
+def test_a_block_that_is_never_closed_ends_with_its_file() -> None:
+    text = 'spec s "S" { assistant "A" by "B" documents { abont "A" by "B" documents { aboutut a...'
+    found = problems(text)
+    assert found and all(p.primary and p.primary.span.end <= len(text) for p in found)
