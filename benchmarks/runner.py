@@ -60,8 +60,7 @@ class Compared(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """The median of the rounds' ratios: the two of a round ran one after the other, and a machine drifts between rounds."""
-        return statistics.median(ours.figure / peer.figure for ours, peer in zip(self.ours, self.peer, strict=True))
+        return _median(self.ours) / _median(self.peer)
 
     @property
     def holds(self) -> bool:
