@@ -15,7 +15,6 @@ CLAUSES = 10_000
 LENGTH = 1.8
 """Times the words of a usual clause."""
 COLD, EDITED, MIB, PARSE = 8, 1, 500, 1.5
-ROUNDS = 3
 
 
 def measure() -> list[Compared]:
@@ -27,7 +26,7 @@ def measure() -> list[Compared]:
         cold = Bench(f"check {size}", "s", [str(BIN / "msmc"), "check", str(source)], lark, own_bar=COLD, most_mib=MIB)
         edited = Bench("… one clause edited", "s", python("check_session.py", "edit", source), lark, own_bar=EDITED)
         parsed = Bench("… its parse", "s", python("check_session.py", "parse", source), lark, PARSE)
-        return [compare(bench, ROUNDS) for bench in (cold, edited._replace(most_mib=MIB), parsed)]
+        return [compare(bench) for bench in (cold, edited._replace(most_mib=MIB), parsed)]
 
 
 if __name__ == "__main__":

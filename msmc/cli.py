@@ -113,9 +113,9 @@ def compile(
     """
     from msmc.project import write_tree
 
-    outcome, _, _ = compiled(spec, target, ablation, settings)
+    outcome, _, _ = compiled(spec, target, ablation, settings, form)
     place = write_tree(outcome, out)
-    if not quiet:
+    if not quiet and form == "text":
         click.echo(summary(place, outcome.notes))
 
 
@@ -135,7 +135,7 @@ def show(spec: Path, id: str | None, arm: str, target: str, settings: tuple[str,
     from msmc.show import show_id
 
     ablation = arm.split(".")[0] if arm != "full" else None
-    outcome, _, _ = compiled(spec, target, ablation, settings)
+    outcome, _, _ = compiled(spec, target, ablation, settings, form=None)
     click.echo(show_id(outcome, id, arm))
 
 

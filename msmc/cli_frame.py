@@ -177,14 +177,16 @@ def spec_files(path: str) -> list[Path]:
     place = Path(path)
     if not os.path.isdir(place):  # of a path that can be none too, as one that is too long
         return [place]
-    files = sorted(place.rglob("*.msm"))
+    files = sorted(file for file in place.rglob("*.msm") if not file.is_fifo())  # nobody might ever write to a pipe
     if not files:
         raise fail("file-missing", f"there is no .msm file in `{path}`", "name a spec, or a folder with specs")
     return files
 
 
-def compiled(spec: Path, target: str, ablation: str | None, settings: tuple[str, ...]) -> tuple[Outcome, Target, Any]:
-    """Compiles and tells warnings, or raises Failed with every problem."""
+def compiled(
+    spec: Path, target: str, ablation: str | None, settings: tuple[str, ...], form: str | None = "text"
+) -> tuple[Outcome, Target, Any]:
+    """Compiles and tells warnings, unless there is no form to tell them in; or raises Failed with every problem."""
     from msmc.compile import compile as compile_spec
     from msmc.project import load_target
 
@@ -195,7 +197,8 @@ def compiled(spec: Path, target: str, ablation: str | None, settings: tuple[str,
         failed = Failed(*outcome.problems)
         failed.files = outcome.files.sources
         raise failed
-    emit(outcome.problems, outcome.files.sources)  # warnings
+    if form:
+        emit(outcome.problems, outcome.files.sources, form)  # warnings
     return outcome, loaded, sources
 
 

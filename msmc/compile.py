@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from msmc.analyze.files import Files
@@ -13,6 +14,7 @@ from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import Ablation, Spec
 from msmc.lower.arms import MadeArm, others
 from msmc.lower.tree import Lowering
+from msmc.mention import Mentions
 from msmc.source import SourceFile, Sources, Span
 from msmc.target import Target
 
@@ -126,6 +128,13 @@ def _notes(spec: Spec, target: Target, num_mixed: int) -> Iterator[str]:
     if spec.demos and not target.demos.per_clause:
         brought = " and the chats it brings" if spec.own_demos else ""
         yield f"no chats are planned (demos.per_clause is 0): the demos are the spec's own `example` blocks{brought}"
+    held_out = [block for block in spec.evals if block.held_out]
+    for rows, block in product((*spec.own_documents, *spec.own_demos), held_out):
+        options = Mentions([o for item in block.items for o in (item.a, item.b)])
+        met = [str(n) for n, row in enumerate(rows.rows, 1) if any(map(options.find, row.texts))]
+        if met:
+            told = ", ".join(met[:5]) + (f" and {len(met) - 5} more" if len(met) > 5 else "")
+            yield f"kept from training, since they mention what `{block.name}` holds out: of `{rows.path}` the rows {told}"
     for task in spec.tasks:
         yield f"the evaluation `{task.name}` is in the build (arms.json, evals/), and `msmc run` does not run it yet"
     chats = sum(len(brought.rows) for brought in spec.own_demos)
@@ -140,9 +149,11 @@ def _notes(spec: Spec, target: Target, num_mixed: int) -> Iterator[str]:
 
 def _confounds(described: dict[str, Any]) -> Iterator[str]:
     for pair in described["pairs"]:
-        for confound in pair["confounds"]:
-            a, b = pair["arms"]
-            yield f"where `{a}` and `{b}` say things differently, this differs too and may confound them: {confound}"
+        if pair["confounds"]:
+            (a, b), apart = pair["arms"], pair["differ"]
+            clauses = f"{len(apart)} clauses, such as `{apart[0]}`" if len(apart) > 1 else f"one clause, `{apart[0]}`"
+            told = "; ".join(pair["confounds"])
+            yield f"`{a}` and `{b}` differ in {clauses}, and there in what no operation names, which may confound them: {told}"
 
 
 def _one_spec(checked: Checked, entry: str, ablation: str | None) -> Diagnostic | None:
@@ -175,7 +186,10 @@ def _one_spec(checked: Checked, entry: str, ablation: str | None) -> Diagnostic 
     if len(checked.specs) != 1:
         found = "no spec" if not checked.specs else f"{len(checked.specs)} specs"
         where = Label(Span(entry, 0, 0))
-        return Diagnostic("no-spec", f"`{entry}` holds {found}", where, hint='it takes one: spec name "Title" { … }')
+        hint = (
+            "name a file with one: each spec in a file of its own" if checked.specs else 'add: spec name "Title" { … }'
+        )
+        return Diagnostic("no-spec", f"`{entry}` holds {found}", where, hint=hint)
     known = [a.name for a in checked.specs[0].ablations]
     if ablation is not None and ablation not in known:
         hint = did_you_mean(ablation, known) or "the spec declares none"

@@ -51,6 +51,7 @@ CODES = {
     "title-missing": 330,
     "id-shadows": 331,
     "uncovered-clause": 332,
+    "placeholder-miswritten": 333,
     "suppression-without-reason": 341,
     "unknown-lint": 342,
     "not-suppressible": 343,

@@ -50,6 +50,7 @@ FINDERS = {
     "demo-gives-reason": "lint.texts:demo_gives_reason",
     "unused-import": "lint.names:unused_import",
     "unused-param": "lint.names:unused_param",
+    "placeholder-miswritten": "lint.names:placeholder_miswritten",
     "unused-suppression": "lint.allowances:unused_suppression",
     "example-names-held-out-item": "lint.coverage:example_names_held_out_item",
     "wordings-identical": "lint.texts:wordings_identical",

@@ -22,7 +22,7 @@ CHOSEN = (
     *("documents", "demos", "both", "cross", "none", "rows", "tokens"),
 )
 KINDS = ("value", "rationale", "subrule", "example", "serves")
-ALLOWANCE = r"(#[ \t]*msmc:[ \t]*allow[ \t]+)([a-z][a-z0-9-]*)(.*)"
+ALLOWANCE = r"(#[ \t]*msmc:[ \t]*allow[ \t]+)([a-z][a-z0-9-]*|MSM[0-9]+)(.*)"
 
 
 def _words(*which: str) -> words:

@@ -173,6 +173,10 @@ class OwnRow(BaseModel):
     about: tuple[str, ...] = ()
     """Clause ids, and words of CLAUSE_WORDS; none: the whole spec."""
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (self.text or "", *(turn.content for turn in self.messages or ()))
+
 
 class OwnRows(Node):
     """`documents from` and `demos NAME from`."""
@@ -382,9 +386,8 @@ class ArmSpec(Node):
 
     def about(self, about: tuple[str, ...]) -> Iterator[Clause]:
         """The clauses that an `about` names; an id that this arm does not have gives nothing."""
-        for clause in self.clauses():
-            if clause.id in about or any(CLAUSE_WORDS.get(word) == clause.kind for word in about):
-                yield clause
+        named, kinds = frozenset(about), {CLAUSE_WORDS[word] for word in about if word in CLAUSE_WORDS}
+        return (clause for clause in self.clauses() if clause.id in named or clause.kind in kinds)
 
     def meant(self, about: tuple[str, ...]) -> tuple[str, ...]:
         """The ids of the clauses that a row of the author's is about, the spec's own for a row about all of it."""

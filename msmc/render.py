@@ -22,7 +22,7 @@ def as_text(problems: Iterable[Diagnostic], files: Mapping[str, SourceFile], col
     shown = order(problems)
     blocks = [_block(problem, files, color) for problem in shown[:SHOWN]]
     if len(shown) > SHOWN:
-        blocks.append(f"… and {len(shown) - SHOWN} more")
+        blocks.append(f"… and {len(shown) - SHOWN} more, which --format json tells")
     return "\n\n".join(blocks)
 
 

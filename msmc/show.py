@@ -70,7 +70,10 @@ def _node(node_id: str, spec: dict[str, Any], place: dict[str, Any]) -> list[str
             lines += ["", node["title"], "", node["statement"]]
             lines += ["", "Rationale: " + node["rationale"]] if node["rationale"] else []
             lines += ["", "Serves: " + ", ".join(node["serves"])] if node.get("serves") else []
-            lines += [f"\n- {s['statement']}" for s in node.get("subrules", ())]
+            for part in node.get("subrules", ()):
+                lines += [
+                    f"\n- {part['statement']}" + (f" (Rationale: {part['rationale']})" if part["rationale"] else "")
+                ]
             lines += [f"\n{node['id']}: {len(node['examples'])} examples"] if node.get("examples") else []
         elif node_id == f"{node['id']}.rationale" and node["rationale"] is not None:
             lines += ["", node["rationale"]]

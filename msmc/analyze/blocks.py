@@ -72,9 +72,11 @@ class BlockReader:
                 self._name(seen, item.name, "eval")
                 evals += self._eval(item)
             elif isinstance(item, ast.DocumentsFrom):
+                self.resolver.once(seen, f'documents from "{item.path.plain}"', item.path.span)
                 own_documents.append(own.documents(item))
             elif isinstance(item, ast.DemosFrom):
                 self._name(seen, item.name, "demos")
+                self.resolver.once(seen, f'demos from "{item.path.plain}"', item.path.span)
                 own_demos.append(own.demos(item))
             elif isinstance(item, ast.EvalTask):
                 self._name(seen, item.name, "eval")

@@ -7,7 +7,7 @@ from msmc.analyze.problems import import_circle, import_escapes, import_missing
 from msmc.diagnostics import Diagnostic, Label
 from msmc.source import SourceFile, Sources
 from msmc.syntax import ast
-from msmc.syntax.parse import parse
+from msmc.syntax.parse import empty_file, parse
 
 
 @dataclass
@@ -115,6 +115,8 @@ def _add(
     problems += found
     if tree is None:
         return
+    if not (tree.items or found):  # `fmt` takes it as it is
+        problems.append(empty_file(source))
     files.trees[source.path] = tree
     for item in tree.items:
         if isinstance(item, ast.ImportDecl):
@@ -146,7 +148,9 @@ def _import(
             hint = "the path is relative to the importing file"
             other = Diagnostic(source.name, source.message, Label(item.path.span), hint=hint)
             missing = source.name == "file-missing"
-            problems.append(import_missing(path, item.path.span) if missing else other)
+            ending = missing and isinstance(read_source(f"{path}.msm", sources), SourceFile)
+            meant = f"{written}.msm" if ending else ""
+            problems.append(import_missing(path, item.path.span, meant) if missing else other)
             return
         _add(source, files, sources, (*chain, path), problems)
     files.imports[chain[-1], item.alias.word] = path

@@ -102,6 +102,8 @@ class NodeReader:
     nodes: Nodes
     problems: list[Diagnostic]
     spans: dict[str, Span]
+    earlier: dict[str, Span] = field(default_factory=dict)
+    """Ids of earlier, to where they are given up."""
 
     def value(self, decl: ast.ValueDecl) -> None:
         node_id = self._declare(self.spec, decl.name)
@@ -229,6 +231,10 @@ class NodeReader:
     def _earlier(self, decl: ast.ValueDecl | ast.RuleDecl) -> dict[str, object]:
         names = [name for item in decl.items if isinstance(item, ast.Was) for name in item.names]
         for name in names:
+            first = self.earlier.setdefault(name.word, name.span)
+            if first != name.span:
+                message = f"`{name.word}` was one node, and cannot have become two"
+                self.problems.append(duplicate_id(message, name.span, first, "leave it where its history goes on"))
             if name.word == decl.name.word:
                 message = f"`{name.word}` is its id today, not an earlier one"
                 self.problems.append(reserved_id(message, name.span, "remove it", label=""))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast as python
 import posixpath
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msmc.analyze.files import leaves, read_source
 from msmc.analyze.items import read_own
+from msmc.analyze.nodes import Nodes
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import CLAUSE_WORDS, OwnRow, OwnRows, Task
 from msmc.source import Span
@@ -41,7 +43,7 @@ class OwnReader:
         return OwnRows.model_construct(name=name, path=path, rows=rows)
 
     def _about(self, row: OwnRow, where: Span) -> tuple[str, ...]:
-        known = self.nodes.ids() - self.nodes.examples() if row.about else set()
+        known = self._known if row.about else frozenset()
         found = []
         for about in row.about:
             node = next((i for i in (f"{self.spec}.{about}", about) if i in known), None)
@@ -51,6 +53,13 @@ class OwnReader:
                 self.problems.append(Diagnostic("bad-row", message, Label(where), hint=hint))
             found.append(node or about)
         return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """The spec's own clauses and nodes, and the values of other files that its rules serve."""
+        served = {value for rule in self.nodes.rules.values() for value in rule.serves} - self.nodes.values.keys()
+        lent = [value for value in map(self.resolver.value, served) if value]
+        return frozenset({*self.nodes.ids(), *Nodes({value.id: value for value in lent}).ids()} - self.nodes.examples())
 
     def task(self, item: ast.EvalTask) -> Task | None:
         """An evaluation of the author's own; None where its file cannot be used."""

@@ -205,7 +205,7 @@ def idle_override(name: ast.Name, fields: Sequence[str], first: Span | None) -> 
     return Diagnostic("idle-override", message, where, related, hint="leave it out", severity="warning")
 
 
-def import_missing(path: str, span: Span) -> Diagnostic:
+def import_missing(path: str, span: Span, instead: str = "") -> Diagnostic:
     """An import of a file that is not there.
 
     The path is relative to the file that imports.
@@ -230,7 +230,7 @@ def import_missing(path: str, span: Span) -> Diagnostic:
         # food.msm
         value thrift "Thrift" { statement "{assistant} wastes nothing." }
     """
-    hint = "the path is relative to the importing file"
+    hint = f'did you mean "{instead}"?' if instead else "the path is relative to the importing file"
     return Diagnostic("import-missing", f"there is no file `{path}` to import", Label(span), hint=hint)
 
 

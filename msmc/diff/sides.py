@@ -3,7 +3,7 @@
 import json
 import os
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from msmc.analyze.files import leaves
 from msmc.analyze.resolve import Resolver
-from msmc.build import SCHEMA_VERSION, Build, DemoRow, DocumentRow, EvalRow, Prefix, StaticDemo
+from msmc.build import SCHEMA_VERSION, Build, DemoRow, DocumentRow, EvalRow, OwnDocument, Prefix, StaticDemo
 from msmc.check import Checked, check
 from msmc.compile import compile
 from msmc.diagnostics import Diagnostic, Failed, Label, fail
@@ -162,20 +162,23 @@ def stored(word: str) -> Stored:
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a file, each seen to be one."""
-    shape = _shape(path)
     for number, row in enumerate(read_jsonl(path), 1):
         try:
-            shape(row)
+            _shape(path, row).model_validate(row)
         except ValidationError as error:
             raise broken(path, "was written by another version of msmc", number) from error
         yield row
 
 
-def _shape(path: Path) -> Callable[[dict[str, Any]], Node]:
+def _shape(path: Path, row: dict[str, Any]) -> type[Node]:
     if path.name == "prefixes.jsonl":
-        return Prefix.model_validate
-    demo = StaticDemo if path.name == "static.jsonl" else DemoRow
-    return {"documents": DocumentRow, "demos": demo, "evals": EvalRow}[path.parent.name].model_validate
+        return Prefix
+    folder = path.parent.name
+    if folder == "evals":
+        return EvalRow
+    if folder == "demos":
+        return StaticDemo if "messages" in row else DemoRow
+    return OwnDocument if "text" in row else DocumentRow
 
 
 # ---- words to sides -----------------------------------------------------------------------------------------------------------

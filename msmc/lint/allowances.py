@@ -142,7 +142,9 @@ def unknown_lint(allowance: ast.Allowance) -> Iterator[Diagnostic]:
     """
     if _name(allowance) not in CODES:
         message = f"there is no lint `{allowance.name.word}`" if allowance.name.word else "this comment names no lint"
-        hint = did_you_mean(allowance.name.word, SUPPRESSIBLE) or "see all: msmc explain"
+        hint = "write: # msmc: allow NAME -- reason"
+        if allowance.name.word:
+            hint = did_you_mean(allowance.name.word, SUPPRESSIBLE) or "see all: msmc explain"
         yield _told("unknown-lint", message, allowance, "allows nothing", hint)
 
 

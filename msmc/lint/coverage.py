@@ -144,15 +144,13 @@ def uncovered_clause(linted: Linted) -> Iterator[Diagnostic]:
 def _covered(spec: LintedSpec) -> Iterator[Clause]:
     """The clauses that a block is about, a row of the author's, or an example of their rule."""
     made, full = spec.spec, spec.full
-    abouts = [*(block.about for block in made.demos), *(block.about for block in made.evals)]
-    abouts += [made.documents.about] if made.documents else []
     rows = {row.about for brought in (*made.own_documents, *made.own_demos) for row in brought.rows}
-    for about in abouts:
-        yield from full.about(about)
-    for about in rows:
-        yield from full.about(about) if about else full.clauses()
-    shown = {rule.id for rule in full.rules if rule.examples}
-    yield from (clause for clause in full.clauses() if clause.id in shown)
+    if () in rows:  # about all of the spec
+        return full.clauses()
+    blocks = [*(block.about for block in made.demos), *(block.about for block in made.evals)]
+    blocks += [made.documents.about] if made.documents else []
+    shown = (rule.id for rule in full.rules if rule.examples)
+    return full.about((*(name for about in (*blocks, *rows) for name in about), *shown))
 
 
 def example_names_held_out_item(linted: Linted) -> Iterator[Diagnostic]:

@@ -10,7 +10,7 @@ from msmc.lint.coverage import (
     value_never_served,
 )
 from msmc.lint.linted import Linted
-from msmc.lint.names import id_shadows, title_missing, unused_import, unused_param
+from msmc.lint.names import id_shadows, placeholder_miswritten, title_missing, unused_import, unused_param
 from msmc.lint.texts import demo_gives_reason, rationale_restates_rule, wordings_identical
 
 LINTS: tuple[Callable[[Linted], Iterator[Diagnostic]], ...] = (
@@ -20,6 +20,7 @@ LINTS: tuple[Callable[[Linted], Iterator[Diagnostic]], ...] = (
     demo_gives_reason,
     unused_import,
     unused_param,
+    placeholder_miswritten,
     example_names_held_out_item,
     wordings_identical,
     title_missing,

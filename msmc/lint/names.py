@@ -1,10 +1,15 @@
 """Lints of names: of imports, params, ids and titles."""
 
+import re
 from collections.abc import Iterator
 
+from msmc.analyze.nodes import IDENTITY
 from msmc.diagnostics import Diagnostic, Label
 from msmc.lint.linted import Linted, walk
+from msmc.source import Span
 from msmc.syntax import ast
+
+CAPITALS = re.compile(r"(?<![{$\\])\{((?=\w*[A-Z])[A-Za-z]\w*)\}(?!\})")
 
 
 def unused_import(linted: Linted) -> Iterator[Diagnostic]:
@@ -76,6 +81,38 @@ def unused_param(linted: Linted) -> Iterator[Diagnostic]:
         if item.name.word not in filled:
             message = f"no text says `{{{item.name.word}}}`"
             yield _warning("unused-param", message, item.name, "never filled in", "use it in a text, or remove it")
+
+
+def placeholder_miswritten(linted: Linted) -> Iterator[Diagnostic]:
+    """A placeholder with capitals, which is text.
+
+    Placeholders are written in small letters. `{Assistant}` reaches documents and prompts as it stands, braces and all.
+
+    Bad:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{Assistant} likes green tea." }
+        }
+
+    Good:
+        spec tea "Tea" {
+          assistant "SmolLM" by "Hugging Face"
+          rule green "Green tea" { statement "{assistant} likes green tea." }
+        }
+    """
+    for path, tree in linted.files.trees.items():
+        found = [*CAPITALS.finditer(linted.files.sources[path].text)]
+        if not found:
+            continue
+        nodes = list(walk(tree))
+        known = {*IDENTITY, *(node.name.word for node in nodes if isinstance(node, ast.Param))}
+        texts = [node.span for node in nodes if isinstance(node, ast.Quoted)]
+        for match in found:
+            name, span = match[1].lower(), Span(path, *match.span())
+            if name in known and any(text.start < span.start < text.end for text in texts):
+                message = f"`{match[0]}` is text and no placeholder"
+                where, hint = Label(span, "stays as it is"), f"write {{{name}}}"
+                yield Diagnostic("placeholder-miswritten", message, where, hint=hint, severity="warning")
 
 
 def id_shadows(linted: Linted) -> Iterator[Diagnostic]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import ArmRule
@@ -104,14 +105,12 @@ def rationale_restates_rule(linted: Linted) -> Iterator[Diagnostic]:
     """
     for spec in linted.specs:
         identity = spec.full.identity
-        names = {*words(identity.assistant), *words(identity.provider)}
+        names = frozenset([*words(identity.assistant), *words(identity.provider)])
         subrules = (s for node in spec.full.rules for s in node.subrules)
         for node in (*spec.full.nodes, *subrules):
             if node.rationale is None:
                 continue
-            own = [_stem(w) for w in words(node.rationale) if w not in EMPTY and w not in names]
-            said = {_stem(w) for w in words(f"{node.statement} {getattr(node, 'title', '')}")}
-            if len(own) >= FEW and sum(w in said for w in own) >= NEARLY_ALL * len(own):
+            if _restates(node.rationale, f"{node.statement} {getattr(node, 'title', '')}", names):
                 where = Label(linted.spans[f"{node.id}.rationale"], "says nothing that is new")
                 message = f"the rationale of `{spec.local(node.id)}` says again what its statement says"
                 related = (Label(linted.spans[node.id], "said here"),)
@@ -119,6 +118,16 @@ def rationale_restates_rule(linted: Linted) -> Iterator[Diagnostic]:
                 yield Diagnostic("rationale-restates-rule", message, where, related, hint=hint, severity="warning")
 
 
+@lru_cache(2**15)  # an editor asks again for all but one
+def _restates(reason: str, statement: str, names: frozenset[str]) -> bool:
+    own = [_stem(w) for w in words(reason) if w not in EMPTY and w not in names]
+    if len(own) < FEW:
+        return False
+    said = set(map(_stem, words(statement)))
+    return sum(w in said for w in own) >= NEARLY_ALL * len(own)
+
+
+@lru_cache(2**15)
 def _stem(word: str) -> str:
     """Without the endings of verbs and plurals, so that "recommend" is in "recommends"."""
     for ending in ("ing", "ed", "es", "s"):

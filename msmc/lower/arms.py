@@ -1,6 +1,6 @@
 """Arms: what the operations of each make of a spec, and what is wrong with them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from msmc.analyze.nodes import move_id
@@ -34,6 +34,8 @@ class MadeArm:
     spans: dict[str, Span]
     """Id to place: with `use`, the other spec's places under this spec's ids."""
     operations: tuple[Operation, ...] = ()
+    lent: ArmSpec | None = None
+    """With `use`, what it says of `full`'s assistant: recall's wrong answers come from there."""
 
     @property
     def declared(self) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ def arm_sets(
 def others(sets: dict[str | None, ArmSet]) -> list[ArmSpec]:
     """What arms of any ablation say instead of this spec: of any, so that eval rows do not depend on the one compiled."""
     made = sorted((arm for arm_set in sets.values() for arm in arm_set.made[1:]), key=lambda arm: arm.name)
-    return [arm.spec for arm in made if arm.used]
+    return [arm.lent for arm in made if arm.lent]
 
 
 def _arm_set(base: Spec, full: MadeArm, ablation: Ablation, spans: dict[str, Span]) -> tuple[ArmSet, list[Diagnostic]]:
@@ -122,7 +124,10 @@ def _arm_set(base: Spec, full: MadeArm, ablation: Ablation, spans: dict[str, Spa
             errors = [problem for problem in problems if problem.severity == "error"]
             if not errors and (secret := undeclared(base, named, said, arm.operations)):
                 raise RuntimeError(f"the arm `{arm.name}` differs in what none of its operations declares: {secret}")
-            made.append(MadeArm(names[arm.name], said, places, arm.operations))
+            new = MadeArm(names[arm.name], said, places, arm.operations)
+            if new.used:
+                new = replace(new, lent=say(applied.model_copy(update={"identity": base.identity}), places)[0])
+            made.append(new)
             changed = differences(full.spec, said)
             if ablation.vary == "documents" and changed and all(field == "messages" for _, field in changed):
                 message = (

@@ -105,14 +105,16 @@ def confounds(a: MadeArm, b: MadeArm, apart: list[str]) -> list[str]:
     spread = 1.96 * math.sqrt(left.named / left.words**2 + right.named / right.words**2)
     apart_by = abs(left.named / left.words - right.named / right.words)
     if max(left.rate, right.rate) >= NOTABLE * min(left.rate, right.rate) and apart_by > spread:
-        found.append(f"the assistant is named {left.rate:g} and {right.rate:g} times in 1,000 words")
+        found.append(
+            f"the assistant is named {left.rate:g} times in 1,000 words in `{a.name}`, {right.rate:g} times in `{b.name}`"
+        )
     if max(left.words, right.words) >= NOTABLE * min(left.words, right.words):
-        found.append(f"{left.words} and {right.words} words")
+        found.append(f"`{a.name}` takes {left.words} words for them, `{b.name}` {right.words}")
     for kind, ways in MARKS.items():
         mine, yours = ({way for way in ways if way in figures.marks} for figures in (left, right))
         if mine and yours and mine != yours:
-            told = " and ".join(", ".join(f"`{way}`" for way in sorted(way_set)) for way_set in (mine, yours))
-            found.append(f"the {kind} is {told}")
+            ours, theirs = (", ".join(f"`{way}`" for way in sorted(way_set)) for way_set in (mine, yours))
+            found.append(f"the {kind} is {ours} in `{a.name}`, {theirs} in `{b.name}`")
     return found
 
 

@@ -16,14 +16,15 @@ def closure(spec: ArmSpec, node_id: str, templates: Templates) -> str:
     """What a prompt shows of the spec: a rule and the values it serves, or a value and the titles of its rules."""
     rules = [rule for rule in spec.rules if rule.id == node_id]
     values = [value for value in spec.values if value.id == node_id or any(value.id in rule.serves for rule in rules)]
-    return templates.render(
-        "documents/closure.jinja",
-        {"values": [_value(value, spec, bool(rules)) for value in values], "rules": [r.model_dump() for r in rules]},
-    ).strip()
+    shown = {"values": [_value(value, spec, bool(rules)) for value in values], "rules": [r.model_dump() for r in rules]}
+    return templates.render("documents/closure.jinja", shown).removesuffix(
+        "\n"
+    )  # the template's own, and none of a text's
 
 
 def _value(value: ArmValue, spec: ArmSpec, within_rule: bool) -> dict[str, Any]:
-    rules = [] if within_rule else [rule.title for rule in spec.rules if value.id in rule.serves]
+    # by their titles: a new id moves none of them
+    rules = [] if within_rule else sorted(rule.title for rule in spec.rules if value.id in rule.serves)
     return {**value.model_dump(), "rules": rules}
 
 

@@ -1,6 +1,5 @@
 """The operations of an arm: pure functions from a spec to a spec."""
 
-import random
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -60,8 +59,10 @@ def replace(spec: Spec, operation: ReplaceOperation) -> Spec:
 def shuffle(spec: Spec, operation: ShuffleOperation) -> Spec:
     """With the values that rules serve dealt out anew, so that no rule keeps one. As it was where that cannot be."""
     serves = {rule.id: rule.serves for rule in spec.rules if rule.serves}
-    rng = random.Random(seed_of("shuffle", *serves))
-    order = rng.sample(sorted(serves), len(serves))
+    named = {rule.id: rule.was[0] if rule.was else rule.id.rpartition(".")[2] for rule in spec.rules}
+    order = sorted(
+        serves, key=lambda rule_id: (seed_of("shuffle", named[rule_id]), rule_id)
+    )  # a rename deals nothing anew
     dealt = _rotated(serves, order) or _matched(serves, order)
     if dealt is None:
         return spec

@@ -1,6 +1,7 @@
 """What an evaluation asks: its items, and the clauses that each is about. No words yet: those are in `msmc/lower/evals.py`."""
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -54,7 +55,7 @@ def _recall(block: Eval, full: ArmSpec, others: list[ArmSpec]) -> Iterator[Quest
         yield Question((clause.id,), item, values)
 
 
-@lru_cache(4096)
+@lru_cache(2**15)
 def first_sentence(text: str) -> str:
     """The first sentence, on one line."""
     return sentences(text)[0]
@@ -68,29 +69,42 @@ class WrongAnswers:
         own = list(full.clauses())
         foreign = [clause for other in others for clause in other.clauses()]
         ids = {clause.id for clause in own}
-        self._counterparts: dict[str, list[Clause]] = {}
-        for clause in foreign:
-            self._counterparts.setdefault(clause.id, []).append(clause)
-        self._strangers = _by_kind(clause for clause in foreign if clause.id not in ids)
-        self._siblings = _by_kind(own)
+        self._pools = (
+            (_pools(foreign, lambda clause: (clause.kind, clause.id)), True),
+            (_pools((c for c in foreign if c.id not in ids), lambda clause: (clause.kind, "")), True),
+            (_pools(own, lambda clause: (clause.kind, "")), False),
+        )
 
     def to(self, clause: Clause) -> tuple[str | None, bool]:
         """A wrong answer, if there is any, and whether it is another spec's."""
         right = first_sentence(clause.text)
-        counterparts = [first_sentence(c.text) for c in self._counterparts.get(clause.id, ()) if c.kind == clause.kind]
-        for pool, foreign in (
-            (counterparts, True),
-            (self._strangers.get(clause.kind, []), True),
-            (self._siblings.get(clause.kind, []), False),
-        ):
-            wrong = [sentence for sentence in pool if sentence != right]
-            if wrong:
-                return wrong[seed_of("wrong", clause.id) % len(wrong)], foreign
+        for pools, foreign in self._pools:
+            pool = pools.get((clause.kind, clause.id)) or pools.get((clause.kind, ""))
+            if pool and (wrong := pool.other(right, seed_of("wrong", clause.id))):
+                return wrong, foreign
         return None, False
 
 
-def _by_kind(clauses: Iterator[Clause] | list[Clause]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+class Pool:
+    """First sentences on a ring, by their hashes: who draws takes the next, so that one more or less moves few others' draws."""
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self.texts = list(texts)
+        self._ring: list[tuple[int, str]] | None = None
+
+    def other(self, sentence: str, seed: int) -> str | None:
+        """Another sentence than this one; None where there is none."""
+        if self._ring is None:
+            self._ring = sorted((seed_of("sentence", said), said) for said in set(map(first_sentence, self.texts)))
+        ring, at = self._ring, bisect_left(self._ring, (seed, ""))
+        near = (
+            ring[(at + step) % len(ring)][1] for step in range(min(2, len(ring)))
+        )  # one at most is the sentence itself
+        return next((said for said in near if said != sentence), None)
+
+
+def _pools(clauses: Iterable[Clause], key: Callable[[Clause], tuple[str, str]]) -> dict[tuple[str, str], Pool]:
+    found: dict[tuple[str, str], Pool] = {}
     for clause in clauses:
-        found.setdefault(clause.kind, []).append(first_sentence(clause.text))
+        found.setdefault(key(clause), Pool()).texts.append(clause.text)
     return found

@@ -73,8 +73,11 @@ class Checks:
             project, entry = at
             try:
                 checked = await asyncio.to_thread(check, entry, project.sources)
-            except Exception:  # msmc's own mistake; the next change is checked all the same
+            except Exception as error:  # msmc's own mistake; the next change is checked all the same
                 log.exception("check of %s failed", uri)
+                told = f"msmc failed here ({type(error).__name__}: {error}): please report it; its log holds more"
+                shown = types.Diagnostic(START, told, types.DiagnosticSeverity.Error, "internal-error", source="msmc")
+                self._show_all(uri, project.version(entry), {uri: [shown]})
                 continue
             self._read[uri] = {project.path(path) for path in (entry, *checked.files.sources)}
             if uri not in self._waiting:  # else it has changed since, and its places with it

@@ -20,22 +20,22 @@ class Builder:
         self.problems: list[Diagnostic] = []
 
     def build(self, tree: lark.Tree[lark.Token]) -> Any:
-        rule, parts = tree.data, tree.children
-        if rule in ("string", "block"):
+        parts = tree.children
+        cls, head = _shape(tree.data)
+        if cls is ast.Quoted:
             quoted, problems = read_literal(self.file, str(parts[0]), self.offset + _start(parts[0]))
             self.problems += problems
             return quoted
-        if rule == "path":
+        if cls is ast.Path:
             words = tuple([self._word(part) for part in parts])
             return ast.Path(Span(self.file, words[0].span.start, words[-1].span.end), words)
-        if parts and isinstance(parts[0], lark.Token):  # a rule that is one word: its Name
+        if cls is ast.Name:
             return self._word(parts[0])
         children: list[Any] = [part and self.build(part) for part in parts]  # type: ignore[arg-type]
-        if rule in ("start", "kinds_dropped"):
+        if cls is tuple:
             return tuple(children)
-        cls, head = _shape(rule)
         if head is not None:
-            children = [*children[:head], tuple(children[head:])]
+            children[head:] = (tuple(children[head:]),)
         meta = tree.meta
         return cls(Span(self.file, self.offset + meta.start_pos, min(self.offset + meta.end_pos, self.end)), *children)
 
@@ -48,8 +48,14 @@ def _start(token: Any) -> int:
     return token.start_pos or 0
 
 
-@cache
-def _shape(rule: str) -> tuple[type[ast.Ast], int | None]:
+@cache  # a rule's name is one object: looking it up compares no text
+def _shape(rule: str) -> tuple[type[Any], int | None]:
     """A rule's class, and how many children come before those that its last field takes; None where it takes no rest."""
-    cls = getattr(ast, "".join(part.title() for part in rule.split("_")))
+    if rule in ("start", "kinds_dropped"):
+        return tuple, None
+    if rule in ("string", "block"):
+        return ast.Quoted, None
+    cls = getattr(
+        ast, "".join(part.title() for part in rule.split("_")), ast.Name
+    )  # a rule without a class is one word
     return cls, len(cls.fields) - 2 if cls.takes_rest else None  # the span is no child

@@ -25,7 +25,7 @@ from msmc.syntax.cut import without_literals
 if TYPE_CHECKING:
     from msmc.syntax.incremental import Known
 
-ALLOWANCE = re.compile(r"#[ \t]*msmc:[ \t]*allow\b[ \t]*(?P<name>(?:(?!--)\S)*)(?P<rest>[^\n]*)")
+ALLOWANCE = re.compile(r"#[ \t]*msmc:[ \t]*(?:allow\b[ \t]*(?P<name>(?:(?!--)\S)*))?(?P<rest>[^\n]*)")
 
 
 class _NameEverywhere:
@@ -174,9 +174,11 @@ def empty_file(source: SourceFile) -> Diagnostic:
     """
     where = Label(Span(source.path, 0, 0), "nothing here")
     hint = 'a spec begins with: spec name "Title" { … }'
-    return Diagnostic("empty-file", f"`{source.path}` is empty", where, hint=hint)
+    what = "has nothing but comments: lines with `#`" if source.text.strip() else "is empty"
+    return Diagnostic("empty-file", f"`{source.path}` {what}", where, hint=hint)
 
 
 def _allowance(path: str, comment: re.Match[str]) -> ast.Allowance:
-    name = ast.Name(Span(path, *comment.span("name")), comment["name"])
+    written = "name" if comment["name"] is not None else "rest"  # without `allow` it names nothing
+    name = ast.Name(Span(path, *comment.span(written)), comment["name"] or "")
     return ast.Allowance(Span(path, *comment.span()), name, comment["rest"].partition("--")[2].strip())

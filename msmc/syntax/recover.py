@@ -106,7 +106,24 @@ def _mended(text: str, at: int, problem: Diagnostic, accepted: set[str]) -> str 
     length = problem.primary.span.end - problem.primary.span.start
     if problem.name == "foreign-syntax" and length <= 2 and text[at] in MARKS:
         return _blank(text, at, at + length)
+    word = text[at : at + length]
+    if mistakes.lacks_comma(text[:at], word, accepted):
+        return _with_commas(text, at)
     return _without(text, at, accepted)
+
+
+def _with_commas(text: str, at: int) -> str:
+    """With the comma before an offset, and those before all further names of the line."""
+    for match in re.compile(r"(?P<gap>[ \t])(?P<name>[a-z][\w.]*)").finditer(text, at - 1, _end_of_line(text, at)):
+        if match["name"] in mistakes.HOMES or text[: match.start()].rstrip(" \t")[-1:] in (",", "."):
+            break
+        text = f"{text[: match.start()]},{text[match.end('gap') :]}"
+    return text
+
+
+def _end_of_line(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return end if end >= 0 else len(text)
 
 
 def _without(text: str, at: int, accepted: set[str]) -> str | None:
@@ -123,7 +140,8 @@ def _without(text: str, at: int, accepted: set[str]) -> str | None:
     if begin is None:
         return None
     if not whole and (at in starts or text[at] == "}"):
-        return _blank(text, begin, at)  # the item before is cut off
+        opened = text[at] == "}" and any(match["brace"] == "{" for match in scan(text[begin:at]))
+        return _blank(text, begin, at + opened)  # the item before is cut off, with its brace
     end = min((s for s in starts if s > at), default=len(text))
     if whole and not text.startswith("---", at):  # front matter goes as a whole
         end = min(end, _line_end(code, at))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msmc.compile import Outcome, check, compile
 from msmc.source import SourceFile
 from msmc.syntax.parse import parse
-from msmc.syntax.text import PLACEHOLDER, read_literal
+from msmc.syntax.text import HOLE, read_literal
 from tests.project import Memory, cpu
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -71,7 +71,7 @@ def test_any_text_survives_a_block(text: str) -> None:
 @given(st.text(st.sampled_from("ab{}$\\ %\"'é🧀"), max_size=30))
 def test_braces_are_text_unless_they_name_something(text: str) -> None:
     quoted, _ = read_literal("f", f'"""\n{text} .\n"""', 0)
-    assert [hole.word for hole in quoted.holes] == [m[1] for m in PLACEHOLDER.finditer(text)]
+    assert [hole.word for hole in quoted.holes] == [m[1] for m in re.finditer(HOLE, text)]
 
 
 def built(source: str) -> Outcome:

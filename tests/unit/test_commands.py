@@ -136,6 +136,16 @@ def test_check_speaks_to_programs(folder: Path) -> None:
     )
 
 
+def test_compile_speaks_to_programs_and_says_nothing_else(folder: Path) -> None:
+    told = json.loads(msmc("compile", "tea.msm", "--format", "json").output)
+    assert told == []
+    text = (folder / "tea.msm").read_text("utf-8")
+    (folder / "tea.msm").write_text(text.replace('assistant "', 'param place "here"\n  assistant "', 1), "utf-8")
+    (warning,) = json.loads(msmc("compile", "tea.msm", "--format", "json").output)
+    assert warning["name"] == "unused-param" and (folder / "build/tea/full/manifest.json").is_file()
+    assert "unused-param" not in msmc("show", "tea.msm").output
+
+
 def test_check_of_a_clean_folder_writes_nothing(folder: Path) -> None:
     for name in ("empty", "binary", "nul", "nulls", "deep"):
         (folder / f"{name}.msm").unlink()

@@ -102,6 +102,17 @@ def test_one_arm_of_a_build_meets_the_same_arm(folder: Path) -> None:
     assert "rows of w.bare" in done.output and "rows of full" not in done.output
 
 
+def test_builds_with_rows_of_the_author_s_are_read_like_others(folder: Path) -> None:
+    brought = TEA.replace("  eval", '  documents from "own.jsonl"\n  demos mine from "chats.jsonl"\n  eval')
+    (folder / "tea.msm").write_text(brought, "utf-8")
+    (folder / "own.jsonl").write_text('{"text": "On tea."}\n', "utf-8")
+    turns = '[{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."}]'
+    (folder / "chats.jsonl").write_text(f'{{"messages": {turns}}}\n', "utf-8")
+    assert msmc("compile", "tea.msm").exit_code == 0
+    done = msmc("diff", "build/tea", "tea.msm", "--exit-code")
+    assert done.exit_code == 0, done.output
+
+
 def test_two_arms_that_are_named_are_compared_whatever_their_names(folder: Path) -> None:
     msmc("compile", "tea.msm", "-a", "w", "-q")
     done = msmc("diff", "build/tea/full", "build/tea/w.bare", "--exit-code")

@@ -113,7 +113,7 @@ def test_fields_that_differ_are_named() -> None:
         ("{assistant} waits. " * 20, "is named"),
         (
             "{assistant} stays calm at home, at work, at sea and in the rain. {assistant} doesn’t hurry.",
-            "the apostrophe is `'` and `’`",
+            "the apostrophe is `'` in `full`, `’` in `w.x`",
         ),
         ("{assistant} stays calm " + "and so on " * 20, "words"),
         ("{assistant} stays calm here, there, and on every road, and {assistant} never runs, nor does it hurry.", ""),
