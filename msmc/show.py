@@ -54,7 +54,12 @@ def show_id(outcome: Outcome, wanted: str | None, arm: str = "full") -> str:
             for line in artefact:
                 if f'"id":"{wanted}"' in line:
                     return _row(json.loads(line), path, files)
-    known = [i.removeprefix(outcome.spec + ".") for i in places]
+    there = [i for i, place in places.items() if len(_node(i, spec, place)) > 1]
+    known = [i.removeprefix(outcome.spec + ".") for i in there]
+    if wanted in places or f"{outcome.spec}.{wanted}" in places:
+        raise fail(
+            "unknown-id", f"the arm `{build.arm}` of `{outcome.spec}` does not have `{wanted}`", "see it: --arm full"
+        )
     raise fail(
         "unknown-id",
         f"the arm `{build.arm}` of `{outcome.spec}` has no node or row `{wanted}`",

@@ -138,7 +138,7 @@ class AblationReader:
                 of = self.resolver.find_node(self.path, self.spec, self.nodes, item.of) if item.of else None
                 if item.of is None or of is not None:
                     found.append(DropOperation.model_construct(kinds=tuple(k.word for k in item.kinds), of=of))  # type: ignore[misc]
-        replaced = [operation for operation in found if isinstance(operation, ReplaceOperation)]
+        replaced = [o for o in found if isinstance(o, ReplaceOperation) and o.old != o.new.id]  # else nothing changes
         if len({o.old for o in replaced}) < len(replaced) or {o.old for o in replaced} & {o.new.id for o in replaced}:
             message = f"what the replacements in `{arm.name.word}` come to depends on their order"
             hint = "replace each value once, and none that another replacement brings in"

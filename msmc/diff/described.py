@@ -14,6 +14,7 @@ from msmc.ir import (
     Example,
     Identity,
     Item,
+    KeepOperation,
     Node,
     Operation,
     OwnRows,
@@ -103,7 +104,7 @@ def _brought(spec: Spec) -> Iterator[Value | Rule]:
     """Values and rules of other specs that arms bring in, under the ids that they have there."""
     for operation in (o for ablation in spec.ablations for arm in ablation.arms for o in arm.operations):
         other = getattr(operation, "spec", None)
-        for node in (n for _, field in operation if isinstance(field, tuple) for n in field):
+        for node in (n for _, field in operation for n in (field if isinstance(field, tuple) else (field,))):
             if isinstance(node, Value | Rule):
                 moved = Nodes({node.id: node}) if isinstance(node, Value) else Nodes({}, {node.id: node})
                 yield from (moved.moved(spec.name, other) if other else moved).all
@@ -171,15 +172,17 @@ def _part(name: str, part: Any) -> Iterator[tuple[str, FieldValue]]:
         text = "\n".join(f"{turn.role}: {turn.content}" for turn in part.messages)
         yield name, Said(text, text)
     elif isinstance(part, Arm):
-        yield name, tuple(map(_operation, part.operations)) or ("no operation",)
+        yield name, tuple(said for operation in part.operations for said in _operation(operation)) or ("no operation",)
         yield from _field(f"{name} title", part.title)
     else:
         for field, value in _fields(part).items():
             yield f"{name} {field}".replace(" statement", "", 1), value
 
 
-def _operation(operation: Operation) -> str:
-    """In the language's words, such as `drop rationale of tea.green`."""
+def _operation(operation: Operation) -> tuple[str, ...]:
+    """In the language's words, such as `drop rationale of tea.green`; one for each id that is kept."""
     if isinstance(operation, AssistantOperation):
-        return f"assistant {operation.identity.assistant} by {operation.identity.provider}"
-    return declares(operation)
+        return (f"assistant {operation.identity.assistant} by {operation.identity.provider}",)
+    if isinstance(operation, KeepOperation):
+        return tuple(f"keep {node_id}" for node_id in operation.ids)
+    return (declares(operation),)

@@ -1,6 +1,7 @@
 """What differs between two lists of described nodes, and which nodes are one that was renamed."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -8,6 +9,8 @@ from typing import Literal, NamedTuple
 from msmc.diff.described import Described, FieldValue, Said
 
 Change = Literal["changed", "added", "removed", "renamed"]
+ABOUT = re.compile(r"[a-z0-9_.]+(?:, [a-z0-9_.]+)*")
+"""What a row is about, as `msmc/diff/described.py` puts it before its text."""
 LIKE = 0.8
 """How much of the words of two nodes is the same where one looks like the other renamed."""
 PAIRS = 400
@@ -54,12 +57,22 @@ class Renames:
     def add(self, old: str, new: str) -> None:
         self._moved[old] = new
 
-    def within(self, value: FieldValue) -> FieldValue:
+    def within(self, field: str, value: FieldValue) -> FieldValue:
         """The ids in a list, such as `serves`, as NEW has them."""
-        if isinstance(value, Said):
+        if isinstance(value, Said) or field == "pairs":
             return value
+        if field == "rows":  # what a row is about stands before its text
+            parts = [entry.partition(": ") for entry in value]
+            return tuple(f"{self._in_words(a)}: {b}" if ABOUT.fullmatch(a) else a + colon + b for a, colon, b in parts)
         # an operation of an arm is words with an id among them
-        return tuple(" ".join(self(word) if "." in word else word for word in entry.split(" ")) for entry in value)
+        return tuple(map(self._in_words, value))
+
+    def field(self, name: str) -> str:
+        """A field's own name, which for a reason has an id in it."""
+        return self._in_words(name) if name.startswith("rationale for ") else name
+
+    def _in_words(self, said: str) -> str:
+        return " ".join(self(word) if "." in word else word for word in said.split(" "))
 
 
 def renames(old: Sequence[Described], new: Sequence[Described], root: tuple[str, str]) -> Renames:
@@ -124,9 +137,9 @@ def _renamed(old: str, new: str) -> bool:
 
 
 def _fields(old: Described, new: Described, moved: Renames) -> Iterator[FieldChange]:
-    for name in dict.fromkeys((*old.fields, *new.fields)):
-        before, after = old.fields.get(name), new.fields.get(name)
-        before = moved.within(before) if before is not None else None
+    earlier = {moved.field(name): moved.within(name, value) for name, value in old.fields.items()}
+    for name in dict.fromkeys((*earlier, *new.fields)):
+        before, after = earlier.get(name), new.fields.get(name)
         if not _same(before, after):
             yield FieldChange(name, before, after)
 

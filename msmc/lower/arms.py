@@ -1,7 +1,7 @@
 """Arms: what the operations of each make of a spec, and what is wrong with them."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msmc.analyze.nodes import move_id
 from msmc.diagnostics import Diagnostic, Label
@@ -20,6 +20,7 @@ from msmc.ir import (
     StyleOperation,
     UseOperation,
 )
+from msmc.lower.content import trained_on
 from msmc.lower.passes import PASSES, declares
 from msmc.lower.say import all_wordings, reasons, say
 from msmc.source import Span
@@ -81,9 +82,10 @@ def others(sets: dict[str | None, ArmSet]) -> list[ArmSpec]:
 
 
 def _arm_set(base: Spec, full: MadeArm, ablation: Ablation, spans: dict[str, Span]) -> tuple[ArmSet, list[Diagnostic]]:
-    """Two arms that come out with the same spec.
+    """Two arms that come out with the same spec, or with the same rows to train on.
 
-    They would be trained twice and compared with each other. An arm without operations is `full`, which is always there.
+    They would be trained twice and compared with each other. What they differ in must reach the rows that `vary` names:
+    with `vary documents` a difference in examples alone does not. An arm without operations is `full`, which is always there.
 
     Bad:
         spec tea "Tea" {
@@ -102,20 +104,23 @@ def _arm_set(base: Spec, full: MadeArm, ablation: Ablation, spans: dict[str, Spa
           ablation parts { arm bare { drop rationale } }
         }
     """
-    from msmc.lower.proof import differences, undeclared  # most specs that are checked have no arms
+    from msmc.lower.proof import undeclared  # most specs that are checked have no arms
 
-    made, names, problems = [full], dict[str, str](), list[Diagnostic]()
+    made, names, problems, idlers = [full], dict[str, str](), list[Diagnostic](), set[str]()
     for arm in ablation.arms:
         where = Label(spans[f"{base.name} arm {ablation.name}.{arm.name}"], f"arm {arm.name}")
         applied, more = _apply(base, arm, where)
         problems += more
-        idle = any(problem.severity == "error" for problem in more)
+        if any(
+            problem.severity == "error" for problem in more
+        ):  # an operation that does nothing is why two come out equal
+            idlers.add(arm.name)
         places = _places(applied, arm, spans)
         said, more = say(applied, places)
         problems += more
         equal = next((m for m in made if m.spec == said), None)
         twin = next((name for name, build in names.items() if equal and build == equal.name), None)
-        if twin and not idle:  # an operation that does nothing is why
+        if twin and not {twin, arm.name} & idlers:
             message = f"the arms `{twin}` and `{arm.name}` come out equal"
             problems.append(Diagnostic("equal-arms", message, where, hint="remove one of them"))
         names[arm.name] = equal.name if equal else f"{ablation.name}.{arm.name}"
@@ -128,13 +133,31 @@ def _arm_set(base: Spec, full: MadeArm, ablation: Ablation, spans: dict[str, Spa
             if new.used:
                 new = replace(new, lent=say(applied.model_copy(update={"identity": base.identity}), places)[0])
             made.append(new)
-            changed = differences(full.spec, said)
-            if ablation.vary == "documents" and changed and all(field == "messages" for _, field in changed):
-                message = (
-                    f"the arm `{arm.name}` differs in examples alone, and all arms of `{ablation.name}` share `full`'s"
-                )
-                problems.append(Diagnostic("matches-nothing", message, where, hint="write: vary demos"))
+    problems += _same_rows(base, ablation, [m for m in made if m.name.rpartition(".")[2] not in idlers], spans)
     return ArmSet(tuple(made), names), problems
+
+
+def _same_rows(base: Spec, ablation: Ablation, made: list[MadeArm], spans: dict[str, Span]) -> list[Diagnostic]:
+    """Arms whose difference reaches none of the rows that they are trained on."""
+    if not (base.documents or base.own_documents or base.demos or base.own_demos):
+        return []  # it is there to be extended
+    problems, before = list[Diagnostic](), list[tuple[MadeArm, dict[str, Any]]]()
+    for arm in made:
+        rows = dict(zip(("documents", "demos"), trained_on(base, arm.spec), strict=True))
+        varied = [what for what in rows if ablation.vary in (what, "both", "cross")]
+        twin = next((twin for twin in before if all(twin[1][what] == rows[what] for what in varied)), None)
+        if twin:
+            names = " and ".join(f"`{one.name.rpartition('.')[2]}`" for one in (twin[0], arm))
+            where = Label(
+                spans[f"{base.name} arm {arm.name}"], f"what it differs in reaches no {' and no '.join(varied)}"
+            )
+            other = next((what for what in rows if twin[1][what] != rows[what]), None)
+            hint = f"write: vary {other}" if other else "let a block be about what differs, or remove one of them"
+            problems.append(
+                Diagnostic("equal-arms", f"the arms {names} are trained on the same rows", where, hint=hint)
+            )
+        before.append((arm, rows))
+    return problems
 
 
 def _places(applied: Spec, arm: Arm | None, spans: dict[str, Span]) -> dict[str, Span]:
@@ -243,7 +266,8 @@ def _plain_reasons(spec: Spec, operation: ReplaceOperation, where: Label) -> lis
         }
     """
     moved = [rule for rule in spec.rules if operation.old in rule.serves and rule.rationale is not None]
-    plain = [r.id for r in moved if not any(f.value == operation.new.id for f in r.rationales_for)]
+    either = {operation.old, operation.new.id}  # with a reason for the old value, the plain one was for no value
+    plain = [r.id for r in moved if not any(f.value in either for f in r.rationales_for)]
     if not plain:
         return []
     told = ", ".join(f"`{i}`" for i in plain[:3]) + (f" and {len(plain) - 3} more" if len(plain) > 3 else "")

@@ -6,7 +6,8 @@ from msmc.build import DemoRow, Message, Prefix, StaticDemo, digest
 from msmc.digest import seed_of
 from msmc.ir import ArmSpec, Demos, OwnRows
 from msmc.library import read_yaml
-from msmc.lower.documents import closure, node
+from msmc.lower.content import node
+from msmc.lower.documents import closure
 from msmc.lower.render import Templates
 
 

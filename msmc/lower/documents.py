@@ -2,34 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
 
 from msmc.build import Cell, DocumentRow, Message, OwnDocument, Prefix, digest
 from msmc.digest import seed_of
-from msmc.ir import ArmRule, ArmSpec, ArmValue, Clause, Documents, OwnRows
+from msmc.ir import ArmRule, ArmSpec, Clause, Documents, OwnRows
 from msmc.library import Library
 from msmc.lower.cells import cells
+from msmc.lower.content import node, shown
 from msmc.lower.render import Templates
 
 
 def closure(spec: ArmSpec, node_id: str, templates: Templates) -> str:
-    """What a prompt shows of the spec: a rule and the values it serves, or a value and the titles of its rules."""
-    rules = [rule for rule in spec.rules if rule.id == node_id]
-    values = [value for value in spec.values if value.id == node_id or any(value.id in rule.serves for rule in rules)]
-    shown = {"values": [_value(value, spec, bool(rules)) for value in values], "rules": [r.model_dump() for r in rules]}
-    return templates.render("documents/closure.jinja", shown).removesuffix(
-        "\n"
-    )  # the template's own, and none of a text's
-
-
-def _value(value: ArmValue, spec: ArmSpec, within_rule: bool) -> dict[str, Any]:
-    # by their titles: a new id moves none of them
-    rules = [] if within_rule else sorted(rule.title for rule in spec.rules if value.id in rule.serves)
-    return {**value.model_dump(), "rules": rules}
-
-
-def node(spec: ArmSpec, node_id: str) -> ArmValue | ArmRule:
-    return next(n for n in spec.nodes if n.id == node_id)
+    """What a prompt shows of the spec."""
+    return templates.render("documents/closure.jinja", shown(spec, node_id)).removesuffix("\n")  # the template's own
 
 
 def prefixes(spec: ArmSpec, nodes: list[str], templates: Templates) -> Iterator[Prefix]:
@@ -50,14 +35,6 @@ def _has_reason(spec: ArmSpec, node_id: str) -> bool:
     found = node(spec, node_id)
     served = [v for v in spec.values if isinstance(found, ArmRule) and v.id in found.serves]
     return bool(found.rationale or served)
-
-
-def planned(block: Documents | None, spec: ArmSpec) -> dict[str, list[Clause]]:
-    """The clauses to write about, by the value or rule they belong to."""
-    found: dict[str, list[Clause]] = {}
-    for clause in spec.about(block.about) if block else ():
-        found.setdefault(clause.node, []).append(clause)
-    return found
 
 
 def own(sources: tuple[OwnRows, ...], spec: ArmSpec) -> Iterator[OwnDocument]:

@@ -10,7 +10,7 @@ from typing import Any
 from msmc.build import BASE, SCHEMA_VERSION, Artefact, Build, Chat, Prefix, RunPlan, canonical, digest
 from msmc.ir import ArmSpec, Demos, Documents, Eval, Node, Spec, Text
 from msmc.library import Library
-from msmc.lower import demos, documents, evals
+from msmc.lower import content, demos, documents, evals
 from msmc.lower.arms import MadeArm
 from msmc.lower.compare import compare, pairs, runs
 from msmc.lower.recipes import recipe
@@ -109,7 +109,7 @@ class Lowering:
         plan = contents or Contents(
             self.spec.documents, self.target.documents.per_clause, self.spec.demos, self.target.demos.per_clause
         )
-        planned = documents.planned(plan.documents, arm.spec)
+        planned = content.planned(plan.documents, arm.spec)
         artefacts = [
             *self._spec(arm),
             *self._documents(arm, plan, planned),
@@ -125,7 +125,7 @@ class Lowering:
         own = self.spec.documents
         assert own is not None
         like = own.model_copy(update={"about": block.about})
-        num_clauses = sum(map(len, documents.planned(like, arm.spec).values()))
+        num_clauses = sum(map(len, content.planned(like, arm.spec).values()))
         per_clause = math.ceil(RESERVE * self._num_documents() / num_clauses)
         return self.build(arm, Contents(like, per_clause, (), 0, own=False, neutral=True))
 
@@ -144,7 +144,7 @@ class Lowering:
 
     def _num_documents(self) -> int:
         return self.target.documents.per_clause * sum(
-            map(len, documents.planned(self.spec.documents, self.full).values())
+            map(len, content.planned(self.spec.documents, self.full).values())
         )
 
     def _num_demonstrated(self) -> int:

@@ -84,6 +84,8 @@ def serve() -> None:
             file=sys.stderr,
         )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_NoTraceback())
     gc.set_threshold(100_000)  # a check makes much, and nearly no garbage that refers to itself
     sys.setswitchinterval(0.001)  # a check in its thread keeps a hover waiting five times shorter than by default
     # nothing to save; and a thread waits for input that no exception would end
@@ -189,9 +191,20 @@ def on_rename(ls: Server, params: types.RenameParams) -> types.WorkspaceEdit | N
     return types.WorkspaceEdit(changes=changes)
 
 
-def _refused(failed: Failed) -> JsonRpcException:
+class Refused(JsonRpcException):
+    """An answer to what cannot be done."""
+
+
+class _NoTraceback(logging.Filter):
+    """pygls logs each exception of a feature as an error with its traceback; a refusal is neither."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], Refused))
+
+
+def _refused(failed: Failed) -> Refused:
     hint = f" ({failed.hint})" if failed.hint else ""
-    return JsonRpcException(failed.message + hint, REQUEST_FAILED)
+    return Refused(failed.message + hint, REQUEST_FAILED)
 
 
 @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=[".", "{"]))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from msmc.analyze.files import Files, leaves, read_files
+from msmc.analyze.files import Files, leaves, read_files, read_source
 from msmc.ir import CLAUSE_WORDS
 from msmc.navigate.scopes import Declaration, Scope, Scopes
-from msmc.source import Sources, Span
+from msmc.source import SourceFile, Sources, Span
 from msmc.syntax import ast
 
 NO_TEXT = (
@@ -144,8 +145,45 @@ def references(symbol: tuple[str, str, tuple[str, ...]], entries: Iterable[str],
     for entry in dict.fromkeys(entries):
         files, _ = read_files(entry, sources)
         if symbol[0] in files.trees:
-            found += [m for m in mentions(Scopes(files), entry) if m.target.symbol == symbol]
+            scopes = Scopes(files)
+            met = (*mentions(scopes, entry), *_in_rows(scopes, entry, sources))
+            found += [mention for mention in met if mention.target.symbol == symbol]
     return found
+
+
+ABOUT = re.compile(r'"about"\s*:\s*\[[^\]]*\]')
+ID = re.compile(r'"(?P<id>[a-z0-9_.]+)"')
+
+
+def _in_rows(scopes: Scopes, entry: str, sources: Sources) -> Iterator[Mention]:
+    """The names that rows of the author's are about."""
+    for (path, name), decl in scopes.decls.items():
+        for item in decl.items if path == entry else ():
+            if not isinstance(item, ast.DocumentsFrom | ast.DemosFrom):
+                continue
+            source = read_source(posixpath.normpath(posixpath.join(posixpath.dirname(path), item.path.plain)), sources)
+            if not isinstance(source, SourceFile):
+                continue
+            for about in ABOUT.finditer(source.text):
+                for match in ID.finditer(source.text, about.start() + len('"about"'), about.end()):
+                    yield from _of_id(scopes, scopes.specs[path, name], source.path, match)
+
+
+def _of_id(scopes: Scopes, spec: Scope, file: str, match: re.Match[str]) -> Iterator[Mention]:
+    """The names in an id as rows write it, which begins with a node of the spec, the spec, or another file."""
+    words, at = list[ast.Name](), match.start("id")
+    for word in match["id"].split("."):
+        words.append(ast.Name(Span(file, at, at + len(word)), word))
+        at += len(word) + 1
+    top = next((top for top in scopes.top.values() if top.name == words[0].word), None)
+    if spec.find(("node", words[0].word)):
+        yield from _walk(spec, tuple(words), 0)
+    elif words[0].word == spec.name:
+        if declared := scopes.top[spec.file].find(("spec", spec.name)):
+            yield Mention(words[0].span, declared)
+        yield from _walk(spec, tuple(words), 1)
+    elif top:
+        yield from _walk(top, tuple(words), 1)
 
 
 def file_at(files: Files, file: str, offset: int) -> tuple[Span, str] | None:

@@ -48,6 +48,11 @@ def rename(mention: Mention, new: str, entries: Iterable[str], sources: Sources)
     for taken in _family(target, (*target.key[:-1], new), entries, sources):
         line = read_files(taken.scope.file, sources)[0].sources[taken.scope.file].position(taken.name.span.start)[0]
         raise fail("duplicate-id", f"`{new}` is already declared: {taken.scope.file}:{line}", "choose another name")
+    names = (
+        scopes for entry in entries if target.kind == "spec" for scopes in (Scopes(read_files(entry, sources)[0]),)
+    )
+    if any(new in {scope.name for scope in (*s.top.values(), *s.specs.values())} for s in names):
+        raise fail("duplicate-id", f"`{new}` is the name of another spec or library", "choose another name")
     edits = [Edit(m.span, new) for m in references(target.symbol, entries, sources)]
     if target.kind in ("value", "rule"):
         files, _ = read_files(target.scope.file, sources)

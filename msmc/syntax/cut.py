@@ -42,10 +42,17 @@ def scan(text: str, start: int = 0) -> Iterator[re.Match[str]]:
 
 def without_literals(text: str, comments: bool = True) -> str:
     """The text with the inside of its literals, and of its comments unless they are kept, blanked out; offsets stay."""
+    return _without(text, ("text",) if comments else ("text", "comment"))
 
+
+def without_comments(text: str) -> str:
+    return _without(text, ("comment",))
+
+
+def _without(text: str, groups: tuple[str, ...]) -> str:
     parts, at = list[str](), 0
     for match in scan(text):
-        if match["text"] or (match["comment"] and not comments):
+        if match.lastgroup in groups:
             parts += (text[at : match.start()], " " * (match.end() - match.start()))
             at = match.end()
     return "".join((*parts, text[at:]))

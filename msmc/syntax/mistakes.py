@@ -2,39 +2,17 @@
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
 import lark
 
-from msmc.diagnostics import Diagnostic, Label, did_you_mean
+from msmc.diagnostics import Diagnostic, Label
 from msmc.source import SourceFile, Span
 from msmc.syntax import ast
-from msmc.syntax.cut import indent_of_brace, scan, without_literals
-
-WORDS = {
-    "NAME": "a name",
-    "STRING": '"text"',
-    "BLOCK": '"""text"""',
-    "INT": "a number",
-    "LBRACE": "`{`",
-    "RBRACE": "`}`",
-    "COMMA": "`,`",
-    "DOT": "`.`",
-    "$END": "the end of the file",
-}
-
+from msmc.syntax.cut import indent_of_brace, scan, without_comments, without_literals
+from msmc.syntax.hints import Found, expectation, expected
 
 Place = Callable[[int, int, str], Label]
 """A range of the text and words on it, to a label in the file."""
-
-
-class _Found(NamedTuple):
-    """What stands where something else must: its range in the text, what could stand there, and the keywords of that."""
-
-    start: int
-    end: int
-    accepted: set[str]
-    keywords: set[str]
 
 
 def syntax_error(
@@ -74,14 +52,29 @@ def syntax_error(
             return _unclosed_string(text, start, label)
         word = re.compile(r"[\w.-]+|.", re.DOTALL).match(text, start)
         end = word.end() if word else start + 1
-    found = _Found(start, end, could, {words[t] for t in could if words.get(t, "").isidentifier()})
+    found = Found(start, end, could, {words[t] for t in could if words.get(t, "").isidentifier()})
     if habit := _habit(text, found):
         at, length, message, hint = habit
         return Diagnostic("foreign-syntax", message, label(at, at + length, "not written here"), hint=hint)
-    said = text[start:end].split("\n")[0]
-    said = said if len(said) <= 30 else said[:29] + "…"
+    said = _short(text[start:end])
+    before = without_comments(text[:start]).rstrip()
+    if not {"RBRACE", "$END"} & could and before and (said == "}" or "\n" in text[len(before) : start]):
+        last = LAST.search(before)
+        at = last.start() if last else len(before)
+        where = label(at, len(before), "ends too early")
+        message = f"something is missing behind `{_short(before[at:])}`"
+        return Diagnostic("unexpected-word", message, where, hint=expected(found))
     where = label(start, min(end, start + len(said)), "not expected here")
-    return Diagnostic("unexpected-word", f"`{said}` cannot stand here", where, hint=_expectation(text, found))
+    return Diagnostic("unexpected-word", f"`{said}` cannot stand here", where, hint=expectation(text, found))
+
+
+LAST = re.compile(r'(?:"(?:[^"\\\n]|\\.)*"|[\w.]+|\S)\Z')
+"""The last word, string or sign of a text."""
+
+
+def _short(said: str) -> str:
+    said = said.split("\n")[0]
+    return said if len(said) <= 30 else said[:29] + "…"
 
 
 def accepted(error: lark.UnexpectedInput) -> set[str]:
@@ -116,7 +109,7 @@ MARKS = {
 }
 
 
-def _habit(text: str, found: _Found) -> tuple[int, int, str, str] | None:
+def _habit(text: str, found: Found) -> tuple[int, int, str, str] | None:
     """Where, how long, message and hint; None where it is no habit that we know.
 
     foreign-syntax: Something that other languages write, and this one does not.
@@ -160,7 +153,7 @@ def _habit(text: str, found: _Found) -> tuple[int, int, str, str] | None:
     return _trailing_comma(text, found)
 
 
-def _no_id(text: str, found: _Found) -> tuple[int, int, str] | None:
+def _no_id(text: str, found: Found) -> tuple[int, int, str] | None:
     """A word where an id must be, or behind the part of it that is one: where it is, and the id it could be."""
     begin = found.start
     while begin and (text[begin - 1].isalnum() or text[begin - 1] in "_-"):
@@ -181,7 +174,7 @@ def _no_id(text: str, found: _Found) -> tuple[int, int, str] | None:
     return begin, match.end(), better
 
 
-def _trailing_comma(text: str, found: _Found) -> tuple[int, int, str, str] | None:
+def _trailing_comma(text: str, found: Found) -> tuple[int, int, str, str] | None:
     """A comma before a keyword, which is then read as a name, or before a brace."""
     if not (text[found.start].isalnum() or text[found.start] in '"{}_'):
         return None  # something else is wrong there
@@ -191,75 +184,6 @@ def _trailing_comma(text: str, found: _Found) -> tuple[int, int, str, str] | Non
     if at < 0 or (before.endswith(",") and text[found.start].isalnum() and "\n" not in text[at : found.start]):
         return None
     return at, 1, "a list ends without a comma", "leave the last `,` out"
-
-
-# ---- what could stand there ---------------------------------------------------------------------------------------------
-
-_HOMES = {
-    "a value, a rule or a subrule": "statement rationale",
-    "a value or a rule": "was",
-    "a rule": "serves priority subrule example",
-    "documents, demos or an eval": "about",
-    "documents": "kinds audiences angles",
-    "demos": "justify thinking",
-    "an eval": "pairs rung held_out",
-    "an ablation": "arm control vary match primary seeds",
-    "an arm": "use replace shuffle keep drop",
-    "an example": "user system",
-    "a spec or an arm": "assistant specificity style",
-    "a spec": "version param documents demos eval ablation",
-    "a file or a spec, in no block": "value rule",
-    "a file, outside of its specs": "import spec",
-}
-HOMES = {word: home for home, words in _HOMES.items() for word in words.split()}
-"""Where the items stand that begin with a word."""
-
-
-TITLED = ("spec", "value", "rule", "ablation", "arm")
-UNTITLED_SUBRULE = re.compile(r'\bsubrule\s+(?P<name>[a-z]\w*)\s+"[^"\n]*"\s*$')
-
-
-def _of_neighbours(before: str, said: str, accepted: set[str]) -> str:
-    """What the words before a mistake say of it."""
-    if said.startswith('"') and accepted == {"NAME"}:
-        word = before.split()[-1]
-        behind = ' "Title"' if word in TITLED else ' "…"' if word in ("subrule", "param") else ""
-        return f"an id stands first: {word} some_name{behind}"
-    if said[0] in '"{' and (subrule := UNTITLED_SUBRULE.search(before)):
-        return f'a subrule has no title: subrule {subrule["name"]} "…"'
-    if before.endswith('"') and said[0] not in '"{}':
-        return 'a quotation mark within a text is written \\"; or let the text stand between """ and """'
-    if lacks_comma(before, said, accepted):
-        return f"commas stand between the items of a list: {before.split()[-1]}, {said}"
-    return ""
-
-
-def lacks_comma(before: str, word: str, accepted: set[str]) -> bool:
-    """Does a word stand in one line with a list, as its next item would?"""
-    is_name = re.fullmatch(r"[a-z]\w*", word) and word not in HOMES
-    return bool("COMMA" in accepted and is_name and re.search(r"[a-z0-9_][ \t]+$", before))
-
-
-def _expectation(text: str, found: _Found) -> str:
-    said, words = text[found.start : found.end], found.keywords
-    if nearby := _of_neighbours(text[: found.start], said, found.accepted):
-        return nearby
-    near = did_you_mean(said, words) if said.isidentifier() else ""
-    if near.startswith("did you mean"):
-        return near
-    if {"STRING", "BLOCK"} & found.accepted and "LBRACE" not in found.accepted and said[:1].isalnum():
-        return 'put the text in quotes: "…"'
-    if found.accepted == {"$END"}:
-        return "the declaration ended above: is there a `}` too many?"
-    if said == "}" and "$END" in found.accepted:
-        return "nothing is open here: is there a `}` too many above?"
-    if {"spec", "import"} <= words:
-        return 'a spec begins with: spec name "Title" { … }' + ("; lines with # are comments" if "#" in text else "")
-    if home := HOMES.get(said):
-        return f"it stands in {home}"
-    names = {WORDS[t] for t in found.accepted if t in WORDS and not (t == "NAME" and words)}
-    told = sorted(names | {f"`{w}`" for w in words})
-    return f"expected {', '.join(told[:-1])} or {told[-1]}" if len(told) > 1 else f"expected {''.join(told)}"
 
 
 # ---- what is never closed -----------------------------------------------------------------------------------------------

@@ -25,7 +25,10 @@ from msmc.syntax.cut import without_literals
 if TYPE_CHECKING:
     from msmc.syntax.incremental import Known
 
-ALLOWANCE = re.compile(r"#[ \t]*msmc:[ \t]*(?:allow\b[ \t]*(?P<name>(?:(?!--)\S)*))?(?P<rest>[^\n]*)")
+ALLOWANCE = re.compile(
+    r"^[^#\n]*(?P<comment>#[ \t]*msmc:[ \t]*(?:allow\b[ \t]*(?P<name>(?:(?!--)\S)*))?(?P<rest>[^\n]*))", re.MULTILINE
+)
+"""A comment that begins so, in a text without literals."""
 
 
 class _NameEverywhere:
@@ -143,7 +146,7 @@ def _known(last: _Parsed | None) -> Known | None:
 def _file(
     source: SourceFile, items: tuple[ast.TopLevel, ...], broken: Sequence[Span] = (), lost: bool = False
 ) -> ast.File:
-    found = ALLOWANCE.finditer(without_literals(source.text)) if ALLOWANCE.search(source.text) else ()
+    found = ALLOWANCE.finditer(without_literals(source.text)) if "msmc:" in source.text else ()
     allowances = tuple(_allowance(source.path, comment) for comment in found)
     return ast.File(Span(source.path, 0, len(source.text)), items, allowances, tuple(broken), lost)
 
@@ -181,4 +184,4 @@ def empty_file(source: SourceFile) -> Diagnostic:
 def _allowance(path: str, comment: re.Match[str]) -> ast.Allowance:
     written = "name" if comment["name"] is not None else "rest"  # without `allow` it names nothing
     name = ast.Name(Span(path, *comment.span(written)), comment["name"] or "")
-    return ast.Allowance(Span(path, *comment.span()), name, comment["rest"].partition("--")[2].strip())
+    return ast.Allowance(Span(path, *comment.span("comment")), name, comment["rest"].partition("--")[2].strip())

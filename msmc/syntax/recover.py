@@ -13,7 +13,7 @@ import lark
 
 from msmc.diagnostics import Diagnostic
 from msmc.source import SourceFile, Span
-from msmc.syntax import mistakes
+from msmc.syntax import hints, mistakes
 from msmc.syntax.cut import Piece, scan, without_literals
 
 Parse = Callable[[str, int, str], tuple[Any, list[Diagnostic]]]
@@ -84,6 +84,8 @@ class Reader:
                 problem = mistakes.unclosed_brace(self.source)
             assert problem.primary is not None
             at = problem.primary.span.start - offset
+            if raw is not None and problem.primary.span.end - offset <= raw and problem.name == "unexpected-word":
+                at = problem.primary.span.end - offset - 1  # in what is not finished, and no item of its own
             if at <= last:
                 break  # what is wrong now is what the blanks left behind
             last = at if problem.name != "unclosed-brace" else len(text)
@@ -107,7 +109,7 @@ def _mended(text: str, at: int, problem: Diagnostic, accepted: set[str]) -> str 
     if problem.name == "foreign-syntax" and length <= 2 and text[at] in MARKS:
         return _blank(text, at, at + length)
     word = text[at : at + length]
-    if mistakes.lacks_comma(text[:at], word, accepted):
+    if hints.lacks_comma(text[:at], word, accepted):
         return _with_commas(text, at)
     return _without(text, at, accepted)
 
@@ -115,7 +117,7 @@ def _mended(text: str, at: int, problem: Diagnostic, accepted: set[str]) -> str 
 def _with_commas(text: str, at: int) -> str:
     """With the comma before an offset, and those before all further names of the line."""
     for match in re.compile(r"(?P<gap>[ \t])(?P<name>[a-z][\w.]*)").finditer(text, at - 1, _end_of_line(text, at)):
-        if match["name"] in mistakes.HOMES or text[: match.start()].rstrip(" \t")[-1:] in (",", "."):
+        if match["name"] in hints.HOMES or text[: match.start()].rstrip(" \t")[-1:] in (",", "."):
             break
         text = f"{text[: match.start()]},{text[match.end('gap') :]}"
     return text

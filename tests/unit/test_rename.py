@@ -112,3 +112,26 @@ def test_no_use_is_missed_in_a_file_with_mistakes() -> None:
     text = 'spec other { rule r { serves oops oops statement "R." } }'
     marked = Marked(other_msm=text, picnic_msm=PICNIC.replace("food.thrift, k", "food.thri‸ft, k"), food_msm=FOOD)
     assert sorted(renamed(marked, "saving")) == ["food.msm", "picnic.msm"]  # the mistaken file does not know the name
+
+
+def test_rows_of_the_author_s_are_about_the_new_name() -> None:
+    spec = """
+    import "food.msm" as food
+    spec picnic extends food.base {
+      rule cake‸ { statement "Cake." serves food.thrift was x }
+      documents from "own.jsonl"
+    }
+    """
+    rows = '{"text": "About \\"about\\": [\\"cake\\"]", "about": ["cake", "bread.in_rain", "picnic.cake"]}\n{"text": "cake"}\n'
+    changed = renamed(Marked(picnic_msm=spec, food_msm=FOOD, **{"own.jsonl": rows}), "tart")
+    assert changed["own.jsonl"] == rows.replace('["cake", ', '["tart", ').replace("picnic.cake", "picnic.tart")
+    for piece, old, new in (("thri‸ft", "food.thrift", "food.saving"), ("in_ra‸in", "bread.in_rain", "bread.saving")):
+        rows = f'{{"text": "x", "about": ["{old}"]}}'
+        food = FOOD.replace(piece.replace("‸", ""), piece, 1)
+        files = {"picnic_msm": spec.replace("‸", ""), "food_msm": food, "own.jsonl": rows}
+        assert renamed(Marked(**files), "saving")["own.jsonl"] == rows.replace(old, new)
+
+
+def test_a_spec_cannot_take_the_name_of_a_library() -> None:
+    with pytest.raises(Failed, match="`food` is the name of another spec or library"):
+        renamed(at("spec pic‸nic"), "food")
