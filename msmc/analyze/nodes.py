@@ -1,5 +1,6 @@
 """Values and rules: their declarations to `ir` nodes, written over what was inherited."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -18,6 +19,7 @@ from msmc.ir import CLAUSE_WORDS, Example, Node, Rule, Subrule, Text, Turn, Valu
 from msmc.source import Span
 from msmc.syntax import ast
 
+WORD = re.compile(r"[^\W_]")
 IDENTITY = ("assistant", "provider")
 FIELDS = ("statement", "rationale", "serves", "priority", "was", "title")
 RESERVED = {*CLAUSE_WORDS, "examples", *FIELDS, "prefixes", "own_documents"}
@@ -194,15 +196,14 @@ class NodeReader:
 
     def text(self, quoted: ast.Quoted) -> Text:
         """The text, after a look at its placeholders."""
-        known = {*IDENTITY, *self.params}
-        if not any(char.isalnum() for char in quoted.plain):
+        if not WORD.search(quoted.plain):
             empty = not quoted.plain.strip()
             message = "this text is empty" if empty else "this text has no word in it"
             label = "nothing here" if empty else "no letter and no number"
             self.problems.append(field_missing(message, quoted.span, label, "write it, or leave it out"))
         for hole in quoted.holes:
-            if hole.word not in known:
-                self.problems.append(unknown_placeholder(hole, known))
+            if hole.word not in IDENTITY and hole.word not in self.params:
+                self.problems.append(unknown_placeholder(hole, {*IDENTITY, *self.params}))
         return quoted.text
 
     def _subrule(self, node_id: str, item: ast.Subrule | ast.SubruleBlock) -> Subrule:

@@ -121,9 +121,9 @@ def uncovered_clause(linted: Linted) -> Iterator[Diagnostic]:
     """
     for spec in linted.made:
         own = f"{spec.spec.name}."
-        known, idle = {*_covered(spec)}, _idle(spec)  # those are told already
+        known, idle = {clause.id for clause in _covered(spec)}, _idle(spec)  # those are told already
         clauses = [clause for clause in spec.full.clauses() if clause.id.startswith(own)]
-        missing = [clause for clause in clauses if clause not in known and clause.node not in idle]
+        missing = [clause for clause in clauses if clause.id not in known and clause.node not in idle]
         block = linted.spans.get(f"{spec.spec.name} documents", linted.spans[spec.spec.name])
         for kind in dict.fromkeys(clause.kind for clause in missing):
             alike = [clause for clause in missing if clause.kind == kind]

@@ -70,10 +70,11 @@ def wordings_identical(linted: Linted) -> Iterator[Diagnostic]:
     """
     for tree in linted.files.trees.values():
         for holder in declarations(tree):
+            items = [i for i in holder.__dict__.get("items", ()) if isinstance(i, ast.Statement | ast.Rationale)]
+            if len(items) == len({type(item) for item in items}):
+                continue
             seen = dict[tuple[type, str], ast.Ast]()
-            for item in holder.__dict__.get("items", ()):
-                if not isinstance(item, ast.Statement | ast.Rationale):
-                    continue
+            for item in items:
                 first = seen.setdefault((type(item), one_line(item.text.plain)), item)
                 if first is not item:
                     message = f"two wordings of this {type(item).__name__.lower()} are the same"
