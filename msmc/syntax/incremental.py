@@ -101,9 +101,9 @@ class Pieces:
         read = self.reader.rest(rest, whole)
         top = list(read.item)
         specs = [item for item in top if isinstance(item, ast.SpecDecl)]
-        lost, problems, escapes = bool(read.problems), [*read.problems], [*read.escapes]
+        lost, problems, escapes = bool(read.broken), [*read.problems], [*read.escapes]
         # what seems to be missing in such a spec, or in a broken declaration, is not
-        broken = [spec.name.span for spec in specs] if read.problems else []
+        broken = [spec.name.span for spec in specs] if lost else []
         begins = [spec.span.start for spec in specs]
         inside: dict[int, list[Any]] = {}
         for piece, reading in zip(found, readings, strict=True):

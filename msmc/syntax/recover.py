@@ -42,7 +42,7 @@ class Reading(NamedTuple):
     escapes: tuple[Diagnostic, ...] = ()
     """What is wrong in its literals, of what was read in the end."""
     broken: tuple[Span, ...] = ()
-    """All of it, once for each mistake."""
+    """All of it, once for each mistake that took words of it along."""
 
 
 class Reader:
@@ -71,7 +71,7 @@ class Reader:
         Where braces do not match, one mistake is told: what follows is its doing.
         """
         problems, broken, last = list[Diagnostic](), list[Span](), -1
-        for told in range(MOST):
+        for _ in range(MOST):
             try:
                 item, escapes = self.parse(text, offset, start)
                 return Reading(item, tuple(problems), tuple(escapes), tuple(broken))
@@ -89,14 +89,24 @@ class Reader:
             if at <= last:
                 break  # what is wrong now is what the blanks left behind
             last = at if problem.name != "unclosed-brace" else len(text)
-            if matched or not told:
+            if matched or not broken:
                 problems.append(problem)
-            broken.append(Span(self.source.path, offset, offset + len(text)))
             mended = _mended(text, at, problem, accepted if raw == at else set())
+            if mended is None or not _only_marks(text, mended):
+                broken.append(Span(self.source.path, offset, offset + len(text)))
             if mended is None:
                 break
             text = mended
         return Reading(() if start == "start" else None, tuple(problems), (), tuple(broken))
+
+
+def _only_marks(text: str, mended: str) -> bool:
+    """Did it lose signs alone, and was nothing put in?"""
+
+    def count(pattern: str) -> int:
+        return len(re.findall(pattern, text)) - len(re.findall(pattern, mended))
+
+    return count(r"\w+") == 0 and count(r"[^\w\s]") > 0
 
 
 def _mended(text: str, at: int, problem: Diagnostic, accepted: set[str]) -> str | None:
