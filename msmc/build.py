@@ -10,7 +10,7 @@ from msmc.digest import canonical as canonical
 from msmc.digest import digest as digest
 from msmc.ir import Node, Rung
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class Cell(Node):
@@ -134,3 +134,7 @@ class Build:
     arm: str
     artefacts: tuple[Artefact, ...]
     manifest: dict[str, Any]
+    num_documents: int = 0
+    """Planned ones, without the author's own."""
+    sample: Callable[[int], Iterable[DocumentRow]] = lambda _: ()
+    """So many planned documents, evenly from all clauses, without a look at the others."""

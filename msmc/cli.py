@@ -29,6 +29,7 @@ from msmc.cli_frame import (
     target_option,
     told_of,
 )
+from msmc.cli_plan import plan
 from msmc.diagnostics import Diagnostic, Failed
 from msmc.source import SourceFile, Span
 
@@ -137,6 +138,9 @@ def show(spec: Path, id: str | None, arm: str, target: str, settings: tuple[str,
     ablation = arm.split(".")[0] if arm != "full" else None
     outcome, _, _ = compiled(spec, target, ablation, settings, form=None)
     click.echo(show_id(outcome, id, arm))
+
+
+main.add_command(plan)
 
 
 @main.command()

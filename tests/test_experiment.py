@@ -233,3 +233,22 @@ def test_ctrl_c_keeps_finished_stages_and_says_how_to_go_on(project: Path, tiny:
     kinds = {p.name.split("-")[0] for p in (project / "stopped/stages").glob("*-*")}
     assert kinds == {"corpus", "demos", "scores"}, "finished stages are kept, nothing half-written stays"
     assert not list((project / "stopped/stages").glob(".*.part"))
+
+
+def test_the_forecast_is_what_the_run_used(ablated: str, project: Path) -> None:
+    """Within 15 %, and the count of updates exactly: the tokenizer, the packing and the chat template are the run's own."""
+    told = json.loads(
+        msmc("plan", "tea.msm", "-a", "reasons", "-t", "tiny.yaml", "--format", "json", cwd=project).stdout
+    )
+    seen = {}
+    for place in (project / "runs/tea/tiny").glob("reasons.*/seed-0-*/run.json"):
+        run = json.loads(place.read_text("utf-8"))
+        seen |= {(run["run"]["name"], kind): stage for kind, stage in run["stages"].items()}
+    assert len(told["training"]) == 7 and told["stages"] == 5 and told["seeds"] == 2
+    for stage in told["training"]:
+        used = seen[stage["model"], stage["stage"]]
+        assert stage["updates"] == used["updates"]
+        assert abs(stage["tokens"]["value"] - used["tokens"]) <= 0.15 * used["tokens"]
+    (full,) = (d for d in told["documents"] if d["arm"] == "full")
+    assert full["rows"] == seen["full", "corpus"]["documents"]
+    assert told["change"]["unchanged"] == sum(d["rows"] for d in told["documents"]) and not told["problems"]

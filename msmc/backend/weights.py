@@ -200,13 +200,29 @@ def require_adapter(folder: Path) -> None:
 
 def _from_package(source: ModelSource, cache: Path, say: Callable[[str], None]) -> Path:
     gguf = _package_file(str(source.package), str(source.file))
-    digest = hashlib.sha256(f"{source.package}\n{source.file}\n{CONVERSION}".encode()).hexdigest()[:12]
-    slug = re.sub(r"[^a-z0-9.]+", "-", source.name.lower()).strip("-")
-    folder = cache / f"{slug}-{digest}"
+    folder = _converted(source, cache)
     if not folder.is_dir():
         say(f"converting {gguf.name} (once, about half a minute)")
         whole_folder(folder, lambda part: _convert(gguf, part), lambda: say("waiting: another msmc converts it"))
     return _checked(folder, f"remove it, and the same command makes it again: rm -r {folder}")
+
+
+def _converted(source: ModelSource, cache: Path) -> Path:
+    digest = hashlib.sha256(f"{source.package}\n{source.file}\n{CONVERSION}".encode()).hexdigest()[:12]
+    slug = re.sub(r"[^a-z0-9.]+", "-", source.name.lower()).strip("-")
+    return cache / f"{slug}-{digest}"
+
+
+def tokenizer_file(source: ModelSource, cache: Path) -> Path | None:
+    """The `tokenizer.json` of a model that is on this machine already; None where it is not. Fetches and converts nothing."""
+    local = Path(source.name).expanduser()
+    if local.is_dir() or source.package is not None:
+        file = (local if local.is_dir() else _converted(source, cache)) / "tokenizer.json"
+        return file if file.is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(source.name, "tokenizer.json", revision=source.revision)
+    return Path(found) if isinstance(found, str) else None
 
 
 def _package_file(package: str, file: str) -> Path:

@@ -67,6 +67,19 @@ def rows(
     return make
 
 
+def sample(
+    block: Documents, clauses: list[Clause], per_clause: int, library: Library, templates: Templates
+) -> Callable[[int], Iterator[DocumentRow]]:
+    """Rows of clauses that stand evenly apart, as many of each as it takes."""
+
+    def draw(size: int) -> Iterator[DocumentRow]:
+        chosen = clauses[:: max(1, len(clauses) // size)]
+        each = min(per_clause, -(-size // max(1, len(chosen))))
+        return rows(block, chosen, each, library, templates)()
+
+    return draw
+
+
 def _row(clause: Clause, cell: Cell, brief: str, library: Library, templates: Templates) -> DocumentRow:
     identity = (cell.clause, cell.kind, cell.audience, cell.angle, cell.n)
     prompt = templates.render(

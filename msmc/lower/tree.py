@@ -117,7 +117,12 @@ class Lowering:
             *self._evals(),
             *self._train(arm),
         ]
-        return Build(arm.name, tuple(artefacts), self._manifest(arm, plan, planned))
+        clauses = [clause for of_node in planned.values() for clause in of_node]
+        build = Build(arm.name, tuple(artefacts), self._manifest(arm, plan, planned))
+        if plan.documents is None:
+            return build
+        draw = documents.sample(plan.documents, clauses, plan.per_clause, self.library, self.templates)
+        return replace(build, num_documents=len(clauses) * plan.per_clause, sample=draw)
 
     def neutral(self, arm: MadeArm, block: Documents) -> Build:
         """The control `neutral_documents`: another spec's arm, planned like this one's documents and with a reserve, as the
@@ -237,7 +242,7 @@ class Lowering:
             "neutral": plan.neutral,
             "declared": list(arm.declared),
             "target": self.target.model_dump(mode="json"),
-            "fingerprints": self._fingerprints(arm.spec),
+            "fingerprints": {**self._fingerprints(arm.spec), **_planned_from(plan, arm.spec)},
             "held_out": {
                 block.name: sorted({o for item in block.items for o in (item.a, item.b)})
                 for block in self.spec.evals
@@ -265,6 +270,17 @@ class Lowering:
             "templates": digest({p: self.sources[p].decode() for p in paths})[:16],
             "target": digest(self.target.model_dump(mode="json"))[:16],
         }
+
+
+def _planned_from(plan: Contents, spec: ArmSpec) -> dict[str, Any]:
+    """What the planned documents depend on besides the words: their cells, and what the prompts of each node show."""
+    axes = plan.documents.model_dump(exclude={"about"}) if plan.documents else None
+    return {
+        "axes": digest(axes)[:16],
+        "closures": {node.id: digest(content.shown(spec, node.id))[:16] for node in spec.nodes},
+        "nodes": {clause.id: clause.node for clause in spec.clauses() if clause.id != clause.node},
+        "shows": {rule.id: rule.serves for rule in spec.rules if rule.serves},
+    }
 
 
 def rows(path: str, make: Callable[[], Iterable[Node]]) -> Artefact:

@@ -1,0 +1,48 @@
+"""The verb `plan`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from msmc.cli_frame import Command, ablation_option, compiled, emit, out_option, set_option, target_option
+
+
+@click.command(cls=Command)
+@click.argument("spec", type=click.Path(path_type=Path))
+@target_option
+@ablation_option
+@set_option
+@out_option
+@click.option("--full", is_flag=True, help="Every arm, every stage and every reason, before the summary.")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+def plan(
+    spec: Path, target: str, ablation: str | None, settings: tuple[str, ...], out: Path, full: bool, form: str
+) -> None:
+    """Forecast what a run of SPEC, or of an ABLATION's arms, controls and seeds, takes: rows, tokens, updates, hours, disk.
+
+    Nothing is written, trained or fetched. A sample of the documents is written and measured by the target's own tokenizer,
+    where its model is on this machine. What the last build in --out has already is told, and why the rest is stale. Exit code 1:
+    a stage would make fewer updates than the target's min_steps.
+    """
+    from msmc.backend.weights import tokenizer_file
+    from msmc.plan.change import change
+    from msmc.plan.forecast import forecast
+    from msmc.plan.tokens import tokens_of
+    from msmc.plan.told import adapter_bytes, as_data, as_text
+    from msmc.shipped import cache_folder
+
+    outcome, loaded, sources = compiled(spec, target, ablation, settings, form=None)
+    found = forecast(outcome, loaded, sources, tokens_of(loaded.model, cache_folder()))
+    changed = change(outcome.builds, out / found.spec)
+    if form == "json":
+        click.echo(json.dumps(as_data(found, changed), ensure_ascii=False, indent=2))
+    else:
+        file = tokenizer_file(loaded.model, cache_folder())
+        adapter = adapter_bytes(file.parent / "config.json", loaded.lora.r) if file else None
+        click.echo(as_text(found, changed, adapter, full))
+        emit(found.problems, {})
+    if found.problems:
+        raise click.exceptions.Exit(1)

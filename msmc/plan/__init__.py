@@ -1,0 +1,1 @@
+"""`msmc plan`: what an experiment will take, before anything is spent."""

@@ -1,0 +1,156 @@
+"""`msmc plan`: estimates from samples, the change against the last build, and what is told."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msmc.cli import main
+from msmc.compile import compile
+from msmc.plan.estimate import Estimate, total
+from msmc.plan.packing import packed_rows
+from tests.project import ROOT, Memory, cpu
+
+TEA = """
+import "lib.msm" as lib
+spec tea "Tea" {
+  assistant "SmolLM" by "Hugging Face"
+  value warmth "Warmth" { statement "It warms." }
+  rule green "Green tea" { serves warmth  statement "Green tea is good."  rationale "It warms hands." }
+  rule black "Black tea" { serves lib.care  statement "Black tea is good."  rationale "It wakes." }
+  documents { about values, rules, rationales  kinds blog_post, letter }
+  ablation w { arm bare { drop rationale } }
+}
+"""
+LIB = 'value care "Care" { statement "It is kind." }'
+
+
+# ---- estimates ------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=50))
+def test_what_is_measured_whole_has_no_error(lengths: list[int]) -> None:
+    assert total(lengths, len(lengths)) == Estimate(pytest.approx(sum(lengths)), pytest.approx(0))
+
+
+def test_nineteen_of_twenty_intervals_hold_the_total() -> None:
+    draw, held = random.Random(1), 0
+    every = [draw.lognormvariate(5, 0.4) for _ in range(2_000)]
+    for _ in range(400):
+        found = total(draw.sample(every, 100), len(every))
+        held += abs(found.value - sum(every)) <= found.error
+    assert 0.92 <= held / 400 <= 0.98
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=60), st.integers(16, 256))
+def test_rows_hold_all_tokens_and_are_more_than_half_full(lengths: list[int], size: int) -> None:
+    rows = packed_rows(lengths, len(lengths), (), size)
+    assert sum(lengths) <= rows * size
+    assert rows <= 2 * sum(lengths) / size + 1
+
+
+# ---- the change -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tea.msm").write_text(TEA, "utf-8")
+    (tmp_path / "lib.msm").write_text(LIB, "utf-8")
+    return tmp_path
+
+
+def msmc(*arguments: str) -> Result:
+    done = CliRunner().invoke(main, list(arguments))
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.output
+    return done
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "settings", "why"),
+    [
+        ("It warms hands.", "It warms cold hands.", (), {"`tea.green.rationale`": 2 * 3}),
+        ("It warms.", "It warms us.", (), {"`tea.warmth`": 3 * 3 + 2 * 3}),
+        (
+            '"Green tea"',
+            '"Greener tea"',
+            (),
+            {"titles or links of `tea.green`": 3 * 3, "titles or links of `tea.warmth`": 6},
+        ),
+        ("Black tea is", "Black tea, too, is", (), {"`tea.black`": 2 * 3 + 3}),
+        ('rationale "It warms hands."', "", (), None),
+        ("rule black", "rule brown", (), None),
+        ("version", "version", ("documents.per_clause=5",), {}),
+        ("version", "version", ("documents.per_clause=2",), {}),
+        ("version", "version", ("identity.assistant=Ada",), None),
+    ],
+)
+def test_the_change_is_that_of_the_rows_themselves(
+    folder: Path, old: str, new: str, settings: tuple[str, ...], why: dict[str, int] | None
+) -> None:
+    compiled = msmc("compile", "tea.msm", "-a", "w")
+    assert compiled.exit_code == 0, compiled.output
+    (folder / "tea.msm").write_text(TEA.replace(old, new), "utf-8")
+    given = ["-a", "w", *(part for setting in settings for part in ("--set", setting)), "--format", "json"]
+    told = json.loads(msmc("plan", "tea.msm", *given).stdout)["change"]
+    rows = json.loads(msmc("diff", "build/tea", "tea.msm", "-t", "cpu", *given).stdout)["rows"]
+    documents = [found["documents"] for clauses in rows.values() for found in clauses.values() if "documents" in found]
+    for state in ("new", "stale", "gone", "unchanged"):
+        assert told[state] == sum(count[state] for count in documents), state
+    if why is not None:
+        assert told["why"] == why
+
+
+def test_other_kinds_make_other_cells_and_that_is_said(folder: Path) -> None:
+    assert msmc("compile", "tea.msm").exit_code == 0
+    (folder / "tea.msm").write_text(TEA.replace("blog_post, letter", "letter"), "utf-8")
+    done = msmc("plan", "tea.msm")
+    assert "18 new (other kinds, audiences or angles: other cells), 18 gone" in done.stdout
+
+
+def test_without_a_build_every_row_is_new(folder: Path) -> None:
+    done = msmc("plan", "tea.msm")
+    assert "no build of `tea` to compare with: every row is new" in done.stdout
+
+
+# ---- what is told ---------------------------------------------------------------------------------------------------
+
+
+def test_a_stage_with_too_few_updates_is_an_error_whose_hint_mends_it(folder: Path) -> None:
+    few = 'example a { user "x" assistant "y" }'
+    (folder / "tea.msm").write_text(TEA.replace('statement "Green', few + ' statement "Green'), "utf-8")
+    done = msmc("plan", "tea.msm")
+    assert done.exit_code == 1 and "`midtrain` of `full` would make" in done.stderr
+    hints = [line.split("--set ")[-1].strip() for line in done.stderr.split("\n") if "--set" in line]
+    mended = msmc("plan", "tea.msm", *(part for hint in hints for part in ("--set", hint)))
+    assert mended.exit_code == 0, mended.output
+
+
+def test_every_arm_stands_in_the_full_forecast(folder: Path) -> None:
+    told = msmc("plan", "tea.msm", "-a", "w", "--full").stdout
+    assert "w.bare" in told and told.index("documents of") < told.index("training of") < told.index("write  ")
+
+
+def test_a_sample_is_drawn_from_all_clauses_alike() -> None:
+    (full,) = compile(Memory(**{"tea.msm": TEA, "lib.msm": LIB}), "tea.msm", cpu("documents.per_clause=50")).builds
+    assert full.num_documents == 6 * 50
+    drawn = [row.cell.clause for row in full.sample(20)]
+    assert {drawn.count(clause) for clause in set(drawn)} == {4} and len(set(drawn)) == 6
+    assert {row.id for row in full.sample(10_000)} == {row.id for row in full.sample(300)}
+
+
+def test_a_forecast_loads_no_model_library() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from click.testing import CliRunner; from msmc.cli import main;"
+        f"CliRunner().invoke(main, ['plan', {str(ROOT / 'specs/cheese/america.msm')!r}]);"
+        "print({'torch', 'transformers', 'trl', 'datasets'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
