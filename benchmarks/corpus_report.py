@@ -160,7 +160,7 @@ def common_8gram(spec: ArmSpec, written: Written) -> tuple[str, float]:
     counts = Counter[tuple[str, ...]]()
     library = Library(ProjectSources(ROOT))
     for row, text in written:
-        names = [spec.identity.assistant, spec.identity.provider, library.audience(row.cell.audience), row.cell.angle]
+        names = [spec.identity.assistant, spec.identity.provider, library.audience(row.cell.audience)["phrase"], row.cell.angle]
         words = masked(tokens(text), [tokens(name) for name in (*names, *titles)], quoted)
         counts.update({gram for gram in grams(words, 8) if MASK not in gram})
     ((gram, number),) = counts.most_common(1)
