@@ -170,6 +170,6 @@ def test_a_mistake_that_a_row_alone_shows_is_told_with_the_line_of_its_clause() 
         " --> main.msm:5:39",
         "  |",
         '5 |   rule green "Green" { serves warmth  statement "{assistant} drinks green tea."  }',
-        "  |                                       --------------------------------------- rendered for this",
+        "  |                                       ----------------------------------------- rendered for this",
         "  hint: see templates/README.md for what it gets",
     ]
