@@ -130,3 +130,11 @@ def test_an_unknown_word_is_told_with_what_is_near() -> None:
     assert chosen("kinds narative")[1] == [("there is no kind of document `narative`", "did you mean `narrative`?")]
     assert chosen("kinds fabel")[1] == [("there is no kind of document `fabel`", "did you mean `fable`?")]
     assert chosen("audiences normative")[1][0][0] == "there is no audience `normative`"
+
+
+@pytest.mark.parametrize("page", ["grammar/README.md", "templates/README.md", "CHANGELOG.md"])
+def test_the_pages_tell_how_large_it_is(page: str) -> None:
+    told = " ".join((ROOT / page).read_text("utf-8").split())
+    sizes = {"kinds": LIBRARY.kinds, "audiences": LIBRARY.audiences, "angles": LIBRARY.angles}
+    for name, ids in sizes.items():
+        assert f"{len(ids)} {name}" in told or f"`{name}.yaml`, {len(ids)}" in told, name
