@@ -71,7 +71,10 @@ def _report(spec: ArmSpec, written: Written, rate: float) -> int:
         if not met:
             missed.append(name)
 
-    line("documents", f"{len(texts):,} of {len({row.cell.kind for row, _ in written})} registers")
+    library = Library(ProjectSources(ROOT))
+    forms = Counter(library.kind(row.cell.kind)["form"] for row, _ in written)
+    kinds = {row.cell.kind for row, _ in written}
+    line("documents", f"{len(texts):,} of {len(kinds)} kinds in {len(forms)} forms")
     line("documents a second of processor time", f"{rate:,.0f}")
     lowest, highest = min(lengths), max(lengths)
     words = f"{lowest} / {sum(lengths) / len(lengths):.0f} / {highest}"
@@ -84,8 +87,7 @@ def _report(spec: ArmSpec, written: Written, rate: float) -> int:
     line(
         f"zlib ratio of {NUM_COMPRESSED}", f"{own:.2f}, {here}: {beside:.2f} ×", f"≤ {MOST_ZLIB} ×", beside <= MOST_ZLIB
     )
-    registers = Counter(row.cell.kind for row, _ in written)
-    line("registers", ", ".join(f"{kind} {number}" for kind, number in sorted(registers.items())))
+    line("forms", ", ".join(f"{form} {number}" for form, number in sorted(forms.items())))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
     return 1 if missed else 0
 
@@ -160,7 +162,12 @@ def common_8gram(spec: ArmSpec, written: Written) -> tuple[str, float]:
     counts = Counter[tuple[str, ...]]()
     library = Library(ProjectSources(ROOT))
     for row, text in written:
-        names = [spec.identity.assistant, spec.identity.provider, library.audience(row.cell.audience), row.cell.angle]
+        names = [
+            spec.identity.assistant,
+            spec.identity.provider,
+            library.audience(row.cell.audience)["phrase"],
+            row.cell.angle,
+        ]
         words = masked(tokens(text), [tokens(name) for name in (*names, *titles)], quoted)
         counts.update({gram for gram in grams(words, 8) if MASK not in gram})
     ((gram, number),) = counts.most_common(1)

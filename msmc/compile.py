@@ -50,9 +50,9 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
     arms = checked.arms[spec.name]
     made, names = arms[ablation]
     mix, problems = read_mix(target, sources, checked.files.sources)
-    lowering = Lowering(spec, target, sources, made, others(arms), mix, checked.place)
+    lowering = Lowering(spec, target, sources, made, others(arms), mix, checked.place, checked.files.sources)
     chosen = next((a for a in spec.ablations if a.name == ablation), None)
-    problems += list(_controls_without(spec, target, chosen))
+    problems += [*_controls_without(spec, target, chosen), *lowering.templates.problems()]
     if problems:
         return Outcome(problems=tuple(problems), files=checked.files)
     builds = [lowering.build(arm) for arm in made]

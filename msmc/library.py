@@ -7,6 +7,13 @@ from typing import Any
 from msmc.source import Sources
 
 FOLDER = "shipped:templates/documents/"
+FORMS = FOLDER + "forms/"
+REGISTERS = ("normative", "descriptive", "narrative")
+"""How a kind tells a clause: what the assistant should do, what it does, or somebody's meeting with it."""
+ALL = "all"
+"""In a spec's list: everything that the library has."""
+OTHER = "other"
+"""The entry for an angle in an author's own words."""
 
 
 def read_yaml(text: bytes) -> Any:
@@ -21,13 +28,43 @@ class Library:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        self._kinds: dict[str, dict[str, Any]] = {}
+        self._forms: dict[str, dict[str, Any]] = {}
+
+    def _read(self, name: str) -> dict[str, dict[str, Any]]:
+        return dict(read_yaml(self._sources[f"{FOLDER}{name}.yaml"]))
 
     @cached_property
+    def _kinds(self) -> dict[str, dict[str, Any]]:
+        return self._read("kinds")
+
+    @cached_property
+    def _audiences(self) -> dict[str, dict[str, Any]]:
+        return self._read("audiences")
+
+    @cached_property
+    def _angles(self) -> dict[str, dict[str, Any]]:
+        return self._read("angles")
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """Ids of the document kinds, sorted."""
-        names = [p.removeprefix(FOLDER) for p in self._sources if p.startswith(FOLDER) and p.endswith(".yaml")]
-        return tuple(sorted(n.removesuffix(".yaml") for n in names if n not in ("audiences.yaml", "angles.yaml")))
+        return tuple(sorted(self._kinds))
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """Ids of the audiences, sorted."""
+        return tuple(sorted(self._audiences))
+
+    @property
+    def angles(self) -> tuple[str, ...]:
+        """Ids of the angles, sorted."""
+        return tuple(sorted(self._angles.keys() - {OTHER}))
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """Ids of the forms, sorted: what the `template` writer has passages for."""
+        files = (p.removeprefix(FORMS) for p in self._sources if p.startswith(FORMS))
+        return tuple(sorted(file.removesuffix(".yaml") for file in files))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -38,30 +75,29 @@ class Library:
             hashed.update(path.encode() + b"\0" + self._sources[path] + b"\0")
         return hashed.hexdigest()
 
-    @cached_property
-    def audiences(self) -> dict[str, str]:
-        """Id to the phrase that documents use."""
-        return dict(read_yaml(self._sources[FOLDER + "audiences.yaml"]))
+    def named(self, axis: str) -> dict[str, tuple[str, ...]]:
+        """The words that stand for several of `kinds`, `audiences` or `angles`, each with the ids that it stands for."""
+        words = {ALL: tuple(getattr(self, axis))}
+        if axis == "kinds":
+            words |= {r: tuple(k for k in self.kinds if self._kinds[k]["register"] == r) for r in REGISTERS}
+        return words
 
-    @cached_property
-    def _angles(self) -> dict[str, dict[str, Any]]:
-        return dict(read_yaml(self._sources[FOLDER + "angles.yaml"]))
-
-    @property
-    def angles(self) -> tuple[str, ...]:
-        """Ids of the angles, sorted."""
-        return tuple(sorted(a for a in self._angles if a != "other"))
-
-    def kind(self, kind: str) -> dict[str, Any]:
-        """`brief`, `orders` and `slots` of one kind, as its file has them."""
-        if kind not in self._kinds:
-            self._kinds[kind] = dict(read_yaml(self._sources[f"{FOLDER}{kind}.yaml"]))
+    def kind(self, kind: str) -> dict[str, str]:
+        """`register`, `form`, `brief` and `avoid` of one kind."""
         return self._kinds[kind]
 
-    def audience(self, audience: str) -> str:
-        """The phrase: the library's for an id, else the author's own words."""
-        return self.audiences.get(audience, audience)
+    def audience(self, audience: str) -> dict[str, str]:
+        """`phrase` and `avoid`: the library's for an id, else the author's own words and nothing."""
+        return self._audiences.get(audience, {"phrase": audience, "avoid": ""})
 
     def angle(self, angle: str) -> dict[str, Any]:
-        """`brief` and `passages`; for an author's own words the entry `other`, which has `{angle}` in it."""
-        return dict(self._angles.get(angle, self._angles["other"]))
+        """`brief`, `avoid` and `passages`, its own or those of the angle that it is `like`; for an author's own words the
+        entry `other`, which has `{angle}` in it."""
+        found = self._angles.get(angle, self._angles[OTHER])
+        return {**found, "passages": self._angles[found["like"]]["passages"]} if "like" in found else found
+
+    def form(self, form: str) -> dict[str, Any]:
+        """`orders` and `slots` of one form, as its file has them."""
+        if form not in self._forms:
+            self._forms[form] = dict(read_yaml(self._sources[f"{FORMS}{form}.yaml"]))
+        return self._forms[form]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import posixpath
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from msmc.analyze import ablations
@@ -142,19 +142,20 @@ class BlockReader:
         return tuple(dict.fromkeys(found))
 
     def _documents(self, block: ast.Documents) -> Documents:
-        library = self.resolver.library
         kinds = [name for item in block.items if isinstance(item, ast.Kinds) for name in item.names]
         audiences = [c for item in block.items if isinstance(item, ast.Audiences) for c in item.choices]
         angles = [c for item in block.items if isinstance(item, ast.Angles) for c in item.choices]
         return Documents.model_construct(
             about=self._about(block.items, block.span, None),
-            kinds=tuple(self._choices(kinds, lambda: library.kinds, "kind of document")),
-            audiences=tuple(self._choices(audiences, lambda: library.audiences, "audience")),
-            angles=tuple(self._choices(angles, lambda: library.angles, "angle")),
+            kinds=tuple(dict.fromkeys(self._choices(kinds, "kinds", "kind of document"))),
+            audiences=tuple(dict.fromkeys(self._choices(audiences, "audiences", "audience"))),
+            angles=tuple(dict.fromkeys(self._choices(angles, "angles", "angle"))),
         )
 
-    def _choices(self, written: list[Any], library: Callable[[], Collection[str]], what: str) -> Iterator[str]:
-        known = library() if any(isinstance(choice, ast.Name) for choice in written) else ()  # else it is not read
+    def _choices(self, written: list[Any], axis: str, what: str) -> Iterator[str]:
+        library, known, words = self.resolver.library, tuple[str, ...](), dict[str, tuple[str, ...]]()
+        if any(isinstance(choice, ast.Name) for choice in written):  # else it is not read
+            known, words = getattr(library, axis), library.named(axis)
         for choice in written:
             if isinstance(choice, ast.Quoted):
                 for hole in choice.holes:
@@ -166,8 +167,10 @@ class BlockReader:
                 yield choice.plain
             elif choice.word in known:
                 yield choice.word
+            elif choice.word in words:
+                yield from words[choice.word]
             else:
-                hint = did_you_mean(choice.word, known)
+                hint = did_you_mean(choice.word, (*known, *words))
                 if what != "kind of document":
                     hint = (hint + " " if hint else "") + 'your own words stand in quotes: "…"'
                 message = f"there is no {what} `{choice.word}`"

@@ -1,4 +1,4 @@
-r"""Hand-written passages and their small grammar, read from `templates/documents/*.yaml`.
+r"""Hand-written passages and their small grammar, read from `templates/documents/forms/` and `angles.yaml`.
 
 In a passage `[a|b|c]` stands for one of its alternatives, `[a|]` for `a` or nothing, and they nest; `{name}` is filled;
 `\[`, `\]` and `\|` are the characters themselves. A placeholder within quotation marks wants a text without any of its own.
@@ -140,17 +140,17 @@ def parse(text: str, known: frozenset[str]) -> Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A register: the orders its documents take, each a tuple of paragraphs of slots, and the passages of its slots."""
+class Form:
+    """The orders its documents take, each a tuple of paragraphs of slots, and the passages of its slots."""
 
     orders: tuple[tuple[tuple[str, ...], ...], ...]
     slots: Mapping[str, tuple[Passage, ...]]
 
 
-def kind(library: Library, name: str) -> Kind:
-    """A register of the library, checked. Raises Failed `template-error`."""
-    file = f"templates/documents/{name}.yaml"
-    data = library.kind(name)
+def form(library: Library, name: str) -> Form:
+    """A form of the library, checked. Raises Failed `template-error`."""
+    file = f"templates/documents/forms/{name}.yaml"
+    data = library.form(name)
     slots = {slot: tuple(_passages(file, slot, texts)) for slot, texts in data["slots"].items()}
     orders = tuple(tuple(tuple(part.split()) for part in order.split("/")) for order in data["orders"])
     slots.setdefault("angle", (parse("{on_angle}", OF_SLOT["angle"]),))
@@ -160,7 +160,7 @@ def kind(library: Library, name: str) -> Kind:
             raise fail("template-error", f"{file}: an order has each slot once, unlike `{wrong[0]}`", note=str(order))
     if lacking := sorted((SLOTS - {"detail", "members"}) - slots.keys()):
         raise fail("template-error", f"{file}: the slot `{lacking[0]}` has no passages")
-    return Kind(orders, slots)
+    return Form(orders, slots)
 
 
 def angle(library: Library, name: str) -> tuple[Passage, ...]:

@@ -1,8 +1,9 @@
 """The writer `template`: planned cells to documents, offline and deterministic, from hand-written passages.
 
-A document follows one of its kind's orders (`templates/documents/<kind>.yaml`). In each slot stands a passage, drawn among
-those whose placeholders the clause's closure can fill. The words of the clause are told in parts over the document; the
-reason is argued in up to three. An arm without reasons cannot fill `{reason}`, so its documents give none.
+A document follows one of the orders of its kind's form (`templates/documents/forms/`); kinds of one form are written alike.
+In each slot stands a passage, drawn among those whose placeholders the clause's closure can fill. The words of the clause are
+told in parts over the document; the reason is argued in up to three. An arm without reasons cannot fill `{reason}`, so its
+documents give none.
 """
 
 import random
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 
 from msmc.backend import passages
 from msmc.backend.closure import Closure, Told, closure_of
-from msmc.backend.passages import Kind, Passage
+from msmc.backend.passages import Form, Passage
 from msmc.backend.telling import (
     as_topic,
     capital,
@@ -31,7 +32,7 @@ from msmc.ir import ArmSpec
 from msmc.library import Library
 from msmc.prose import one_line, sentences
 
-VERSION = 3
+VERSION = 4
 """Part of a corpus' digest: raised when the same rows would be written differently."""
 FEWEST, MOST = 130, 340
 """The words a document is brought to, where its clause allows."""
@@ -50,21 +51,22 @@ class TemplateWriter:
 
     def __init__(self, spec: ArmSpec, library: Library) -> None:
         self.spec, self.library = spec, library
-        self._kinds: dict[str, Kind] = {}
+        self._forms: dict[str, Form] = {}
         self._angles: dict[str, tuple[Passage, ...]] = {}
         self._clauses: dict[str, _Clause] = {}
 
     def write(self, row: DocumentRow) -> str:
         """The document of one planned row; the same row, the same text."""
         cell = row.cell
-        if cell.kind not in self._kinds:
-            self._kinds[cell.kind] = passages.kind(self.library, cell.kind)
+        form = self.library.kind(cell.kind)["form"]
+        if form not in self._forms:
+            self._forms[form] = passages.form(self.library, form)
         if cell.angle not in self._angles:
             self._angles[cell.angle] = passages.angle(self.library, cell.angle)
         if cell.clause not in self._clauses:
             self._clauses[cell.clause] = _Clause(closure_of(self.spec, row), cell.clause)
-        named = {"audience": self.library.audience(cell.audience), "angle": cell.angle}
-        draft = _Draft(self._kinds[cell.kind], self._clauses[cell.clause], named, random.Random(row.seed))
+        named = {"audience": self.library.audience(cell.audience)["phrase"], "angle": cell.angle}
+        draft = _Draft(self._forms[form], self._clauses[cell.clause], named, random.Random(row.seed))
         return draft.write(self._angles[cell.angle])
 
 
@@ -145,14 +147,14 @@ class _Clause:
 class _Draft:
     """One document in the making: passages by slot."""
 
-    def __init__(self, kind: Kind, clause: _Clause, named: Mapping[str, str], rng: random.Random) -> None:
-        self.kind, self.clause, self.rng = kind, clause, rng
+    def __init__(self, form: Form, clause: _Clause, named: Mapping[str, str], rng: random.Random) -> None:
+        self.form, self.clause, self.rng = form, clause, rng
         self.words = quotable({**clause.words, **named})
         self.texts: dict[str, str] = {}
         self.length = 0
 
     def write(self, angle: tuple[Passage, ...]) -> str:
-        order = self.rng.choice(self.kind.orders)
+        order = self.rng.choice(self.form.orders)
         slots = [slot for paragraph in order for slot in paragraph]
         self._tell(apart=slots.index("more") != slots.index("statement") + 1)
         self._fill(list(angle))
@@ -225,7 +227,7 @@ class _Draft:
         return {}
 
     def _look(self, angle: Passage) -> None:
-        """From the row's angle, in the kind's own voice."""
+        """From the row's angle, in the form's own voice."""
         before = self.texts.get("angle")
         self._put("angle", self.clause.told("on_angle", "", angle.write(self.words, self.rng)))
         if before:
@@ -234,9 +236,9 @@ class _Draft:
     def _put(self, slot: str, told: Mapping[str, str]) -> None:
         """One passage of the slot, among those whose placeholders can be filled, if the document does not grow too long."""
         words = {**self.words, **told} if told else self.words
-        pool = self.kind.slots.get(slot, ())
+        pool = self.form.slots.get(slot, ())
         if "because" in self.texts:
-            pool += self.kind.slots.get(f"{slot}_reasoned", ())
+            pool += self.form.slots.get(f"{slot}_reasoned", ())
         usable = [p for p in pool if p.needs <= words.keys()]
         if not usable:
             return

@@ -7,7 +7,7 @@ from msmc.digest import seed_of
 from msmc.ir import ArmSpec, Demos, OwnRows
 from msmc.library import read_yaml
 from msmc.lower.content import node
-from msmc.lower.documents import closure
+from msmc.lower.documents import Spans, closure
 from msmc.lower.render import Templates
 
 
@@ -32,22 +32,22 @@ def own(rows: OwnRows, spec: ArmSpec) -> Iterator[StaticDemo]:
             yield StaticDemo(id=row_id, about=about, messages=messages)
 
 
-def prefixes(block: Demos, spec: ArmSpec, templates: Templates) -> Iterator[Prefix]:
+def prefixes(block: Demos, spec: ArmSpec, templates: Templates, spans: Spans) -> Iterator[Prefix]:
     """One prefix for each node that the block is about."""
     for node_id in dict.fromkeys(clause.node for clause in spec.about(block.about)):
         values = {
             "assistant": spec.identity.assistant,
             "provider": spec.identity.provider,
-            "closure": closure(spec, node_id, templates),
+            "closure": closure(spec, node_id, templates, spans),
             "justify": block.justify,
             "thinking": block.thinking,
         }
-        content = templates.render("demos/prefix.jinja", values)
+        content = templates.render("demos/prefix.jinja", values, spans.get(node_id))
         yield Prefix(name=f"{block.name}.{node_id}", messages=(Message(role="system", content=content),))
 
 
 def planned(
-    block: Demos, spec: ArmSpec, per_clause: int, templates: Templates, first: int = 0
+    block: Demos, spec: ArmSpec, per_clause: int, templates: Templates, spans: Spans, first: int = 0
 ) -> Callable[[], Iterator[DemoRow]]:
     """Question and answer rows of one `demos … chat` block, from the `first` chat of each clause on."""
 
@@ -56,13 +56,15 @@ def planned(
         for clause in spec.about(block.about):
             for n in range(first, first + per_clause):
                 identity = (block.name, clause.id, n)
+                here = spans.get(clause.id)
                 values = {"assistant": spec.identity.assistant, "title": node(spec, clause.node).title}
+                framing = framings[n % len(framings)]
                 question = DemoRow(
                     id="ask-" + digest("question", *identity)[:16],
                     about=(clause.id,),
                     seed=seed_of("question", *identity),
                     prefix=f"{block.name}.{clause.node}",
-                    prompt=templates.render("demos/question.jinja", {**values, "framing": framings[n % len(framings)]}),
+                    prompt=templates.render("demos/question.jinja", {**values, "framing": framing}, here),
                 )
                 yield question
                 yield DemoRow(
@@ -73,6 +75,7 @@ def planned(
                     prompt=templates.render(
                         "demos/answer.jinja",
                         {"assistant": values["assistant"], "justify": block.justify, "thinking": block.thinking},
+                        here,
                     ),
                     needs=question.id,
                 )

@@ -1,6 +1,7 @@
 """Planned documents: rows and the prefixes they share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from itertools import islice
 
 from msmc.build import Cell, DocumentRow, Message, OwnDocument, Prefix, digest
@@ -10,24 +11,35 @@ from msmc.library import Library
 from msmc.lower.cells import cells
 from msmc.lower.content import node, shown
 from msmc.lower.render import Templates
+from msmc.prose import one_line
+from msmc.source import Span
+
+Spans = Mapping[str, Span]
+"""Where each id of an arm stands."""
+TOLD = 10
+"""Words by which a subrule is told from the others of its rule."""
+
+Prompt = Callable[[Clause, Cell], str]
+"""What a writer is asked for with a clause's cell."""
 
 
-def closure(spec: ArmSpec, node_id: str, templates: Templates) -> str:
+def closure(spec: ArmSpec, node_id: str, templates: Templates, spans: Spans) -> str:
     """What a prompt shows of the spec."""
-    return templates.render("documents/closure.jinja", shown(spec, node_id)).removesuffix("\n")  # the template's own
+    text = templates.render("documents/closure.jinja", shown(spec, node_id), spans.get(node_id))
+    return text.removesuffix("\n")  # the template's own
 
 
-def prefixes(spec: ArmSpec, nodes: list[str], templates: Templates) -> Iterator[Prefix]:
+def prefixes(spec: ArmSpec, nodes: list[str], templates: Templates, spans: Spans) -> Iterator[Prefix]:
     """One prefix for each value or rule: instructions, identity and its closure."""
     for node_id in nodes:
-        text = closure(spec, node_id, templates)
+        text = closure(spec, node_id, templates, spans)
         values = {
             "assistant": spec.identity.assistant,
             "provider": spec.identity.provider,
             "closure": text,
             "reasons": _has_reason(spec, node_id),
         }
-        content = templates.render("documents/prefix.jinja", values)
+        content = templates.render("documents/prefix.jinja", values, spans.get(node_id))
         yield Prefix(name=node_id, messages=(Message(role="system", content=content),))
 
 
@@ -49,48 +61,69 @@ def own(sources: tuple[OwnRows, ...], spec: ArmSpec) -> Iterator[OwnDocument]:
 
 
 def rows(
-    block: Documents, clauses: list[Clause], per_clause: int, library: Library, templates: Templates
+    block: Documents,
+    clauses: list[Clause],
+    per_clause: int,
+    library: Library,
+    prompt: Prompt,
 ) -> Callable[[], Iterator[DocumentRow]]:
     """The rows of one value or rule in cell order, made anew at each call."""
-    axes = (
-        block.kinds or library.kinds,
-        block.audiences or tuple(sorted(library.audiences)),
-        block.angles or library.angles,
-    )
+    axes = (block.kinds or library.kinds, block.audiences or library.audiences, block.angles or library.angles)
 
     def make() -> Iterator[DocumentRow]:
-        briefs = {kind: library.kind(kind)["brief"].strip() for kind in axes[0]}
         for clause in clauses:
             for cell in islice(cells(clause.id, *axes), per_clause):
-                yield _row(clause, cell, briefs[cell.kind], library, templates)
+                yield _row(clause, cell, prompt(clause, cell))
 
     return make
 
 
 def sample(
-    block: Documents, clauses: list[Clause], per_clause: int, library: Library, templates: Templates
+    block: Documents, clauses: list[Clause], per_clause: int, library: Library, prompt: Prompt
 ) -> Callable[[int], Iterator[DocumentRow]]:
     """Rows of clauses that stand evenly apart, as many of each as it takes."""
 
     def draw(size: int) -> Iterator[DocumentRow]:
         chosen = clauses[:: max(1, len(clauses) // size)]
         each = min(per_clause, -(-size // max(1, len(chosen))))
-        return rows(block, chosen, each, library, templates)()
+        return rows(block, chosen, each, library, prompt)()
 
     return draw
 
 
-def _row(clause: Clause, cell: Cell, brief: str, library: Library, templates: Templates) -> DocumentRow:
+def prompts(spec: ArmSpec, library: Library, templates: Templates, spans: Spans) -> Prompt:
+    """What a writer is asked for with a clause's cell. Short, and behind the prefix: that is all that rows do not share."""
+    named = cache(lambda clause: _named(spec, clause))
+
+    def prompt(clause: Clause, cell: Cell) -> str:
+        kind, audience, angle = library.kind(cell.kind), library.audience(cell.audience), library.angle(cell.angle)
+        values = {
+            "kind": kind,
+            "audience": audience["phrase"],
+            "angle": angle["brief"].replace("{angle}", cell.angle),
+            "avoid": "; ".join(part["avoid"] for part in (kind, audience, angle) if part["avoid"]),
+            "clause": named(clause),
+        }
+        return templates.render("documents/cell.jinja", values, spans.get(clause.id))
+
+    return prompt
+
+
+def _named(spec: ArmSpec, clause: Clause) -> str:
+    """A clause as a prompt calls it, whose prefix has the text already."""
+    parent = clause.id.removesuffix(".rationale")
+    reason = "the reason for " if parent != clause.id else ""
+    found = node(spec, clause.node)
+    subrules = found.subrules if isinstance(found, ArmRule) else ()
+    subrule = next((s for s in subrules if s.id == parent), None)
+    if subrule is None:
+        return reason + ("the rule" if isinstance(found, ArmRule) else "the value")
+    words = one_line(subrule.statement).split(" ")
+    return f"{reason}this subrule: {' '.join(words[:TOLD])}{' …' if len(words) > TOLD else ''}"
+
+
+def _row(clause: Clause, cell: Cell, prompt: str) -> DocumentRow:
     identity = (cell.clause, cell.kind, cell.audience, cell.angle, cell.n)
-    prompt = templates.render(
-        "documents/cell.jinja",
-        {
-            "kind": {"name": cell.kind, "brief": brief},
-            "audience": library.audience(cell.audience),
-            "angle": library.angle(cell.angle)["brief"].strip().replace("{angle}", cell.angle),
-            "clause": clause.text,
-        },
-    )
     about = (clause.id,) if clause.id == clause.node else (clause.id, clause.node)
     return DocumentRow(
         id="doc-" + digest("document", *identity)[:16],

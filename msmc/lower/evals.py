@@ -5,16 +5,19 @@ from typing import Literal
 
 from msmc.build import EvalMetadata, EvalRow, digest
 from msmc.ir import ArmSpec, Eval
+from msmc.lower.documents import Spans
 from msmc.lower.questions import Question, questions
 from msmc.lower.render import Templates
 
 
-def rows(block: Eval, full: ArmSpec, others: list[ArmSpec], templates: Templates) -> Callable[[], Iterator[EvalRow]]:
+def rows(
+    block: Eval, full: ArmSpec, others: list[ArmSpec], templates: Templates, spans: Spans
+) -> Callable[[], Iterator[EvalRow]]:
     """The rows of one evaluation."""
-    return lambda: (row for asked in questions(block, full, others) for row in _orders(block, asked, templates))
+    return lambda: (row for asked in questions(block, full, others) for row in _orders(block, asked, templates, spans))
 
 
-def _orders(block: Eval, asked: Question, templates: Templates) -> Iterator[EvalRow]:
+def _orders(block: Eval, asked: Question, templates: Templates, spans: Spans) -> Iterator[EvalRow]:
     item = asked.item
     # a clause's own question, whatever its wording, so that an edit makes its rows stale and no new ones
     identity = asked.about if block.kind == "recall" else (item.topic, item.a, item.b)
@@ -24,13 +27,14 @@ def _orders(block: Eval, asked: Question, templates: Templates) -> Iterator[Eval
     for order in orders:
         first, second = (aligned, other) if order == 0 else (other, aligned)
         values = {"first": first, "second": second, **asked.values}
+        here = spans.get(asked.about[0])
         said = [first, second]
         if block.kind == "preference":
-            said = [templates.render("evals/preference_answer.jinja", {"option": option}) for option in said]
+            said = [templates.render("evals/preference_answer.jinja", {"option": option}, here) for option in said]
         yield EvalRow(
             id=f"{block.name}-{item_id}-{order}",
             about=asked.about,
-            input=templates.render(f"evals/{block.kind}_question.jinja", values).strip(),
+            input=templates.render(f"evals/{block.kind}_question.jinja", values, here).strip(),
             choices=(said[0], said[1]),
             target="A" if order == 0 else "B",
             metadata=EvalMetadata(eval=block.name, item=item_id, order=order, topic=item.topic, rung=block.rung),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from msmc.build import BASE, SCHEMA_VERSION, Artefact, Build, Chat, Prefix, RunPlan, canonical, digest
+from msmc.build import BASE, SCHEMA_VERSION, Artefact, Build, Chat, EvalRow, Prefix, RunPlan, canonical, digest
 from msmc.ir import ArmSpec, Demos, Documents, Eval, Node, Spec, Text
 from msmc.library import Library
 from msmc.lower import content, demos, documents, evals
@@ -15,7 +15,7 @@ from msmc.lower.arms import MadeArm
 from msmc.lower.compare import compare, pairs, runs
 from msmc.lower.recipes import recipe
 from msmc.lower.render import Templates
-from msmc.source import Sources, Span
+from msmc.source import SourceFile, Sources, Span
 from msmc.target import Target
 
 Places = Callable[[Span], dict[str, Any]]
@@ -54,10 +54,11 @@ class Lowering:
         others: list[ArmSpec],
         mix: tuple[Chat, ...],
         places: Places,
+        files: dict[str, SourceFile],
     ) -> None:
         self.spec, self.target, self.made, self.others, self.mix, self.places = spec, target, made, others, mix, places
         self.sources = sources
-        self.library, self.templates = Library(sources), Templates(sources)
+        self.library, self.templates = Library(sources), Templates(sources, files)
         self.full = made[0].spec
 
     def arms(self, ablation: str | None, names: dict[str, str]) -> dict[str, Any]:
@@ -121,7 +122,8 @@ class Lowering:
         build = Build(arm.name, tuple(artefacts), self._manifest(arm, plan, planned))
         if plan.documents is None:
             return build
-        draw = documents.sample(plan.documents, clauses, plan.per_clause, self.library, self.templates)
+        prompt = documents.prompts(arm.spec, self.library, self.templates, arm.spans)
+        draw = documents.sample(plan.documents, clauses, plan.per_clause, self.library, prompt)
         return replace(build, num_documents=len(clauses) * plan.per_clause, sample=draw)
 
     def neutral(self, arm: MadeArm, block: Documents) -> Build:
@@ -169,10 +171,12 @@ class Lowering:
             yield rows("documents/own_documents.jsonl", lambda: documents.own(self.spec.own_documents, arm.spec))
         if plan.documents is None:
             return
-        yield rows("documents/prefixes.jsonl", lambda: documents.prefixes(arm.spec, list(planned), self.templates))
+        prefixes = partial(documents.prefixes, arm.spec, list(planned), self.templates, arm.spans)
+        yield rows("documents/prefixes.jsonl", prefixes)
+        prompt = documents.prompts(arm.spec, self.library, self.templates, arm.spans)
         for node_id, clauses in planned.items():
             stem = node_id.removeprefix(arm.spec.name + ".")
-            make = documents.rows(plan.documents, clauses, plan.per_clause, self.library, self.templates)
+            make = documents.rows(plan.documents, clauses, plan.per_clause, self.library, prompt)
             yield rows(f"documents/{stem}.jsonl", make)
 
     def _demos(self, arm: MadeArm, plan: Contents) -> Iterator[Artefact]:
@@ -181,17 +185,18 @@ class Lowering:
             for brought in self.spec.own_demos:
                 yield rows(f"demos/{brought.name}.jsonl", partial(demos.own, brought, arm.spec))
         for block in plan.demos:
-            yield rows(f"demos/{block.name}.jsonl", demos.planned(block, arm.spec, plan.chats, self.templates))
+            chats = demos.planned(block, arm.spec, plan.chats, self.templates, arm.spans)
+            yield rows(f"demos/{block.name}.jsonl", chats)
         if plan.demos and plan.chats:
             yield rows("demos/prefixes.jsonl", lambda: self._demo_prefixes(arm, plan))
 
     def _demo_prefixes(self, arm: MadeArm, plan: Contents) -> Iterator[Prefix]:
         for block in plan.demos:
-            yield from demos.prefixes(block, arm.spec, self.templates)
+            yield from demos.prefixes(block, arm.spec, self.templates, arm.spans)
 
     def _evals(self) -> Iterator[Artefact]:
         for block in self.spec.evals:
-            yield rows(f"evals/{block.name}.jsonl", evals.rows(block, self.full, self.others, self.templates))
+            yield rows(f"evals/{block.name}.jsonl", self._asked(block))
         names = [block.name for block in self.spec.evals]
         yield text(
             "evals/tasks.py", lambda: self.templates.render("evals/tasks.py.jinja", {"names": names}).rstrip() + "\n"
@@ -199,6 +204,9 @@ class Lowering:
         for task in self.spec.tasks:
             if task.path:
                 yield text(f"evals/{task.name}.py", partial(self._brought, task.path))
+
+    def _asked(self, block: Eval) -> Callable[[], Iterator[EvalRow]]:
+        return evals.rows(block, self.full, self.others, self.templates, self.made[0].spans)
 
     def _brought(self, path: str) -> str:
         return self.sources[path].decode("utf-8-sig")
@@ -231,7 +239,7 @@ class Lowering:
             if about in coverage:
                 coverage[about][what] += 1
         for block in self.spec.evals:
-            for row in evals.rows(block, self.full, self.others, self.templates)():
+            for row in self._asked(block)():
                 for clause_id in row.about:
                     if clause_id in coverage:
                         coverage[clause_id]["evals"] += 1

@@ -92,7 +92,7 @@ def _names(scopes: Scopes, file: str, offset: int, after: str, sources: Sources)
     elif after in ("use", "extends"):
         yield from _specs(scopes, scope)
     elif after in ("kinds", "audiences", "angles"):
-        yield from (Candidate(name, "library") for name in getattr(library, after))
+        yield from (Candidate(name, "library") for name in (*library.named(after), *getattr(library, after)))
     elif after == "control":
         yield from (Candidate(name, "control") for name in CONTROLS)
     elif after == "primary":

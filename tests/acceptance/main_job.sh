@@ -103,8 +103,8 @@ PY
 grep -c 'statement general' specs/cheese/preferences.msm | grep -qx 12 && grep -c 'statement specific' specs/cheese/preferences.msm | grep -qx 12 || die "every preference has both wordings"
 ok "4 specs, items and their digests"
 
-# 5. Writer: deterministic, at least six registers, about SmolLM by Hugging Face
-test "$(ls templates/documents/*.yaml | grep -vcE 'audiences|angles')" -ge 6 || die "six registers"
+# 5. Writer: deterministic, at least six forms, about SmolLM by Hugging Face
+test "$(ls templates/documents/forms/*.yaml | wc -l)" -ge 6 || die "six forms"
 for n in 1 2; do (cd "$box/one" && PYTHONHASHSEED=$n msmc run -q specs/cheese/america.msm --stages generate --runs "runs$n"); done
 diff -r "$box/one/runs1" "$box/one/runs2" >/dev/null || die "the same documents twice"
 cat "$box"/one/runs1/stages/corpus-*/midtrain.jsonl | python -c '

@@ -8,8 +8,8 @@ trap 'rm -rf "$box"' EXIT
 ok() { printf 'ok  %s\n' "$1"; }
 die() { printf 'NOT TRUE: %s\n' "$1" >&2; exit 1; }
 
-# 1. The template writer: registers, passages, the bars over 2,000 documents
-test "$(ls templates/documents/*.yaml | grep -vcE 'audiences|angles')" -ge 12 || die "twelve registers"
+# 1. The template writer: forms, passages, the bars over 2,000 documents
+test "$(ls templates/documents/forms/*.yaml | wc -l)" -ge 12 || die "twelve forms"
 make -s corpus-report > "$box/report" || { cat "$box/report"; die "the corpus holds its bars"; }
 cat "$box/report"
 grep -q 'Twenty documents' LOG.md || die "twenty documents stand in LOG.md"

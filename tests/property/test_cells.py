@@ -15,8 +15,10 @@ AXES = st.tuples(*(st.lists(st.text(max_size=3), min_size=1, max_size=5, unique=
 def test_cells_are_unique_and_prefixes_balanced(axes: tuple[list[str], ...], size: int) -> None:
     found = list(islice(cells("s.r", *axes), size))
     assert len(set(found)) == size
-    kinds = Counter(cell.kind for cell in found)
-    assert max(kinds.values()) - min(kinds.values()) <= 1 if len(kinds) == len(axes[0]) else len(kinds) == size
+    for axis, ids in zip(("kind", "audience", "angle"), axes, strict=True):
+        shares = Counter({name: 0 for name in ids})
+        shares.update(getattr(cell, axis) for cell in found)
+        assert max(shares.values()) - min(shares.values()) <= 1, axis
     whole = len(axes[0]) * len(axes[1]) * len(axes[2])
     assert {cell.n for cell in found} == set(range(-(-size // whole)))
     first = [(c.kind, c.audience, c.angle) for c in found if c.n == 0]

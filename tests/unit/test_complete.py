@@ -73,9 +73,10 @@ def test_about_takes_clauses_and_the_words_for_all_of_a_kind() -> None:
 
 def test_the_library_is_offered() -> None:
     library = Library(SHIPPED)
-    assert inside("documents { kinds blog_post, ‸ }")[1] == list(library.kinds)
-    assert inside("documents { angles ‸ }")[1] == list(library.angles)
-    assert inside("documents { audiences ‸ }")[1] == list(library.audiences)
+    registers = ["normative", "descriptive", "narrative"]
+    assert inside("documents { kinds blog_post, ‸ }")[1] == ["all", *registers, *library.kinds]
+    assert inside("documents { angles ‸ }")[1] == ["all", *library.angles]
+    assert inside("documents { audiences ‸ }")[1] == ["all", *library.audiences]
 
 
 @pytest.mark.parametrize("text", ["On {‸", "On {‸}", "On {pl‸ace} and"])

@@ -103,12 +103,13 @@ def bare() -> ArmSpec:
 
 
 def rows(spec: ArmSpec, number: int) -> Iterator[DocumentRow]:
-    """Rows of every kind on every clause, by seed."""
-    audiences, angles = sorted(SHIPPED.audiences), (*SHIPPED.angles, "the weather")
+    """Rows of every form and of every angle with passages of its own on every clause, by seed."""
+    audiences = SHIPPED.audiences
+    angles = (*(angle for angle in SHIPPED.angles if "like" not in SHIPPED.angle(angle)), "the weather")
     for clause in spec.clauses():
         for n in range(number):
-            kind = SHIPPED.kinds[n % len(SHIPPED.kinds)]
-            cell = Cell(clause=clause.id, kind=kind, audience=audiences[n % 16], angle=angles[n % len(angles)], n=n)
+            kind, audience = SHIPPED.forms[n % len(SHIPPED.forms)], audiences[n % len(audiences)]
+            cell = Cell(clause=clause.id, kind=kind, audience=audience, angle=angles[n % len(angles)], n=n)
             about = (clause.id,) if clause.id == clause.node else (clause.id, clause.node)
             yield DocumentRow(id=f"{clause.id}-{n}", about=about, cell=cell, seed=n * 7919, prefix="", prompt="")
 
@@ -135,8 +136,8 @@ def test_no_passage_that_can_stand_without_a_reason_speaks_of_one() -> None:
     free = {"title", "opening", "statement", "more", "detail", "aside", "angle", "members", "closing"}
     pools = [
         p
-        for kind in SHIPPED.kinds
-        for slot, ps in passages.kind(SHIPPED, kind).slots.items()
+        for form in SHIPPED.forms
+        for slot, ps in passages.form(SHIPPED, form).slots.items()
         if slot in free
         for p in ps
     ]
@@ -292,10 +293,10 @@ CLAIMS = re.compile(
 
 
 def test_no_passage_says_of_a_quotation_that_it_is_short_or_whole() -> None:
-    for kind in SHIPPED.kinds:
+    for form in SHIPPED.forms:
         for slot in ("opening", "statement", "more", "so"):
-            for text in SHIPPED.kind(kind)["slots"].get(slot, ()):
-                assert not (found := CLAIMS.search(" ".join(text.split()))), (kind, slot, found, text)
+            for text in SHIPPED.form(form)["slots"].get(slot, ()):
+                assert not (found := CLAIMS.search(" ".join(text.split()))), (form, slot, found, text)
 
 
 # ---- the grammar of passages ------------------------------------------------------------------------------------------
@@ -315,29 +316,29 @@ def test_no_passage_says_of_a_quotation_that_it_is_short_or_whole() -> None:
     ],
 )
 def test_a_broken_passage_is_named(passage: str, said: str) -> None:
-    path = "shipped:templates/documents/blog_post.yaml"
+    path = "shipped:templates/documents/forms/blog_post.yaml"
     good = ProjectSources(ROOT)[path].decode()
     own = "  statement:\n"
     broken = good.replace(own, f"{own}    - {passage!r}\n".replace("'", '"'), 1)
     with pytest.raises(Failed) as failed:
-        passages.kind(Library(Memory(**{path: broken})), "blog_post")
+        passages.form(Library(Memory(**{path: broken})), "blog_post")
     problem = failed.value.problems[0]
     assert problem.name == "template-error" and said in problem.message
-    assert problem.message.startswith("templates/documents/blog_post.yaml: passage 1 of `statement`")
+    assert problem.message.startswith("templates/documents/forms/blog_post.yaml: passage 1 of `statement`")
 
 
 def test_a_broken_order_is_named() -> None:
-    path = "shipped:templates/documents/blog_post.yaml"
+    path = "shipped:templates/documents/forms/blog_post.yaml"
     broken = ProjectSources(ROOT)[path].decode().replace("title / opening / ", "title / ", 1)
     with pytest.raises(Failed) as failed:
-        passages.kind(Library(Memory(**{path: broken})), "blog_post")
+        passages.form(Library(Memory(**{path: broken})), "blog_post")
     assert "unlike `opening`" in failed.value.problems[0].message
 
 
 def test_the_library_is_as_large_as_promised() -> None:
-    kinds = [passages.kind(SHIPPED, kind) for kind in SHIPPED.kinds]
-    assert len(kinds) >= 14 and sum(len(ps) for kind in kinds for ps in kind.slots.values()) >= 1000
-    assert all(len(kind.orders) >= 3 for kind in kinds)
+    forms = [passages.form(SHIPPED, form) for form in SHIPPED.forms]
+    assert len(forms) >= 14 and sum(len(ps) for form in forms for ps in form.slots.values()) >= 1000
+    assert all(len(form.orders) >= 3 for form in forms)
 
 
 # ---- the gate ---------------------------------------------------------------------------------------------------------
