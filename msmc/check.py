@@ -10,6 +10,7 @@ from typing import Any
 
 from msmc.analyze.files import Files, read_files
 from msmc.analyze.resolve import Resolver
+from msmc.analyze.rungs import rungs_apart
 from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import Identity, Spec
 from msmc.library import Library
@@ -20,7 +21,6 @@ from msmc.lower.arms import ArmSet, MadeArm, arm_sets, others
 from msmc.lower.questions import questions
 from msmc.mention import Mentions, words
 from msmc.source import Sources, Span
-
 
 @dataclass
 class Checked:
@@ -58,6 +58,7 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
         made = {arm.name: arm for arm_set in arms[spec.name].values() for arm in arm_set.made}
         found += held_out_problems(spec, made.values())
         problems += found or empty_blocks(spec, arms[spec.name], resolver.spans)
+        problems += rungs_apart(spec, resolver.spans)
     obeyed: frozenset[Span] = frozenset()
     if not any(problem.severity == "error" for problem in problems):
         full = (arms[spec.name][None].made[0].spec for spec in specs)
