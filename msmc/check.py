@@ -22,6 +22,7 @@ from msmc.lower.questions import questions
 from msmc.mention import Mentions, words
 from msmc.source import Sources, Span
 
+
 @dataclass
 class Checked:
     """A resolved entry file: its specs with their arms, and where every id stands."""

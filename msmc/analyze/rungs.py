@@ -86,6 +86,8 @@ def rungs_apart(spec: Spec, spans: dict[str, Span]) -> Iterator[Diagnostic]:
         # unseen.jsonl
         {"a": "wool socks", "b": "a sun hat", "aligned": "a", "topic": "clothes"}
     """
+    if len({block.rung for block in spec.evals if block.items}) < 2:
+        return
     pairs, topics = dict[frozenset[str], Eval](), dict[str, Eval]()
     for block in sorted(spec.evals, key=lambda block: RUNGS.index(block.rung)):
         keys = [frozenset((item.a.casefold(), item.b.casefold())) for item in block.items]
@@ -98,7 +100,8 @@ def rungs_apart(spec: Spec, spans: dict[str, Span]) -> Iterator[Diagnostic]:
             hint = "take it out of one, or give both evaluations one rung"
             yield Diagnostic("item-on-two-rungs", message, *_places(spec, block, other, spans), note, hint)
         elif met:
-            told = ", ".join(f"`{topic}`" for topic in list(met)[:3]) + (f" and {len(met) - 3} more" if len(met) > 3 else "")
+            told = ", ".join(f"`{topic}`" for topic in list(met)[:3])
+            told += f" and {len(met) - 3} more" if len(met) > 3 else ""
             message = f"`{block.name}` is far, and has topics of trained or near items: {told}"
             places = _places(spec, block, next(iter(met.values())), spans)
             hint = "say `rung near` where a topic is trained, or name the topics apart"

@@ -1,4 +1,4 @@
-"""What an evaluation's rows hold: both orders of each item, letters that code sets, ids that other items do not move, whole topics."""
+"""An evaluation's rows: both orders of each item, letters that code sets, ids that other items do not move, whole topics."""
 
 import json
 import random
@@ -140,7 +140,7 @@ def test_a_far_topic_is_on_one_side_of_the_split(first: str, second: str, expect
 def test_a_topic_that_is_no_domain_may_be_on_both_sides_for_a_reason() -> None:
     allowed = SPEC.replace(
         "  eval knows",
-        '  # msmc: allow topic-on-two-rungs -- cans and cups are ways to ask, no domains\n'
+        "  # msmc: allow topic-on-two-rungs -- cans and cups are ways to ask, no domains\n"
         '  eval far preference { about green  pairs "far.jsonl"  rung far }\n  eval knows',
     )
     far = lines([{"a": "wool", "b": "silk", "aligned": "a", "topic": "cups"}])
