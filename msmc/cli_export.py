@@ -38,7 +38,7 @@ def export(what: Path, to: str, out: Path | None, quiet: bool) -> None:
     click.echo(exported.place)
     width = max(map(len, exported.tasks))
     for name, task in exported.tasks.items():
-        num_items, num_topics = task["topics"].total(), len(task["topics"])
-        topics = f"{num_topics} topic{'s' if num_topics != 1 else ''}"
-        click.echo(f"  {name:<{width}}  {task['rung']:<7}  {num_items} items in both orders, {topics}")
+        counts = {"item": task["topics"].total(), "topic": len(task["topics"])}
+        items, topics = (f"{count} {noun}{'s' if count != 1 else ''}" for noun, count in counts.items())
+        click.echo(f"  {name:<{width}}  {task['rung']:<7}  {items} in both orders, {topics}")
     click.echo(exported.command)

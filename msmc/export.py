@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -61,10 +62,8 @@ def export_lm_eval(what: Path, out: Path | None) -> Exported:
     place = place if place.name not in ("", "..") else Path(os.path.abspath(place))
     _write(place, spec, files)
     model = f"pretrained={run['target']['model']['name'] if run else 'MODEL'}{_adapter(what)}"
-    command = (
-        f"lm_eval --model hf --model_args {model} --include_path {place} --tasks msmc_{spec} --apply_chat_template"
-    )
-    return Exported(place, tasks, command)
+    words = ("lm_eval", "--model", "hf", "--model_args", model, "--include_path", str(place), "--tasks", f"msmc_{spec}")
+    return Exported(place, tasks, shlex.join((*words, "--apply_chat_template")))
 
 
 # ---- what is read -----------------------------------------------------------------------------------------------------------

@@ -93,7 +93,10 @@ def _of_eval(arm: Path, name: str) -> list[str]:
     items = {row["metadata"]["item"]: row["metadata"]["topic"] for row in rows}
     lines = [f"{arm.parent.name}/full/evals/{name}.jsonl: {len(rows)} rows, {len(items)} items in both orders"]
     about = {clause: sum(clause in row["about"] for row in rows) for row in rows for clause in row["about"]}
-    lines += [f"  topic {topic}: {count} items" for topic, count in sorted(Counter(items.values()).items())]
+    lines += [
+        f"  topic {topic}: {count} item{'s' if count > 1 else ''}"
+        for topic, count in sorted(Counter(items.values()).items())
+    ]
     return lines + [f"  {clause}: {count} rows" for clause, count in sorted(about.items())]
 
 
