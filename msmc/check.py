@@ -10,6 +10,7 @@ from typing import Any
 
 from msmc.analyze.files import Files, read_files
 from msmc.analyze.resolve import Resolver
+from msmc.analyze.rungs import rungs_apart
 from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import Identity, Spec
 from msmc.library import Library
@@ -58,6 +59,7 @@ def check(entry: str, sources: Sources, identity: Identity | None = None) -> Che
         made = {arm.name: arm for arm_set in arms[spec.name].values() for arm in arm_set.made}
         found += held_out_problems(spec, made.values())
         problems += found or empty_blocks(spec, arms[spec.name], resolver.spans)
+        problems += rungs_apart(spec, resolver.spans)
     obeyed: frozenset[Span] = frozenset()
     if not any(problem.severity == "error" for problem in problems):
         full = (arms[spec.name][None].made[0].spec for spec in specs)

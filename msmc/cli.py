@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from msmc.cli_experiments import ablate, report, run
+from msmc.cli_export import export
 from msmc.cli_fmt import fmt
 from msmc.cli_frame import (
     Group,
@@ -210,7 +211,7 @@ def trace(what: str, build: Path, runs: Path) -> None:
     click.echo(trace_id(what, build, runs))
 
 
-for verb in (run, ablate, report):
+for verb in (run, ablate, report, export):
     main.add_command(verb)
 
 

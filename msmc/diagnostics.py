@@ -39,6 +39,8 @@ CODES = {
     "nothing-to-evaluate": 306,
     "plain-rationale": 307,
     "idle-override": 308,
+    "item-on-two-rungs": 309,
+    "topic-on-two-rungs": 310,
     "rule-without-rationale": 321,
     "value-never-served": 322,
     "rationale-restates-rule": 323,

@@ -44,6 +44,8 @@ FINDERS = {
     "nothing-to-evaluate": "check:empty_blocks",
     "plain-rationale": "lower.arms:_plain_reasons",
     "idle-override": "analyze.problems:idle_override",
+    "item-on-two-rungs": "analyze.rungs:rungs_apart",
+    "topic-on-two-rungs": "analyze.rungs:rungs_apart",
     "rule-without-rationale": "lint.coverage:rule_without_rationale",
     "value-never-served": "lint.coverage:value_never_served",
     "rationale-restates-rule": "lint.texts:rationale_restates_rule",

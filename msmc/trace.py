@@ -1,5 +1,6 @@
 """`msmc trace`: from a row to its clause and line, from a clause or an evaluation to its rows, texts and scores."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,13 @@ def _of_eval(arm: Path, name: str) -> list[str]:
     if arm.name != "full" or "/" in name or not path.is_file():
         return []
     rows = list(read_jsonl(path))
-    items = {row["metadata"]["item"] for row in rows}
+    items = {row["metadata"]["item"]: row["metadata"]["topic"] for row in rows}
     lines = [f"{arm.parent.name}/full/evals/{name}.jsonl: {len(rows)} rows, {len(items)} items in both orders"]
     about = {clause: sum(clause in row["about"] for row in rows) for row in rows for clause in row["about"]}
+    lines += [
+        f"  topic {topic}: {count} item{'s' if count > 1 else ''}"
+        for topic, count in sorted(Counter(items.values()).items())
+    ]
     return lines + [f"  {clause}: {count} rows" for clause, count in sorted(about.items())]
 
 

@@ -8,7 +8,12 @@ from msmc.lint.lints import LINTS
 from msmc.source import Span
 from msmc.syntax import ast
 
-SUPPRESSIBLE = (*(find.__name__.replace("_", "-") for find in LINTS), "plain-rationale", "idle-override")
+SUPPRESSIBLE = (
+    *(find.__name__.replace("_", "-") for find in LINTS),
+    "plain-rationale",
+    "idle-override",
+    "topic-on-two-rungs",
+)
 """Every warning but those of suppressions themselves."""
 
 

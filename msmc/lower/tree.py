@@ -13,6 +13,7 @@ from msmc.library import Library
 from msmc.lower import content, demos, documents, evals
 from msmc.lower.arms import MadeArm
 from msmc.lower.compare import compare, pairs, runs
+from msmc.lower.questions import questions
 from msmc.lower.recipes import recipe
 from msmc.lower.render import Templates
 from msmc.source import SourceFile, Sources, Span
@@ -80,7 +81,13 @@ class Lowering:
             "pairs": pairs(self.made),
             "runs": [run.model_dump() for run in plan],
             "evals": {
-                b.name: {"kind": b.kind, "rung": b.rung, "held_out": b.held_out, "arms": self._holders(b)}
+                b.name: {
+                    "kind": b.kind,
+                    "rung": b.rung,
+                    "held_out": b.held_out,
+                    "arms": self._holders(b),
+                    "topics": Counter(asked.item.topic for asked in questions(b, self.full, self.others)),
+                }
                 for b in self.spec.evals
             },
             "tasks": {task.name: task.model_dump(exclude={"name"}) for task in self.spec.tasks},
