@@ -49,7 +49,7 @@ grep -q 'later.msm:4:' "$box/err" && grep -q '\^' "$box/err" || die "errors have
 ok "2 not-yet, places and carets"
 
 # 3. Commands, and the same bytes whatever the folder, locale, time zone and hash seed
-for command in check compile show run ablate report trace doctor; do msmc $command --help >/dev/null || die "$command exists"; done
+for command in check compile show plan export run ablate report trace doctor; do msmc $command --help >/dev/null || die "$command exists"; done
 mkdir -p "$box/one" "$box/a/b c/two"
 cp -r specs "$box/one/"; cp -r specs "$box/a/b c/two/"
 (cd "$box/one" && LC_ALL=C TZ=UTC PYTHONHASHSEED=1 msmc compile -q specs/cheese/study.msm -a crossed)
@@ -157,6 +157,6 @@ ok "bad input"
 
 # 10. The papers of the house
 for file in README.md CONTRIBUTING.md CHANGELOG.md LOG.md LICENSE .ci/run grammar/README.md; do test -s "$file" || die "$file is there"; done
-for command in check compile show run ablate report trace doctor; do grep -q "msmc $command" README.md || die "the README has $command"; done
+for command in check compile show plan export run ablate report trace doctor; do grep -q "msmc $command" README.md || die "the README has $command"; done
 ok "10 the papers"
 cd "$root"

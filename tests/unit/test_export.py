@@ -10,6 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from msmc.build import SCHEMA_VERSION
 from msmc.cli import main
 from tests.unit.test_eval_rows import ITEMS, SPEC, lines
 
@@ -91,7 +92,7 @@ def test_a_run_is_exported_as_the_build_it_was_made_from(project: Path) -> None:
     shutil.copytree("build/tea", kept)
     (run / "finetune/adapter").mkdir(parents=True)
     manifest = json.loads((kept / "full/manifest.json").read_text("utf-8"))
-    said = {"schema_version": 2, "spec": "tea", "target": manifest["target"], "builds": {"full": manifest}}
+    said = {"schema_version": SCHEMA_VERSION, "spec": "tea", "target": manifest["target"], "builds": {"full": manifest}}
     (run / "run.json").write_text(json.dumps(said), "utf-8")
     before = content(project / "build/tea/full/evals")
     (project / "drinks.jsonl").write_text(lines(ITEMS[:2]), "utf-8")
