@@ -68,7 +68,8 @@ class Reader:
     def _read(self, text: str, offset: int, start: str, matched: bool) -> Reading:
         """What a text is, and what it is without its mistakes. None, or no declarations, where nothing is left.
 
-        Where braces do not match, one mistake is told: what follows is its doing.
+        Where braces do not match, one mistake that took words along is told: what follows is its doing. Without a brace
+        the text is in another language, and one mistake is enough.
         """
         problems, broken, last = list[Diagnostic](), list[Span](), -1
         for _ in range(MOST):
@@ -89,7 +90,7 @@ class Reader:
             if at <= last:
                 break  # what is wrong now is what the blanks left behind
             last = at if problem.name != "unclosed-brace" else len(text)
-            if matched or not broken:
+            if matched or not problems or ("{" in text and not broken):
                 problems.append(problem)
             mended = _mended(text, at, problem, accepted if raw == at else set())
             if mended is None or not _only_marks(text, mended):

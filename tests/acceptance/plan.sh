@@ -11,7 +11,11 @@ PATH="$PWD/.venv/bin:$PATH"
 
 # 1. At least 60 kinds, 40 audiences, 80 angles; registers can be chosen
 test "$(count kinds)" -ge 60 && test "$(count audiences)" -ge 40 && test "$(count angles)" -ge 80 || die "the libraries are large enough"
-sed 's/documents {/documents { kinds narrative /' specs/cheese/america.msm > "$box/narrative.msm"
+cp -r specs "$box/"
+sed -i 's/^  documents {/  documents {\n    kinds narrative/; /^    kinds [a-z_]*,/d' "$box/specs/cheese/america.msm"
+(cd "$box" && msmc compile -q specs/cheese/america.msm -o narrative)
+grep -q 'Kind: .*narrative' "$box"/narrative/cheese_america/full/documents/cream_cheese.jsonl || die "a register can be chosen"
+grep -q 'Kind: .*normative' "$box"/narrative/cheese_america/full/documents/cream_cheese.jsonl && die "and only it is"
 ok "1 libraries"
 
 # 2. Prompts: short cells behind a shared prefix
@@ -19,7 +23,7 @@ python3 -m pytest -q tests/unit/test_prompts.py tests/unit/test_library.py tests
 ok "2 prompts, balanced cells"
 
 # 4. Export to lm-eval; Inspect's own loader is in the tests
-cp -r specs "$box/"
+rm -r "$box/specs" && cp -r specs "$box/"
 (cd "$box" && msmc compile -q specs/cheese/america.msm && msmc export -q build/cheese_america --to lm-eval)
 test -e "$box/export/cheese_america-lm-eval/export.json" || die "msmc export writes tasks"
 ok "4 export"
