@@ -251,4 +251,4 @@ def test_the_forecast_is_what_the_run_used(ablated: str, project: Path) -> None:
         assert abs(stage["tokens"]["value"] - used["tokens"]) <= 0.15 * used["tokens"]
     (full,) = (d for d in told["documents"] if d["arm"] == "full")
     assert full["rows"] == seen["full", "corpus"]["documents"]
-    assert told["change"]["unchanged"] == sum(d["rows"] for d in told["documents"]) and not told["problems"]
+    assert not told["problems"]

@@ -38,9 +38,12 @@ def change(builds: tuple[Build, ...], last: Path) -> Change | None:
 
 def _arm(build: Build, last: dict[str, Any] | None, found: Change) -> None:
     now = build.manifest
-    old, new = (m["fingerprints"] if m else {} for m in (last, now))
+    if last is None:
+        found.new += sum(counts["documents"] for counts in now["coverage"].values())
+        return
+    old, new = last["fingerprints"], now["fingerprints"]
     same_cells = old.get("axes") == new["axes"]
-    found.other_cells |= last is not None and not same_cells
+    found.other_cells |= not same_cells
     everywhere = [
         said
         for key, said in (("identity", "the identity"), ("templates", "msmc's templates"))
@@ -48,7 +51,7 @@ def _arm(build: Build, last: dict[str, Any] | None, found: Change) -> None:
     ]
     for clause, counts in now["coverage"].items():
         planned = counts["documents"]
-        had = last["coverage"].get(clause, {}).get("documents", 0) if last and same_cells else 0
+        had = last["coverage"].get(clause, {}).get("documents", 0) if same_cells else 0
         node = new["nodes"].get(clause, clause)
         kept = min(planned, had)
         found.new += planned - kept
@@ -61,10 +64,8 @@ def _arm(build: Build, last: dict[str, Any] | None, found: Change) -> None:
             found.why.update({reason: kept for reason in reasons if kept})
         else:
             found.unchanged += kept
-    gone = set(last["coverage"]) - set(now["coverage"]) if last and same_cells else ()
-    found.gone += sum(last["coverage"][clause]["documents"] for clause in gone) if last else 0
-    if last and not same_cells:
-        found.gone += sum(counts["documents"] for counts in last["coverage"].values())
+    gone = set(last["coverage"]) - set(now["coverage"]) if same_cells else set(last["coverage"])
+    found.gone += sum(last["coverage"][clause]["documents"] for clause in gone)
 
 
 def _texts(node: str, old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -112,6 +112,11 @@ def test_other_kinds_make_other_cells_and_that_is_said(folder: Path) -> None:
     assert "18 new (other kinds, audiences or angles: other cells), 18 gone" in done.stdout
 
 
+def test_an_arm_that_the_last_build_does_not_have_is_new(folder: Path) -> None:
+    assert msmc("compile", "tea.msm").exit_code == 0
+    assert "12 new, 18 unchanged" in msmc("plan", "tea.msm", "-a", "w").stdout
+
+
 def test_without_a_build_every_row_is_new(folder: Path) -> None:
     done = msmc("plan", "tea.msm")
     assert "no build of `tea` to compare with: every row is new" in done.stdout
