@@ -56,7 +56,7 @@ def export_lm_eval(what: Path, out: Path | None) -> Exported:
         said = {"spec": spec, "name": name, "rung": rung, "items": len(items), "sha256": digest}
         files[f"{name}.yaml"] = (templates.render("evals/lm_eval.yaml.jinja", said) + "\n").encode()
         files[path.name] = path.read_bytes()
-    files["rows.py"] = templates.text("evals/lm_eval_rows.py").encode()
+    files["rows.py"] = (templates.render("evals/lm_eval_rows.py.jinja", {}) + "\n").encode()
     files[CONTENTS] = (json.dumps({"to": "lm-eval", "spec": spec, "files": sorted(files)}, indent=1) + "\n").encode()
     place = out or Path("export") / f"{spec}-lm-eval"
     place = place if place.name not in ("", "..") else Path(os.path.abspath(place))

@@ -26,6 +26,7 @@ GIVEN: dict[str, frozenset[str]] = {
     "evals/preference_answer.jinja": frozenset({"option"}),
     "evals/recall_question.jinja": ITEM | {"assistant", "kind", "title", "foreign"},
     "evals/tasks.py.jinja": frozenset({"names"}),
+    "evals/lm_eval_rows.py.jinja": frozenset(),
     "evals/lm_eval.yaml.jinja": frozenset({"spec", "name", "rung", "items", "sha256"}),
 }
 """The variables of each template of a build; `render` holds its callers to it."""
