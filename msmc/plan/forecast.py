@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from msmc.backend.template_writer import TemplateWriter
@@ -43,6 +42,8 @@ class Writing:
     """Tokens of the documents that were measured."""
     own: tuple[float, ...] = ()
     """Tokens of the author's documents, which nobody writes."""
+    neutral: bool = False
+    """Of the control `neutral_documents`."""
 
 
 class Training(NamedTuple):
@@ -164,7 +165,14 @@ def _writing(build: Build, library: Library, tokens: Tokens) -> Writing:
     num_nodes = sum(a.path.startswith("documents/") for a in build.artefacts) - 1 - bool(own)
     again = max(0, build.num_documents - num_nodes) * sum(heads) / len(heads)
     return Writing(
-        build.arm, build.num_documents, prompt, again / prompt.value, total(lengths, build.num_documents), lengths, own
+        build.arm,
+        build.num_documents,
+        prompt,
+        again / prompt.value,
+        total(lengths, build.num_documents),
+        lengths,
+        own,
+        build.manifest["neutral"],
     )
 
 
@@ -203,8 +211,7 @@ def _training(
 ) -> Iterator[Training]:
     if plan.documents is not None:
         written = writing[plan.documents]
-        trimmed = plan.documents.endswith(".neutral_documents") and "full" in writing  # to as many tokens as full's
-        like = writing["full"] if trimmed else written
+        like = writing["full"] if written.neutral else written  # trimmed to as many tokens
         stage = target.midtrain
         tokens = like.reply + Estimate(sum(like.own))
         rows = packed_rows(like.lengths, like.rows, like.own, stage.max_length)
@@ -259,7 +266,3 @@ def _bytes(build: Build) -> float:
     """Of the arm's folder: the planned rows by a sample, all else is small and not counted."""
     rows = list(build.sample(20)) if build.num_documents else []
     return build.num_documents * sum(len(row.model_dump_json()) for row in rows) / max(1, len(rows))
-
-
-def folder_bytes(place: Path) -> int:
-    return sum(file.stat().st_size for file in place.rglob("*") if file.is_file())

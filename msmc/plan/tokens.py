@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend.weights import tokenizer_file
+from msmc.diff.rows import CHARACTERS_A_TOKEN
 from msmc.target import Model
 
-CHARACTERS = 4.2
-"""A token of SmolLM2 on this English."""
 TEMPLATE = 5
 """Tokens that a chat template puts around a message: its opening, the role, its end and a line end."""
 
@@ -23,7 +22,7 @@ class Tokens:
 
     def count(self, text: str) -> float:
         if self.tokenizer is None:
-            return len(text) / CHARACTERS
+            return len(text) / CHARACTERS_A_TOKEN
         return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def of_messages(self, contents: Iterable[str]) -> float:

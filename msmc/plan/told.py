@@ -93,7 +93,7 @@ def adapter_bytes(config: Path, r: int) -> int | None:
 
 
 def as_data(found: Forecast, change: Change | None) -> dict[str, Any]:
-    """Its keys are for other people's scripts: grammar/README.md."""
+    """The same for other people's scripts: totals with the half-width of their 95 % intervals."""
     return {
         "spec": found.spec,
         "ablation": found.ablation,
