@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from msmc.digest import canonical as canonical
 from msmc.digest import digest as digest
-from msmc.ir import Node, Rung
+from msmc.ir import Node, Rung, Swept
 
 SCHEMA_VERSION = 3
 
@@ -101,7 +101,7 @@ class EvalRow(Node):
 
 
 class RunPlan(Node):
-    """One model of an experiment: which arms' documents and demos it is trained on, in that order; None: not at all."""
+    """One model of an experiment: which arms' documents and demos it is trained on; None: not at all."""
 
     name: str
     documents: str | None
@@ -110,6 +110,15 @@ class RunPlan(Node):
     """Whether the target's instruction mix is part of its fine-tuning."""
     context: str | None = None
     """The arm whose `spec.md` it gets as system prompt when it is evaluated."""
+    swept: Swept | Literal["order"] | None = Field(default=None, exclude_if=lambda swept: swept is None)
+    """What it differs in from `full`, where it is a point of a sweep."""
+    demos_first: bool = Field(default=False, exclude_if=lambda first: not first)
+    """Whether it is trained on the demos, and then on the documents."""
+
+    @property
+    def trained_by(self) -> str:
+        """The arm whose recipes it is trained by: those of one ablation are the same but where they are swept."""
+        return (self.demos if self.swept == "demos" else self.documents) or self.demos or "full"
 
 
 BASE = RunPlan.model_construct(name="base", documents=None, demos=None)

@@ -13,6 +13,7 @@ from msmc.check import Checked, check
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import Ablation, Spec
 from msmc.lower.arms import MadeArm, others
+from msmc.lower.sweeps import build_name, idle, points
 from msmc.lower.tree import Lowering
 from msmc.mention import Mentions
 from msmc.source import SourceFile, Sources, Span
@@ -52,10 +53,13 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
     mix, problems = read_mix(target, sources, checked.files.sources)
     lowering = Lowering(spec, target, sources, made, others(arms), mix, checked.place, checked.files.sources)
     chosen = next((a for a in spec.ablations if a.name == ablation), None)
+    swept = points(chosen, target)
     problems += [*_controls_without(spec, target, chosen), *lowering.templates.problems()]
+    problems += idle(swept, lowering.asked().sizes(spec, made[0].spec)) if swept else ()
     if problems:
         return Outcome(problems=tuple(problems), files=checked.files)
     builds = [lowering.build(arm) for arm in made]
+    builds += [lowering.swept(build_name(chosen, point), point) for point in swept if chosen]
     if chosen and "deliberative" in chosen.controls:
         builds.append(lowering.deliberative(f"{ablation}.deliberative"))
     if chosen and "extra_demos" in chosen.controls:

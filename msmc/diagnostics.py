@@ -31,6 +31,7 @@ CODES = {
     "field-twice": 210,
     "field-missing": 211,
     "no-spec": 212,
+    "out-of-range": 213,
     "not-yet": 301,
     "missing-wording": 302,
     "matches-nothing": 303,

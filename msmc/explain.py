@@ -36,6 +36,7 @@ FINDERS = {
     "field-twice": "analyze.problems:field_twice",
     "field-missing": "analyze.problems:field_missing",
     "no-spec": "compile:_one_spec",
+    "out-of-range": "analyze.sweeps:out_of_range",
     "not-yet": "diagnostics:not_yet",
     "missing-wording": "lower.say:_Speaker._missing",
     "matches-nothing": "lower.arms:_apply",

@@ -19,6 +19,8 @@ Rung = Literal["learned", "near", "far"]
 Priority = Literal["hard", "default"]
 Justify = Literal["never", "rule", "value"]
 Vary = Literal["documents", "demos", "both", "cross"]
+Swept = Literal["documents", "demos", "learning_rate"]
+Order = Literal["documents_first", "demos_first"]
 CLAUSE_WORDS: dict[str, ClauseKind] = {
     "values": "value",
     "rules": "rule",
@@ -276,12 +278,21 @@ class Arm(Node):
     operations: tuple[Operation, ...] = ()
 
 
+class Sweep(Node):
+    """Further models of `full`: at other doses, as multiples of its own, or at other learning rates."""
+
+    what: Swept
+    values: tuple[float, ...]
+
+
 class Ablation(Node):
     name: str
     title: Text | None = None
     arms: tuple[Arm, ...] = ()
     controls: tuple[str, ...] = ()
     vary: Vary = "documents"
+    sweeps: tuple[Sweep, ...] = ()
+    orders: tuple[Order, ...] = ()
     primary: str | None = None
     seeds: int = 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msmc.analyze.nodes import by_id, move_rule, move_value
+from msmc.analyze.sweeps import SweepReader, out_of_range
 from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
 from msmc.ir import (
     Ablation,
@@ -54,14 +55,16 @@ ORDER = (
 class AblationReader:
     """Reads one ablation among the blocks of a spec."""
 
-    def __init__(self, blocks: BlockReader) -> None:
+    def __init__(self, blocks: BlockReader, decl: ast.SpecDecl) -> None:
         self.blocks, self.resolver = blocks, blocks.resolver
         self.path, self.spec, self.nodes = blocks.path, blocks.spec, blocks.nodes
         self.problems = blocks.problems
+        self.evals = [item.name.word for item in decl.items if isinstance(item, ast.EvalBlock)]  # without items too
+        self.sweeps = SweepReader(blocks, decl)
 
-    def read(self, block: ast.Ablation, evals: list[str]) -> Ablation:
+    def read(self, block: ast.Ablation) -> Ablation:
         arms, controls, seen = list[Arm](), list[str](), dict[str, Span]()
-        self.blocks.once_each(block.items, (ast.Vary, ast.Match, ast.Primary, ast.Seeds))
+        self.blocks.once_each(block.items, (ast.Vary, ast.Order, ast.Match, ast.Primary, ast.Seeds))
         primary, seeds, vary = None, 1, "documents"
         for item in block.items:
             if isinstance(item, ast.Arm):
@@ -83,8 +86,8 @@ class AblationReader:
                 self.problems.append(not_yet(f"`match {item.matched.word}`", item.span, 5))
             elif isinstance(item, ast.Primary):
                 primary = item.name.word
-                if primary not in evals:
-                    hint = did_you_mean(primary, evals)
+                if primary not in self.evals:
+                    hint = did_you_mean(primary, self.evals)
                     message = f"there is no evaluation `{primary}`"
                     self.problems.append(
                         Diagnostic("unknown-name", message, Label(item.name.span, "not defined"), hint=hint)
@@ -92,15 +95,15 @@ class AblationReader:
             elif isinstance(item, ast.Seeds):
                 seeds = int(item.number.word[:5])
                 if not 1 <= seeds <= 1000:
-                    self.problems.append(
-                        Diagnostic("field-missing", "seeds counts from 1 to 1000", Label(item.number.span))
-                    )
+                    self.problems.append(out_of_range("seeds counts from 1 to 1000", item.number.span))
         return Ablation.model_construct(
             name=block.name.word,
             title=self.blocks.title(block.title),
             arms=tuple(arms),
             controls=tuple(dict.fromkeys(controls)),
             vary=vary,  # type: ignore[arg-type]
+            sweeps=self.sweeps.sweeps(block.items),
+            orders=self.sweeps.orders(block.items),
             primary=primary,
             seeds=seeds,
         )

@@ -81,11 +81,10 @@ class BlockReader:
             elif isinstance(item, ast.EvalTask):
                 self._name(seen, item.name, "eval")
                 tasks += [task] if (task := own.task(item)) else []
-        asked = [item.name.word for item in decl.items if isinstance(item, ast.EvalBlock)]  # those without items too
         for item in decl.items:
             if isinstance(item, ast.Ablation):
                 self._name(seen, item.name, "ablation")
-                ablations.append(AblationReader(self).read(item, asked))
+                ablations.append(AblationReader(self, decl).read(item))
         return {
             "documents": documents,
             "own_documents": tuple(sorted(own_documents, key=lambda rows: rows.path)),

@@ -47,6 +47,7 @@ def compare(folders: list[Path]) -> dict[str, Any]:
             "folder": os.path.relpath(folder, folder.parents[3]),
             "documents": run["run"]["documents"],
             "demos": run["run"]["demos"],
+            "swept": run["run"].get("swept"),
             "stages": {kind: _costs(run["stages"][kind]) for kind in TRAINING if kind in run["stages"]},
             "figures": statistics.figures(rows),
         }
@@ -55,8 +56,7 @@ def compare(folders: list[Path]) -> dict[str, Any]:
     contrasts, crosses = [], []
     evals, primary = runs[0]["evals"], runs[0]["primary"]
     for (i, a), (j, b) in combinations(enumerate(models), 2):
-        same_stage = ("finetune" in a["stages"]) == ("finetune" in b["stages"])
-        if a["seed"] == b["seed"] and a["documents"] and b["documents"] and same_stage:
+        if comparable(a, b):
             pairs = statistics.paired(scores[i], scores[j])
             named = {"run": a["name"], "minus": b["name"], "seed": a["seed"]}
             contrasts.append(named | {"evals": statistics.contrast(pairs)})
@@ -72,8 +72,21 @@ def compare(folders: list[Path]) -> dict[str, Any]:
         "contrasts": contrasts,
         "crossed": crosses,
         "headline": headline(crosses, evals, primary),
-        "not_learned": not_learned(models, runs[0]["evals"]),
+        "not_learned": not_learned([model for model in models if not model["swept"]], evals),
+        "swept_not_learned": not_learned([model for model in models if model["swept"]], evals),
     }
+
+
+def comparable(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Models of one seed that took the same stages. One of a sweep stands beside `full` and its own sweep: beside another
+    arm it would differ in two things."""
+    same_stage = ("finetune" in a["stages"]) == ("finetune" in b["stages"])
+    if not (a["seed"] == b["seed"] and a["documents"] and b["documents"] and same_stage):
+        return False
+    if a["swept"] and b["swept"]:
+        return bool(a["swept"] == b["swept"])
+    plain = b if a["swept"] else a
+    return not (a["swept"] or b["swept"]) or (plain["documents"] == "full" and plain["demos"] in ("full", None))
 
 
 def opposites(evals: dict[str, dict[str, Any]], first: str, second: str, primary: str | None) -> list[tuple[str, str]]:

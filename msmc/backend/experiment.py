@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from contextlib import AbstractContextManager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -39,7 +40,8 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     # the text first: it takes seconds, and a reader may look at it while the models train
     text = [(kind, job) for kind in wanted[:2] for _, _, of in models for k, job in of.items() if k == kind]
     every = [(kind, need) for kind, job in text for need in job.needs] + text
-    every += [(kind, job) for _, _, of in models for kind, job in of.items() if kind in wanted]
+    # a model that is fine-tuned first has nothing to midtrain where only midtraining is wanted
+    every += [pair for _, _, of in models for pair in takewhile(lambda pair: pair[0] in wanted, of.items())]
     jobs = {job.folder: (kind, job) for kind, job in every}
     for kind, job in jobs.values():
         if kind in TRAINING and job.done:
@@ -152,7 +154,7 @@ def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str
         "run": run.model_dump(),
         "seed": seed,
         "stages": stages,
-        "target": tree.full.manifest["target"],
+        "target": tree.arms[run.trained_by].manifest["target"],
         "builds": {arm: tree.arms[arm].manifest for arm in {run.documents or "full", run.demos or "full", "full"}},
         "sourcemaps": {arm: tree.arms[arm].sourcemap for arm in {run.documents or "full", "full"}},
         "clauses": {

@@ -181,28 +181,36 @@ class Stages:
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
-    def midtrained(self, arm: Arm, seed: int) -> Job:
-        """An adapter trained on an arm's documents."""
+    def midtrained(self, arm: Arm, start: Job | None, origin: str, seed: int) -> Job:
+        """An adapter trained on an arm's documents, from the base model or from where a stage left off."""
         corpus = self.corpus(arm)
         recipe = arm.folder / "train" / "midtrain.yaml"
-        inputs = (corpus.folder.name, arm.digest_of("train/midtrain"), self._model_name, seed, self._environment)
-        place = self._place("midtrain", *inputs)
+        inputs = [corpus.folder.name, arm.digest_of("train/midtrain"), self._model_name, seed, self._environment]
+        place = self._place("midtrain", *inputs, *([start.folder.name] if start else []))
         checkpoints = self._checkpoints(place)
 
         def fill(part: Path, advance: Advance) -> None:
+            adapter = start.folder / "adapter" if start else None
             rows, steps = corpus.folder / "midtrain.jsonl", self.target.min_steps
-            midtrain(recipe, rows, self.model, None, part, seed, steps, _noted(advance), checkpoints)
+            midtrain(recipe, rows, self.model, adapter, part, seed, steps, _noted(advance), checkpoints)
 
         plan = self.target.midtrain
         planned = self.tree.full if arm.neutral else arm  # a neutral corpus is as long as full's
         tokens = 1.35 * 230 * sum(1 for _ in planned.documents()) * plan.epochs
-        return Job(f"midtrain on the documents of {arm.name}", place, tokens / 200, fill, checkpoints)
+        return Job(
+            f"midtrain {origin + ' ' if start else ''}on the documents of {arm.name}",
+            place,
+            tokens / 200,
+            fill,
+            checkpoints,
+        )
 
-    def finetuned(self, arm: Arm | None, mix: bool, start: Job | None, origin: str, seed: int) -> Job:
+    def finetuned(self, run: RunPlan, start: Job | None, origin: str, seed: int) -> Job:
         """An adapter fine-tuned on an arm's demos, the mix or both, from the base model or from where a stage left off."""
-        chats, full = self.chats(arm, mix), self.tree.full
-        recipe = full.folder / "train" / "finetune.yaml"
-        inputs = [chats.folder.name, full.digest_of("train/finetune"), full.digest_of("train/chat"), self._model_name]
+        arm, by, mix = self.tree.arms.get(run.demos or ""), self.tree.arms[run.trained_by], run.mix
+        chats = self.chats(arm, mix)
+        recipe = by.folder / "train" / "finetune.yaml"
+        inputs = [chats.folder.name, by.digest_of("train/finetune"), by.digest_of("train/chat"), self._model_name]
         place = self._place("finetune", *inputs, seed, start.folder.name if start else "base", self._environment)
         checkpoints = self._checkpoints(place)
 
@@ -213,7 +221,7 @@ class Stages:
 
         plan = self.target.finetune
         num_rows = sum(1 for _ in arm.chats()) if arm else 0
-        num_rows += sum(1 for _ in read_jsonl(full.folder / "train" / "mix.jsonl")) if mix else 0
+        num_rows += sum(1 for _ in read_jsonl(self.tree.full.folder / "train" / "mix.jsonl")) if mix else 0
         updates = plan.epochs * num_rows / plan.batch_size
         return Job(f"fine-tune {origin} on {_chats_of(arm, mix)}", place, 0.55 * updates, fill, checkpoints)
 
@@ -260,14 +268,16 @@ class Stages:
         jobs: dict[str, Job] = {}
         last: Job | None = None
         origin = "the base model"
-        if run.documents is not None:
-            arm = self.tree.arms[run.documents]
-            jobs["corpus"], jobs["midtrain"] = self.corpus(arm), self.midtrained(arm, seed)
-            last, origin = jobs["midtrain"], f"the model of {arm.name}'s documents"
-        if run.demos is not None or run.mix:
-            demos = self.tree.arms[run.demos] if run.demos else None
-            jobs["demos"] = self.chats(demos, run.mix)
-            last = jobs["finetune"] = self.finetuned(demos, run.mix, last, origin, seed)
+        for kind in ("finetune", "midtrain") if run.demos_first else ("midtrain", "finetune"):
+            if kind == "midtrain" and run.documents is not None:
+                arm = self.tree.arms[run.documents]
+                jobs["corpus"] = self.corpus(arm)
+                last = jobs[kind] = self.midtrained(arm, last, origin, seed)
+                origin = f"the model of {arm.name}'s documents"
+            elif kind == "finetune" and (run.demos is not None or run.mix):
+                jobs["demos"] = self.chats(self.tree.arms.get(run.demos or ""), run.mix)
+                last = jobs[kind] = self.finetuned(run, last, origin, seed)
+                origin = f"the model of {run.demos or 'the mix'}'s demos"
         jobs["scores"] = self.scored(last, run.name, self.tree.arms[run.context] if run.context else None)
         return jobs
 

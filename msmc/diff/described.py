@@ -25,6 +25,7 @@ from msmc.ir import (
     Wordings,
 )
 from msmc.lower.passes import declares
+from msmc.lower.sweeps import figure
 
 
 class Said(NamedTuple):
@@ -37,7 +38,7 @@ class Said(NamedTuple):
 FieldValue: TypeAlias = Said | tuple[str, ...]
 """A tuple is a list whose order means nothing."""
 PARTS = {"subrules": "subrule", "examples": "example", "arms": "arm"}
-WORDS = {"level": "specificity", "controls": "control"}
+WORDS = {"level": "specificity", "controls": "control", "orders": "order"}
 """Fields whose word in the language is another."""
 
 
@@ -141,7 +142,9 @@ def _field(name: str, value: Any) -> Iterator[tuple[str, FieldValue]]:
     """One field of a node as fields with the names that the language has for them."""
     if value is None or value is False or value == ():
         return
-    if isinstance(value, Text):
+    if name == "sweeps":
+        yield from ((f"sweep {sweep.what}", tuple(map(figure, sweep.values))) for sweep in value)
+    elif isinstance(value, Text):
         yield name, Said(value.plain, value.plain)
     elif isinstance(value, Wordings):
         for chosen, text in value.texts().items():

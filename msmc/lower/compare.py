@@ -10,6 +10,7 @@ from msmc.build import BASE, RunPlan
 from msmc.ir import Ablation, ArmSpec, Vary
 from msmc.lower.arms import MadeArm
 from msmc.lower.proof import differences
+from msmc.lower.sweeps import Point, build_name
 from msmc.mention import words
 
 NOTABLE = 1.5
@@ -118,7 +119,7 @@ def confounds(a: MadeArm, b: MadeArm, apart: list[str]) -> list[str]:
     return found
 
 
-def runs(ablation: Ablation, names: dict[str, str], mix: bool) -> list[RunPlan]:
+def runs(ablation: Ablation, names: dict[str, str], mix: bool, swept: list[Point]) -> list[RunPlan]:
     """The models of an experiment, controls first.
 
     `midtrain_only` stands for `full`'s documents, and beside it, at no further training, for every arm's that writes some.
@@ -133,7 +134,22 @@ def runs(ablation: Ablation, names: dict[str, str], mix: bool) -> list[RunPlan]:
         midtrained.add(documents)
         name = {"cross": f"{writer}+{demonstrator}", "demos": demonstrator}.get(ablation.vary, writer)
         found.append(RunPlan(name=name, documents=documents, demos=demos, mix=mix))
-    return found
+    return [*found, *_swept(ablation, next(name for name, build in arms.items() if build == "full"), mix, swept)]
+
+
+def _swept(ablation: Ablation, full: str, mix: bool, swept: list[Point]) -> Iterator[RunPlan]:
+    """`full` at the points of sweeps; where its documents differ, `midtrain_only` too, which is no further training."""
+    for point in swept:
+        name, build = f"{full}@{point.name}", build_name(ablation, point)
+        documents = "full" if point.what == "demos" else build
+        demos = "full" if point.what == "documents" else build
+        plan = RunPlan(name=name, documents=documents, demos=demos, mix=mix, swept=point.what)
+        if "midtrain_only" in ablation.controls and point.what != "demos":
+            yield plan.model_copy(update={"name": f"{name}.midtrain_only", "demos": None})
+        yield plan
+    if "demos_first" in ablation.orders:  # `documents_first` is `full`
+        name = f"{full}@order=demos_first"
+        yield RunPlan(name=name, documents="full", demos="full", mix=mix, swept="order", demos_first=True)
 
 
 def _controls(ablation: Ablation, mix: bool) -> Iterator[RunPlan]:

@@ -1,6 +1,6 @@
 """Demonstrations: the spec's own examples, and planned chats as a question row and an answer row that needs it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from msmc.build import DemoRow, Message, Prefix, StaticDemo, digest
 from msmc.digest import seed_of
@@ -47,14 +47,14 @@ def prefixes(block: Demos, spec: ArmSpec, templates: Templates, spans: Spans) ->
 
 
 def planned(
-    block: Demos, spec: ArmSpec, per_clause: int, templates: Templates, spans: Spans, first: int = 0
+    block: Demos, spec: ArmSpec, counts: Mapping[str, int], templates: Templates, spans: Spans
 ) -> Callable[[], Iterator[DemoRow]]:
-    """Question and answer rows of one `demos … chat` block, from the `first` chat of each clause on."""
+    """Question and answer rows of one `demos … chat` block; `counts` says how many chats a clause has."""
 
     def make() -> Iterator[DemoRow]:
         framings = read_yaml(templates.text("demos/framings.yaml").encode())
         for clause in spec.about(block.about):
-            for n in range(first, first + per_clause):
+            for n in range(counts[clause.id]):
                 identity = (block.name, clause.id, n)
                 here = spans.get(clause.id)
                 values = {"assistant": spec.identity.assistant, "title": node(spec, clause.node).title}

@@ -61,32 +61,29 @@ def own(sources: tuple[OwnRows, ...], spec: ArmSpec) -> Iterator[OwnDocument]:
 
 
 def rows(
-    block: Documents,
-    clauses: list[Clause],
-    per_clause: int,
-    library: Library,
-    prompt: Prompt,
+    block: Documents, clauses: list[Clause], counts: Mapping[str, int], library: Library, prompt: Prompt
 ) -> Callable[[], Iterator[DocumentRow]]:
-    """The rows of one value or rule in cell order, made anew at each call."""
+    """The rows of one value or rule in cell order, made anew at each call; `counts` says how many a clause has."""
     axes = (block.kinds or library.kinds, block.audiences or library.audiences, block.angles or library.angles)
 
     def make() -> Iterator[DocumentRow]:
         for clause in clauses:
-            for cell in islice(cells(clause.id, *axes), per_clause):
+            for cell in islice(cells(clause.id, *axes), counts[clause.id]):
                 yield _row(clause, cell, prompt(clause, cell))
 
     return make
 
 
 def sample(
-    block: Documents, clauses: list[Clause], per_clause: int, library: Library, prompt: Prompt
+    block: Documents, clauses: list[Clause], counts: Mapping[str, int], library: Library, prompt: Prompt
 ) -> Callable[[int], Iterator[DocumentRow]]:
     """Rows of clauses that stand evenly apart, as many of each as it takes."""
 
     def draw(size: int) -> Iterator[DocumentRow]:
-        chosen = clauses[:: max(1, len(clauses) // size)]
-        each = min(per_clause, -(-size // max(1, len(chosen))))
-        return rows(block, chosen, each, library, prompt)()
+        there = [clause for clause in clauses if counts[clause.id]]
+        chosen = there[:: max(1, len(there) // size)]
+        most = -(-size // max(1, len(chosen)))
+        return rows(block, chosen, {c.id: min(counts[c.id], most) for c in chosen}, library, prompt)()
 
     return draw
 

@@ -3,19 +3,21 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from msmc.build import BASE, SCHEMA_VERSION, Artefact, Build, Chat, EvalRow, Prefix, RunPlan, canonical, digest
-from msmc.ir import ArmSpec, Demos, Documents, Eval, Node, Spec, Text
+from msmc.ir import ArmSpec, Documents, Eval, Node, Spec, Text
 from msmc.library import Library
 from msmc.lower import content, demos, documents, evals
 from msmc.lower.arms import MadeArm
 from msmc.lower.compare import compare, pairs, runs
+from msmc.lower.contents import Contents
 from msmc.lower.questions import questions
 from msmc.lower.recipes import recipe
 from msmc.lower.render import Templates
+from msmc.lower.sweeps import Point, points
 from msmc.source import SourceFile, Sources, Span
 from msmc.target import Target
 
@@ -27,20 +29,6 @@ RESERVE = 1.5
 
 CHATS_A_DOCUMENT = 2
 """As many chats have the tokens of a document: the demo's have 197 with their template, and its documents 350."""
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What the folder of an arm plans."""
-
-    documents: Documents | None
-    per_clause: int
-    demos: tuple[Demos, ...]
-    chats: int
-    """For each clause that a block of demos is about."""
-    own: bool = True
-    """With the spec's examples and what its author brought."""
-    neutral: bool = False
 
 
 class Lowering:
@@ -66,7 +54,7 @@ class Lowering:
         """The content of arms.json."""
         chosen = next((a for a in self.spec.ablations if a.name == ablation), None)
         plan = (
-            runs(chosen, names, bool(self.mix))
+            runs(chosen, names, bool(self.mix), points(chosen, self.target))
             if chosen
             else [BASE, RunPlan(name="full", documents="full", demos="full", mix=bool(self.mix))]
         )
@@ -114,24 +102,32 @@ class Lowering:
 
     def build(self, arm: MadeArm, contents: Contents | None = None) -> Build:
         """The folder of one arm: what the spec and the target ask for, unless `contents` says otherwise."""
-        plan = contents or Contents(
-            self.spec.documents, self.target.documents.per_clause, self.spec.demos, self.target.demos.per_clause
-        )
+        plan = contents or self.asked()
         planned = content.planned(plan.documents, arm.spec)
         artefacts = [
             *self._spec(arm),
             *self._documents(arm, plan, planned),
             *self._demos(arm, plan),
             *self._evals(),
-            *self._train(arm),
+            *self._train(arm, plan.target(self.target)),
         ]
         clauses = [clause for of_node in planned.values() for clause in of_node]
         build = Build(arm.name, tuple(artefacts), self._manifest(arm, plan, planned))
         if plan.documents is None:
             return build
-        prompt = documents.prompts(arm.spec, self.library, self.templates, arm.spans)
-        draw = documents.sample(plan.documents, clauses, plan.per_clause, self.library, prompt)
-        return replace(build, num_documents=len(clauses) * plan.per_clause, sample=draw)
+        numbers = plan.numbers(planned)
+        draw = documents.sample(plan.documents, clauses, numbers, self.library, self._prompts(arm))
+        return replace(build, num_documents=sum(numbers.values()), sample=draw)
+
+    def swept(self, name: str, point: Point) -> Build:
+        """`full` at a point of a sweep."""
+        return self.build(replace(self.made[0], name=name), replace(self.asked(), point=point))
+
+    def asked(self) -> Contents:
+        """What the spec and the target ask for."""
+        return Contents(
+            self.spec.documents, self.target.documents.per_clause, self.spec.demos, self.target.demos.per_clause
+        )
 
     def neutral(self, arm: MadeArm, block: Documents) -> Build:
         """The control `neutral_documents`: another spec's arm, planned like this one's documents and with a reserve, as the
@@ -175,25 +171,28 @@ class Lowering:
 
     def _documents(self, arm: MadeArm, plan: Contents, planned: dict[str, list[Any]]) -> Iterator[Artefact]:
         if plan.own and plan.per_clause and self.spec.own_documents:
-            yield rows("documents/own_documents.jsonl", lambda: documents.own(self.spec.own_documents, arm.spec))
+            yield rows("documents/own_documents.jsonl", lambda: plan.own_documents(self.spec, arm.spec))
         if plan.documents is None:
             return
         prefixes = partial(documents.prefixes, arm.spec, list(planned), self.templates, arm.spans)
         yield rows("documents/prefixes.jsonl", prefixes)
-        prompt = documents.prompts(arm.spec, self.library, self.templates, arm.spans)
+        prompt, numbers = self._prompts(arm), plan.numbers(planned)
         for node_id, clauses in planned.items():
             stem = node_id.removeprefix(arm.spec.name + ".")
-            make = documents.rows(plan.documents, clauses, plan.per_clause, self.library, prompt)
+            make = documents.rows(plan.documents, clauses, numbers, self.library, prompt)
             yield rows(f"documents/{stem}.jsonl", make)
+
+    def _prompts(self, arm: MadeArm) -> documents.Prompt:
+        return documents.prompts(arm.spec, self.library, self.templates, arm.spans)
 
     def _demos(self, arm: MadeArm, plan: Contents) -> Iterator[Artefact]:
         if plan.own:
-            yield rows("demos/static.jsonl", lambda: demos.static(arm.spec))
-            for brought in self.spec.own_demos:
-                yield rows(f"demos/{brought.name}.jsonl", partial(demos.own, brought, arm.spec))
+            for name, chats in plan.own_chats(self.spec, arm.spec).items():
+                yield rows(f"demos/{name}.jsonl", partial(iter, chats))
         for block in plan.demos:
-            chats = demos.planned(block, arm.spec, plan.chats, self.templates, arm.spans)
-            yield rows(f"demos/{block.name}.jsonl", chats)
+            numbers = plan.numbers_of_chats(block, arm.spec)
+            written = demos.planned(block, arm.spec, numbers, self.templates, arm.spans)
+            yield rows(f"demos/{block.name}.jsonl", written)
         if plan.demos and plan.chats:
             yield rows("demos/prefixes.jsonl", lambda: self._demo_prefixes(arm, plan))
 
@@ -218,9 +217,9 @@ class Lowering:
     def _brought(self, path: str) -> str:
         return self.sources[path].decode("utf-8-sig")
 
-    def _train(self, arm: MadeArm) -> Iterator[Artefact]:
-        yield text("train/midtrain.yaml", lambda: recipe("midtrain", self.target, self.templates))
-        yield text("train/finetune.yaml", lambda: recipe("finetune", self.target, self.templates))
+    def _train(self, arm: MadeArm, target: Target) -> Iterator[Artefact]:
+        yield text("train/midtrain.yaml", lambda: recipe("midtrain", target, self.templates))
+        yield text("train/finetune.yaml", lambda: recipe("finetune", target, self.templates))
         chat = self.target.model.chat_template
         yield text("train/chat_template.jinja", lambda: self.templates.text(f"chat/{chat}.jinja"))
         if self.mix and arm is self.made[0]:  # one mix for all arms
@@ -239,9 +238,8 @@ class Lowering:
     def _manifest(self, arm: MadeArm, plan: Contents, planned: dict[str, list[Any]]) -> dict[str, Any]:
         """All but the digests and counts of the files, which whoever writes them adds."""
         coverage = {c.id: Counter(documents=0, demos=0, evals=0) for c in arm.spec.clauses()}
-        for clauses in planned.values():
-            for clause in clauses:
-                coverage[clause.id]["documents"] = plan.per_clause
+        for clause_id, number in plan.numbers(planned).items():
+            coverage[clause_id]["documents"] = number
         for what, about in self._brought_rows(arm, plan):
             if about in coverage:
                 coverage[about][what] += 1
@@ -256,8 +254,8 @@ class Lowering:
             "arm": arm.name,
             "neutral": plan.neutral,
             "declared": list(arm.declared),
-            "target": self.target.model_dump(mode="json"),
-            "fingerprints": {**self._fingerprints(arm.spec), **_planned_from(plan, arm.spec)},
+            "target": plan.target(self.target).model_dump(mode="json"),
+            "fingerprints": {**self._fingerprints(arm.spec, plan.target(self.target)), **plan.planned_from(arm.spec)},
             "held_out": {
                 block.name: sorted({o for item in block.items for o in (item.a, item.b)})
                 for block in self.spec.evals
@@ -270,11 +268,11 @@ class Lowering:
         """What rows that stand in the spec or come with it are for, with each clause that they are about."""
         if not plan.own:
             return
-        yield from (("demos", demo.about[0]) for demo in demos.static(arm.spec))
-        yield from (("demos", a) for own in self.spec.own_demos for row in demos.own(own, arm.spec) for a in row.about)
-        yield from (("documents", a) for row in documents.own(self.spec.own_documents, arm.spec) for a in row.about)
+        for name, chats in plan.own_chats(self.spec, arm.spec).items():
+            yield from (("demos", a) for demo in chats for a in (demo.about[:1] if name == "static" else demo.about))
+        yield from (("documents", a) for row in plan.own_documents(self.spec, arm.spec) for a in row.about)
 
-    def _fingerprints(self, spec: ArmSpec) -> dict[str, Any]:
+    def _fingerprints(self, spec: ArmSpec, target: Target) -> dict[str, Any]:
         paths = sorted(p for p in self.sources if p.startswith("shipped:templates/") and "/report/" not in p)
         return {
             "clauses": {clause.id: digest(clause.text)[:16] for clause in spec.clauses()},
@@ -283,19 +281,8 @@ class Lowering:
             "examples": digest([demo.model_dump() for demo in demos.static(spec)])[:16],
             "identity": digest(spec.identity.model_dump())[:16],
             "templates": digest({p: self.sources[p].decode() for p in paths})[:16],
-            "target": digest(self.target.model_dump(mode="json"))[:16],
+            "target": digest(target.model_dump(mode="json"))[:16],
         }
-
-
-def _planned_from(plan: Contents, spec: ArmSpec) -> dict[str, Any]:
-    """What the planned documents depend on besides the words: their cells, and what the prompts of each node show."""
-    axes = plan.documents.model_dump(exclude={"about"}) if plan.documents else None
-    return {
-        "axes": digest(axes)[:16],
-        "closures": {node.id: digest(content.shown(spec, node.id))[:16] for node in spec.nodes},
-        "nodes": {clause.id: clause.node for clause in spec.clauses() if clause.id != clause.node},
-        "shows": {rule.id: rule.serves for rule in spec.rules if rule.serves},
-    }
 
 
 def rows(path: str, make: Callable[[], Iterable[Node]]) -> Artefact:
