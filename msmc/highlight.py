@@ -16,11 +16,12 @@ REFERRING = (
     *("about", "kinds", "audiences", "angles", "keep", "control", "primary"),
 )
 ALONE = ("version", "assistant", "user", "system", "documents", "pairs", "held_out", "seeds", "import", "from", "by")
-CHOICES = ("specificity", "statement", "rationale", "priority", "justify", "thinking", "rung", "vary", "match")
+CHOICES = ("specificity", "statement", "rationale", "priority", "justify", "thinking", "rung", "vary", "sweep", "match")
 CHOSEN = (
     *("general", "specific", "hard", "default", "never", "rule", "value", "on", "off", "learned", "near", "far"),
-    *("documents", "demos", "both", "cross", "none", "rows", "tokens"),
+    *("documents", "demos", "both", "cross", "learning_rate", "none", "rows", "tokens"),
 )
+ORDERS = ("documents_first", "demos_first")
 KINDS = ("value", "rationale", "subrule", "example", "serves")
 ALLOWANCE = r"(#[ \t]*msmc:[ \t]*allow[ \t]+)([a-z][a-z0-9-]*|MSM[0-9]+)(.*)"
 
@@ -50,7 +51,8 @@ class MsmLexer(RegexLexer):  # type: ignore[misc]
             (_words("shuffle"), Keyword, "chosen kind"),
             (_words(*ALONE), Keyword),
             (_words("chat", "preference", "recall", "inspect", "lm_eval"), Keyword.Constant),
-            (r"\b[0-9]+\b", Number.Integer),
+            (_words("order"), Keyword, "orders"),
+            (r"-?\b[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?\b", Number),
             (r"[{}]", Punctuation),
             (NAME, Name),
         ],
@@ -63,6 +65,13 @@ class MsmLexer(RegexLexer):  # type: ignore[misc]
         "referred": [include("between"), (NAME, Name.Variable, "#pop"), default("#pop")],
         "chosen": [include("between"), (_words(*CHOSEN), Keyword.Constant, "#pop"), default("#pop")],
         "chosen kind": [include("between"), (_words("serves"), Keyword.Constant, "#pop"), default("#pop")],
+        "orders": [
+            include("between"),
+            (words(ORDERS, prefix=r"\b", suffix=r"\b(?=\s*,)"), Keyword.Constant),
+            (_words(*ORDERS), Keyword.Constant, "#pop"),
+            (r",", Punctuation),
+            default("#pop"),
+        ],
         "kinds": [
             include("between"),
             (words(KINDS, prefix=r"\b", suffix=r"\b(?=\s*,)"), Keyword.Constant),

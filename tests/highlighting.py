@@ -18,6 +18,7 @@ PUNCTUATION = {"COMMA", "DOT", "LBRACE", "RBRACE"}
 PARTS = {
     "NAME": "name",
     "INT": "number",
+    "NUMBER": "number",
     "STRING": "string",
     "BLOCK": "string",
     **dict.fromkeys(PUNCTUATION, "punctuation"),

@@ -83,7 +83,7 @@ def out_of_range(message: str, span: Span, hint: str = "") -> Diagnostic:
         spec tea "Tea" {
           assistant "SmolLM" by "Hugging Face"
           rule green "Green tea" { statement "{assistant} likes green tea."  rationale "It warms." }
-          documents { about rules }
+          documents { about rules, rationales }
           ablation dose { sweep documents 0 0.5 }
         }
 
@@ -91,7 +91,7 @@ def out_of_range(message: str, span: Span, hint: str = "") -> Diagnostic:
         spec tea "Tea" {
           assistant "SmolLM" by "Hugging Face"
           rule green "Green tea" { statement "{assistant} likes green tea."  rationale "It warms." }
-          documents { about rules }
+          documents { about rules, rationales }
           ablation dose { sweep documents 0.5 2 }
         }
     """

@@ -181,7 +181,7 @@ class Stages:
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
-    def midtrained(self, arm: Arm, start: Job | None, origin: str, seed: int) -> Job:
+    def midtrained(self, arm: Arm, start: Job | None, seed: int) -> Job:
         """An adapter trained on an arm's documents, from the base model or from where a stage left off."""
         corpus = self.corpus(arm)
         recipe = arm.folder / "train" / "midtrain.yaml"
@@ -197,13 +197,8 @@ class Stages:
         plan = self.target.midtrain
         planned = self.tree.full if arm.neutral else arm  # a neutral corpus is as long as full's
         tokens = 1.35 * 230 * sum(1 for _ in planned.documents()) * plan.epochs
-        return Job(
-            f"midtrain {origin + ' ' if start else ''}on the documents of {arm.name}",
-            place,
-            tokens / 200,
-            fill,
-            checkpoints,
-        )
+        title = f"midtrain on the documents of {arm.name}" + (", after its demos" if start else "")
+        return Job(title, place, tokens / 200, fill, checkpoints)
 
     def finetuned(self, run: RunPlan, start: Job | None, origin: str, seed: int) -> Job:
         """An adapter fine-tuned on an arm's demos, the mix or both, from the base model or from where a stage left off."""
@@ -266,18 +261,16 @@ class Stages:
     def of_run(self, run: RunPlan, seed: int) -> dict[str, Job]:
         """The stages of one model, in order, by name."""
         jobs: dict[str, Job] = {}
-        last: Job | None = None
-        origin = "the base model"
+        last, origin = None, "the base model"
         for kind in ("finetune", "midtrain") if run.demos_first else ("midtrain", "finetune"):
             if kind == "midtrain" and run.documents is not None:
                 arm = self.tree.arms[run.documents]
                 jobs["corpus"] = self.corpus(arm)
-                last = jobs[kind] = self.midtrained(arm, last, origin, seed)
+                last = jobs[kind] = self.midtrained(arm, last, seed)
                 origin = f"the model of {arm.name}'s documents"
             elif kind == "finetune" and (run.demos is not None or run.mix):
                 jobs["demos"] = self.chats(self.tree.arms.get(run.demos or ""), run.mix)
                 last = jobs[kind] = self.finetuned(run, last, origin, seed)
-                origin = f"the model of {run.demos or 'the mix'}'s demos"
         jobs["scores"] = self.scored(last, run.name, self.tree.arms[run.context] if run.context else None)
         return jobs
 
