@@ -162,6 +162,7 @@ def _no_id(text: str, found: Found) -> tuple[int, int, str] | None:
     if (
         match is None
         or ("NAME" not in found.accepted and begin == found.start)
+        or (match[0].isdigit() and begin < found.start)  # the whole part of a fraction
         or re.fullmatch(r"[a-z][a-z0-9_]*|-+", match[0])
     ):
         return None
