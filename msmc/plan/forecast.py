@@ -117,13 +117,12 @@ def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens)
     training = [(plan.name, stage) for plan in plans for stage in _training(plan, writing, chats, mix, target)]
     seeds = int(outcome.arms["seeds"])
     full = outcome.builds[0]
-    used = {arm for plan in plans for arm in (plan.documents,) if arm}
     return Forecast(
         spec=str(outcome.spec),
         ablation=outcome.arms["ablation"],
         target=target,
         exact=tokens.tokenizer is not None,
-        writing=tuple(writing[arm] for arm in writing if arm in used),
+        writing=tuple(_written(plans, writing)),
         chats=sum(_num_planned(build) for build in outcome.builds),
         training=tuple(training),
         models=len(plans),
@@ -132,6 +131,17 @@ def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens)
         build_bytes=sum(_bytes(build) for build in outcome.builds),
         problems=tuple(_too_few(training, target)),
     )
+
+
+def _written(plans: list[RunPlan], writing: dict[str, Writing]) -> Iterator[Writing]:
+    """What a writer is asked for. Of a sweep the largest dose holds the others, `full` among them."""
+    used = {plan.documents for plan in plans if plan.documents and not plan.swept}
+    doses = {plan.documents for plan in plans if plan.documents and plan.swept == "documents"}
+    largest = max(
+        (writing[arm] for arm in (doses | {"full"}) & writing.keys()), key=lambda w: w.rows + len(w.own), default=None
+    )
+    arms = (used - {"full"}) | {largest.arm} if largest else used
+    return (writing[arm] for arm in writing if arm in arms)
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------
@@ -215,11 +225,12 @@ def _training(
         stage = target.midtrain
         tokens = like.reply + Estimate(sum(like.own))
         rows = packed_rows(like.lengths, like.rows, like.own, stage.max_length)
-        yield Training("midtrain", (plan.documents,), rows, tokens.times(stage.epochs), updates(rows, stage))
+        after = (plan.demos,) if plan.demos_first else ()
+        yield Training("midtrain", (plan.documents, *after), rows, tokens.times(stage.epochs), updates(rows, stage))
     if plan.demos is not None or plan.mix:
         parts = [*([chats[plan.demos]] if plan.demos else []), *([mix] if plan.mix else [])]
         num, size, stage = sum(p.rows for p in parts), sum(p.tokens for p in parts), target.finetune
-        of = (plan.documents, plan.demos, "mix" if plan.mix else None)
+        of = (None if plan.demos_first else plan.documents, plan.demos, "mix" if plan.mix else None)
         yield Training("finetune", of, num, Estimate(size * stage.epochs), updates(num, stage))
 
 

@@ -140,6 +140,32 @@ def test_every_arm_stands_in_the_full_forecast(folder: Path) -> None:
     assert "w.bare" in told and told.index("documents of") < told.index("training of") < told.index("write  ")
 
 
+SWEPT = """
+  ablation s {
+    control aft_only
+    sweep documents 0.5 2
+    sweep demos 2
+    sweep learning_rate 1e-3
+    order demos_first
+  }
+}
+"""
+
+
+def test_a_sweep_is_priced_once_for_its_largest_dose_and_every_stage_that_is_not_shared(folder: Path) -> None:
+    rule = 'rule green "Green tea" {'
+    spec = TEA.replace(rule, rule + ' example a { user "x" assistant "y" }').rstrip().removesuffix("}") + SWEPT
+    (folder / "tea.msm").write_text(spec, "utf-8")
+    few = ("--set", "min_steps=1", "--format", "json")
+    told = json.loads(msmc("plan", "tea.msm", "-a", "s", *few).stdout)
+    assert {d["arm"]: d["rows"] for d in told["documents"]} == {"s.full@documents=2": 2 * 6 * 3}
+    # midtrained: full, two doses, the rate, after the demos; fine-tuned: those but the last, aft_only, twice the demos
+    assert told["stages"] == 5 + 6 and told["models"] == 7
+    updates = {t["model"]: t["updates"] for t in told["training"] if t["stage"] == "midtrain"}
+    assert updates["full@documents=0.5"] < updates["full"] < updates["full@documents=2"]
+    assert updates["full@learning_rate=0.001"] == updates["full"] == updates["full@order=demos_first"]
+
+
 def test_a_sample_is_drawn_from_all_clauses_alike() -> None:
     (full,) = compile(Memory(**{"tea.msm": TEA, "lib.msm": LIB}), "tea.msm", cpu("documents.per_clause=50")).builds
     assert full.num_documents == 6 * 50
