@@ -10,17 +10,8 @@ from msmc.lint.linted import Linted, LintedSpec, declarations
 from msmc.mention import words
 from msmc.prose import one_line
 from msmc.syntax import ast
+from msmc.terms import terms
 
-EMPTY = frozenset(
-    words(
-        """
-        a an the this that these those it its he she they them their his her you your we our i my me us and or but so because
-        since as for of to in on at by with from into than then is are was were be been being do does did has have had will
-        would should can could may might must want wants which who what when where there here also just very why reason
-        """
-    )
-)
-"""Words that give no reason by themselves."""
 NEARLY_ALL = 0.9
 HALF = 0.5
 """Of as many words as the statement has: else it may say something of its own with a few of them."""
@@ -128,19 +119,10 @@ def rationale_restates_rule(linted: Linted) -> Iterator[Diagnostic]:
 
 @lru_cache(2**15)  # an editor asks again for all but one
 def _restates(reason: str, statement: str, names: frozenset[str]) -> bool:
-    own, said = ([_stem(w) for w in words(t) if w not in EMPTY and w not in names] for t in (reason, statement))
+    own, said = (terms(text, names) for text in (reason, statement))
     if len(own) < FEW or len(set(own)) < HALF * len(set(said)):
         return False
     return sum(w in said for w in own) >= NEARLY_ALL * len(own)
-
-
-@lru_cache(2**15)
-def _stem(word: str) -> str:
-    """Without the endings of verbs and plurals, so that "recommend" is in "recommends"."""
-    for ending in ("ing", "ed", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word.removesuffix(ending).removesuffix("e")
-    return word.removesuffix("e") if len(word) > 4 else word
 
 
 def demo_gives_reason(linted: Linted) -> Iterator[Diagnostic]:
