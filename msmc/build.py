@@ -10,7 +10,9 @@ from msmc.digest import canonical as canonical
 from msmc.digest import digest as digest
 from msmc.ir import Node, Rung, Swept
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+RESERVED = "documents/reserve/"
+"""Where an arm's folder has the rows that are written only in place of planned ones."""
 
 
 class Cell(Node):

@@ -204,6 +204,7 @@ def compiled(
 
 def summary(place: Path, notes: tuple[str, ...]) -> str:
     """A table of what a build plans, from its manifests, and what a user may not expect of it."""
+    from msmc.build import RESERVED
     from msmc.stored import read_json
 
     lines = [f"{place}", f"  {'arm':<28} {'clauses':>7} {'documents':>9} {'demos':>6} {'eval rows':>9} {'words':>6}"]
@@ -212,7 +213,7 @@ def summary(place: Path, notes: tuple[str, ...]) -> str:
         num = {"documents": 0, "demos": 0, "evals": 0}
         for file, entry in manifest["files"].items():
             folder = file.split("/")[0]
-            if "rows" in entry and folder in num and not file.endswith("prefixes.jsonl"):
+            if "rows" in entry and folder in num and not file.endswith("prefixes.jsonl") and RESERVED not in file:
                 num[folder] += entry["rows"]
         words = len((path.parent / "spec.md").read_text("utf-8").split())
         row = (len(manifest["coverage"]), num["documents"], num["demos"], num["evals"], words)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from msmc.build import RESERVED
 from msmc.diagnostics import did_you_mean, fail
 from msmc.ir import ArmSpec
 from msmc.stored import broken, read_json, read_jsonl, read_text
@@ -57,7 +58,7 @@ def _places(arm: Path) -> dict[str, Any]:
 
 
 def _rows(arm: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in sorted(arm.glob("*/*.jsonl")):
+    for path in sorted(path for pattern in ("*/*.jsonl", f"{RESERVED}*.jsonl") for path in arm.glob(pattern)):
         if path.name != "prefixes.jsonl":
             yield from ((path.relative_to(arm).as_posix(), row) for row in read_jsonl(path))
 
@@ -114,6 +115,7 @@ def _of_row(arm: Path, what: str, places: dict[str, Any]) -> list[str]:
 def _texts(runs: Path, what: str, ids: set[str]) -> Iterator[str]:
     """Where a row's text stands, and the text; of a clause how many texts were written, and how many are in quarantine."""
     files = [p for pattern in ("corpus/*.jsonl", "demos/*.jsonl") for p in runs.glob(f"*/*/*/seed-*/{pattern}")]
+    files += runs.glob("quarantine/*.jsonl")
     for path in sorted({file.resolve() for file in files}):  # runs share stages
         place, about = path.relative_to(runs.resolve()), 0
         for number, row in enumerate(read_jsonl(path), 1):

@@ -1,13 +1,13 @@
 """Reading a build tree: the border between the compiler and the backend is files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from msmc.backend.ledger import Request
-from msmc.build import SCHEMA_VERSION, DocumentRow, OwnDocument, Prefix, RunPlan, digest
+from msmc.build import RESERVED, SCHEMA_VERSION, DocumentRow, OwnDocument, Prefix, RunPlan, digest
 from msmc.diagnostics import fail
 from msmc.ir import ArmSpec
 from msmc.stored import broken, read_json, read_jsonl, read_text, require_same
@@ -65,6 +65,14 @@ class Arm:
                 continue
             yield from (DocumentRow.model_validate(row) for row in read_jsonl(path))
 
+    def reserve(self) -> dict[str, list[DocumentRow]]:
+        """Further rows of each clause, in cell order."""
+        found: dict[str, list[DocumentRow]] = {}
+        for path in self.files(RESERVED):
+            for row in map(DocumentRow.model_validate, read_jsonl(path)):
+                found.setdefault(row.cell.clause, []).append(row)
+        return found
+
     def own_documents(self) -> Iterator[OwnDocument]:
         """Those that the spec's author brought."""
         path = self.folder / "documents" / OWN_DOCUMENTS
@@ -83,12 +91,12 @@ class Arm:
         """Rows of chats that a writer is to write."""
         return sum("prompt" in row for path in self.files("demos") for row in read_jsonl(path))
 
-    def requests(self, writer: str) -> Iterator[Request]:
-        """The same as a writer gets them, each with the prefix that it names."""
+    def requests(self, writer: str, planned: Iterable[DocumentRow] | None = None) -> Iterator[Request]:
+        """Documents as a writer gets them, each with the prefix that it names; all that are planned, unless some are given."""
         place = self.folder / "documents" / "prefixes.jsonl"
         rows = read_jsonl(place) if place.is_file() else ()
         known = {prefix.name: prefix for prefix in map(Prefix.model_validate, rows)}
-        for row in self.documents():
+        for row in self.documents() if planned is None else planned:
             yield Request(row, known[row.prefix], writer)
 
     def eval_rows(self) -> list[dict[str, Any]]:

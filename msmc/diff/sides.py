@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from msmc.analyze.files import leaves
 from msmc.analyze.resolve import Resolver
-from msmc.build import SCHEMA_VERSION, Build, DemoRow, DocumentRow, EvalRow, OwnDocument, Prefix, StaticDemo
+from msmc.build import RESERVED, SCHEMA_VERSION, Build, DemoRow, DocumentRow, EvalRow, OwnDocument, Prefix, StaticDemo
 from msmc.check import Checked, check
 from msmc.compile import compile
 from msmc.diagnostics import Diagnostic, Failed, Label, fail
@@ -98,7 +98,8 @@ def _of_build(build: Build, label: str) -> ArmRows:
 
 
 def _is_rows(path: str) -> bool:
-    return path.endswith(".jsonl") and path.partition("/")[0] in ARTEFACTS
+    """Rows that are planned: those of the reserve may never be written."""
+    return path.endswith(".jsonl") and path.partition("/")[0] in ARTEFACTS and not path.startswith(RESERVED)
 
 
 # ---- builds -----------------------------------------------------------------------------------------------------------------

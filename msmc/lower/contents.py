@@ -1,5 +1,6 @@
 """What the folder of an arm holds: rows that are planned, and rows that exist, at the dose of a sweep."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ class Contents:
     neutral: bool = False
     point: Point | None = None
     """Of a sweep: another dose of documents or demos, or another learning rate."""
+    reserve: float = 0
+    """Further documents of each clause, as a share of its documents."""
 
     def _dose(self, what: Swept) -> float:
         return self.point.dose(what) if self.point else 1
@@ -36,6 +39,11 @@ class Contents:
         """Documents of each clause."""
         ids = (clause.id for clauses in planned.values() for clause in clauses)
         return counts(ids, self.per_clause, self._dose("documents"))
+
+    def reserves(self, planned: dict[str, list[Clause]]) -> dict[str, int]:
+        """Further documents of each clause: cells behind those of its planned ones."""
+        numbers = self.numbers(planned).items()
+        return {clause: math.ceil(round(self.reserve * number, 6)) for clause, number in numbers}
 
     def numbers_of_chats(self, block: Demos, arm: ArmSpec) -> dict[str, int]:
         return counts((clause.id for clause in arm.about(block.about)), self.chats, self._dose("demos"))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import islice
+from types import MappingProxyType
 
 from msmc.build import Cell, DocumentRow, Message, OwnDocument, Prefix, digest
 from msmc.digest import seed_of
@@ -61,14 +62,21 @@ def own(sources: tuple[OwnRows, ...], spec: ArmSpec) -> Iterator[OwnDocument]:
 
 
 def rows(
-    block: Documents, clauses: list[Clause], counts: Mapping[str, int], library: Library, prompt: Prompt
+    block: Documents,
+    clauses: list[Clause],
+    counts: Mapping[str, int],
+    library: Library,
+    prompt: Prompt,
+    skip: Mapping[str, int] = MappingProxyType({}),
 ) -> Callable[[], Iterator[DocumentRow]]:
-    """The rows of one value or rule in cell order, made anew at each call; `counts` says how many a clause has."""
+    """The rows of one value or rule in cell order, made anew at each call; `counts` says how many a clause has, behind those
+    that are skipped."""
     axes = (block.kinds or library.kinds, block.audiences or library.audiences, block.angles or library.angles)
 
     def make() -> Iterator[DocumentRow]:
         for clause in clauses:
-            for cell in islice(cells(clause.id, *axes), counts[clause.id]):
+            first = skip.get(clause.id, 0)
+            for cell in islice(cells(clause.id, *axes), first, first + counts[clause.id]):
                 yield _row(clause, cell, prompt(clause, cell))
 
     return make

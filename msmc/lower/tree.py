@@ -7,13 +7,26 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from msmc.build import BASE, SCHEMA_VERSION, Artefact, Build, Chat, EvalRow, Prefix, RunPlan, canonical, digest
+from msmc.build import (
+    BASE,
+    RESERVED,
+    SCHEMA_VERSION,
+    Artefact,
+    Build,
+    Chat,
+    EvalRow,
+    Prefix,
+    RunPlan,
+    canonical,
+    digest,
+)
 from msmc.ir import ArmSpec, Documents, Eval, Node, Spec, Text
 from msmc.library import Library
 from msmc.lower import content, demos, documents, evals
 from msmc.lower.arms import MadeArm
 from msmc.lower.compare import compare, pairs, runs
 from msmc.lower.contents import Contents
+from msmc.lower.coverage import coverage
 from msmc.lower.questions import questions
 from msmc.lower.recipes import recipe
 from msmc.lower.render import Templates
@@ -125,9 +138,8 @@ class Lowering:
 
     def asked(self) -> Contents:
         """What the spec and the target ask for."""
-        return Contents(
-            self.spec.documents, self.target.documents.per_clause, self.spec.demos, self.target.demos.per_clause
-        )
+        asked, chats = self.target.documents, self.target.demos.per_clause
+        return Contents(self.spec.documents, asked.per_clause, self.spec.demos, chats, reserve=asked.reserve)
 
     def neutral(self, arm: MadeArm, block: Documents) -> Build:
         """The control `neutral_documents`: another spec's arm, planned like this one's documents and with a reserve, as the
@@ -176,11 +188,14 @@ class Lowering:
             return
         prefixes = partial(documents.prefixes, arm.spec, list(planned), self.templates, arm.spans)
         yield rows("documents/prefixes.jsonl", prefixes)
-        prompt, numbers = self._prompts(arm), plan.numbers(planned)
-        for node_id, clauses in planned.items():
-            stem = node_id.removeprefix(arm.spec.name + ".")
-            make = documents.rows(plan.documents, clauses, numbers, self.library, prompt)
-            yield rows(f"documents/{stem}.jsonl", make)
+        prompt, numbers, none = self._prompts(arm), plan.numbers(planned), dict[str, int]()
+        for folder, wanted, skip in (("documents/", numbers, none), (RESERVED, plan.reserves(planned), numbers)):
+            for node_id, clauses in planned.items():
+                if folder == RESERVED and not any(wanted[clause.id] for clause in clauses):
+                    continue
+                stem = node_id.removeprefix(arm.spec.name + ".")
+                make = documents.rows(plan.documents, clauses, wanted, self.library, prompt, skip)
+                yield rows(f"{folder}{stem}.jsonl", make)
 
     def _prompts(self, arm: MadeArm) -> documents.Prompt:
         return documents.prompts(arm.spec, self.library, self.templates, arm.spans)
@@ -237,17 +252,7 @@ class Lowering:
 
     def _manifest(self, arm: MadeArm, plan: Contents, planned: dict[str, list[Any]]) -> dict[str, Any]:
         """All but the digests and counts of the files, which whoever writes them adds."""
-        coverage = {c.id: Counter(documents=0, demos=0, evals=0) for c in arm.spec.clauses()}
-        for clause_id, number in plan.numbers(planned).items():
-            coverage[clause_id]["documents"] = number
-        for what, about in self._brought_rows(arm, plan):
-            if about in coverage:
-                coverage[about][what] += 1
-        for block in self.spec.evals:
-            for row in self._asked(block)():
-                for clause_id in row.about:
-                    if clause_id in coverage:
-                        coverage[clause_id]["evals"] += 1
+        asked = (row for block in self.spec.evals for row in self._asked(block)())
         return {
             "schema_version": SCHEMA_VERSION,
             "spec": self.spec.name,
@@ -261,16 +266,9 @@ class Lowering:
                 for block in self.spec.evals
                 if block.held_out
             },
-            "coverage": {clause: dict(counts) for clause, counts in coverage.items()},
+            "coverage": coverage(self.spec, arm.spec, plan, planned, asked),
+            "reserve": {clause: number for clause, number in plan.reserves(planned).items() if number},
         }
-
-    def _brought_rows(self, arm: MadeArm, plan: Contents) -> Iterator[tuple[str, str]]:
-        """What rows that stand in the spec or come with it are for, with each clause that they are about."""
-        if not plan.own:
-            return
-        for name, chats in plan.own_chats(self.spec, arm.spec).items():
-            yield from (("demos", a) for demo in chats for a in (demo.about[:1] if name == "static" else demo.about))
-        yield from (("documents", a) for row in plan.own_documents(self.spec, arm.spec) for a in row.about)
 
     def _fingerprints(self, spec: ArmSpec, target: Target) -> dict[str, Any]:
         paths = sorted(p for p in self.sources if p.startswith("shipped:templates/") and "/report/" not in p)

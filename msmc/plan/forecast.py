@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from msmc.backend.template_writer import TemplateWriter
-from msmc.build import Build, RunPlan
+from msmc.build import RESERVED, Build, RunPlan
 from msmc.compile import Outcome
 from msmc.diagnostics import Diagnostic
 from msmc.ir import ArmSpec
@@ -44,6 +44,8 @@ class Writing:
     """Tokens of the author's documents, which nobody writes."""
     neutral: bool = False
     """Of the control `neutral_documents`."""
+    reserve: int = 0
+    """Rows that are written only where the gates take others."""
 
 
 class Training(NamedTuple):
@@ -172,7 +174,8 @@ def _writing(build: Build, library: Library, tokens: Tokens) -> Writing:
     heads = [prefixes[row.prefix] for row in rows]
     prompts = [head + tokens.count(row.prompt) + TEMPLATE for head, row in zip(heads, rows, strict=True)]
     prompt = total(prompts, build.num_documents)
-    num_nodes = sum(a.path.startswith("documents/") for a in build.artefacts) - 1 - bool(own)
+    paths = [a.path for a in build.artefacts if a.path.startswith("documents/") and not a.path.startswith(RESERVED)]
+    num_nodes = len(paths) - 1 - bool(own)
     again = max(0, build.num_documents - num_nodes) * sum(heads) / len(heads)
     return Writing(
         build.arm,
@@ -183,6 +186,7 @@ def _writing(build: Build, library: Library, tokens: Tokens) -> Writing:
         lengths,
         own,
         build.manifest["neutral"],
+        sum(build.manifest["reserve"].values()),
     )
 
 

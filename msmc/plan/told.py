@@ -55,7 +55,9 @@ def _summary(found: Forecast, adapter: int | None) -> Iterator[str]:
     rows = sum(w.rows for w in found.writing)
     if rows:
         prompt = f"{_about(found.prompt)} prompt tokens, {found.cached:.0%} of them prefixes that a server keeps"
-        yield f"write     {rows:,} documents: {prompt}; {_about(found.reply)} reply tokens (by {by})"
+        spare = sum(w.reserve for w in found.writing)
+        most = f" (at worst {rows + spare:,}, with the reserve)" if spare else ""
+        yield f"write     {rows:,} documents{most}: {prompt}; {_about(found.reply)} reply tokens (by {by})"
     if found.chats:
         yield f"          {found.chats:,} rows of chats, which the writer `{found.target.writer}` cannot write"
     yield f"cost      nothing: the writer `{found.target.writer}` is offline"
@@ -103,6 +105,7 @@ def as_data(found: Forecast, change: Change | None) -> dict[str, Any]:
             {
                 "arm": w.arm,
                 "rows": w.rows,
+                "reserve": w.reserve,
                 "prompt_tokens": _data(w.prompt),
                 "cached": round(w.cached, 3),
                 "reply_tokens": _data(w.reply),
