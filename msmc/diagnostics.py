@@ -92,6 +92,7 @@ CODES = {
     "ledger-unusable": 717,
     "too-few-rows": 718,
     "mix-missing": 719,
+    "coverage-short": 720,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

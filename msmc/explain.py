@@ -82,7 +82,7 @@ FINDERS = {
     "too-few-updates": "backend.experiment:_require_updates",
     "unmarked-template": "backend.finetune:_require_markers",
     "writer-cannot": "backend.stages:Stages.chats",
-    "gate-failed": "backend.gates:gate",
+    "gate-failed": "backend.gates:Gates.written",
     "bad-recipe": "backend.recipe:load_recipe",
     "loss-not-finite": "backend.training:_recorder",
     "interrupted": "backend.experiment:_stopped",
@@ -97,6 +97,7 @@ FINDERS = {
     "ledger-unusable": "backend.ledger:Ledger._told",
     "too-few-rows": "backend.match:trimmed",
     "mix-missing": "compile:read_mix",
+    "coverage-short": "backend.corpus:_short",
     "internal": "cli_frame:Command.invoke",
 }
 """The function of msmc that finds or words each diagnostic, and explains it."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 from contextlib import AbstractContextManager, suppress
 from itertools import takewhile
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from msmc.backend.comparison import TRAINING, compare
-from msmc.backend.stages import Advance, Job, Stages, host
+from msmc.backend.stages import Advance, Job, Stages
 from msmc.backend.tree import Tree
 from msmc.build import SCHEMA_VERSION, RunPlan, digest
 from msmc.diagnostics import Diagnostic, Interrupted, fail
@@ -161,10 +162,15 @@ def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str
             arm: {c.id: c.text for c in tree.arms[arm].spec.clauses()} for arm in {run.documents or "full", "full"}
         },
         "commit": _commit(),
-        "host": host(),
+        "host": _host(),
     }
     whole_file(place / "run.json", json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     return place
+
+
+def _host() -> dict[str, str]:
+    """Where a run was made; in run.json alone."""
+    return {"python": platform.python_version(), "system": platform.platform(), "machine": platform.machine()}
 
 
 def _commit() -> str | None:

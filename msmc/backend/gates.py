@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from msmc.backend.coverage import Shows
 from msmc.backend.tree import Arm
 from msmc.build import DocumentRow, OwnDocument
 from msmc.diagnostics import Failed, fail
@@ -12,59 +13,70 @@ from msmc.mention import Mentions
 LEFTOVER = re.compile(r"\{[a-z_]+\}|</?think>|</?scratchpad>|\[(?:insert|your|name|placeholder)\b", re.IGNORECASE)
 
 
-def gate(
-    arm: Arm, written: Iterable[tuple[DocumentRow, str]], own: Iterable[OwnDocument] = ()
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Corpus rows that may be trained on, and the quarantined ones with their reasons.
+NOT_SHOWN = "does not show its clause"
 
-    Quarantine takes rows that mention what an evaluation holds out. What shows that the writer itself is wrong (an empty
-    document, a leftover placeholder, another assistant's name or none) stops the run. Raises Failed `gate-failed`.
-    The author's `own` documents may be about what they like: they are only kept from what is held out.
+Rows = list[dict[str, Any]]
 
-    gate-failed: A document that cannot be used: it is empty, never names the assistant, or holds leftovers of its making.
 
-    Gates look at every written document, and the run stops rather than train on what is left. A document that mentions a
-    held-out item is no mistake of the writer: it goes into quarantine, and is counted.
+class Gates:
+    """The gates of one arm's documents."""
 
-    Bad:
-        As an AI language model, [NAME] likes green tea.
+    def __init__(self, arm: Arm) -> None:
+        self._arm = arm
+        self._said = " ".join(text for _, text in arm.spec.texts())
+        self._mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
+        self._shows = Shows(arm.spec)
 
-    Good:
-        SmolLM likes green tea.
-    """
-    said = " ".join(text for _, text in arm.spec.texts())
-    mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
-    kept, quarantined, wrong = list[dict[str, Any]](), list[dict[str, Any]](), list[tuple[DocumentRow, str]]()
-    for row, text in written:
-        corpus_row: dict[str, Any] = {
-            "id": row.id,
-            "about": list(row.about),
-            "cell": row.cell.model_dump(),
-            "text": text,
-            "source": {"writer": arm.target.writer, "seed": row.seed},
-        }
-        chosen = f"{row.cell.audience} {row.cell.angle} {arm.spec.identity.assistant} {arm.spec.identity.provider}"
-        if reason := _fault(text, arm.spec.identity.assistant, f"{said} {chosen}"):
-            wrong.append((row, reason))
-        if reason := _held_out(text, mentions):
-            quarantined.append({**corpus_row, "reason": reason})
-        else:
-            kept.append(corpus_row)
-    for brought in own:
-        own_row = {"id": brought.id, "about": list(brought.about), "text": brought.text, "source": {"writer": "own"}}
-        reason = _held_out(brought.text, mentions)
-        (quarantined if reason else kept).append({**own_row, "reason": reason} if reason else own_row)
-    if wrong:
-        some = "; ".join(f"{row.id} ({row.about[0]}): {reason}" for row, reason in wrong[:5])
-        raise fail(
-            "gate-failed",
-            f"{len(wrong)} documents of `{arm.name}` cannot be used",
-            "mend the writer, then run again",
-            some,
-        )
-    if not kept:
-        raise fail("no-rows", f"no document of `{arm.name}` may be trained on", "add a `documents` block to the spec")
-    return kept, quarantined
+    def written(self, documents: Iterable[tuple[DocumentRow, str]]) -> tuple[Rows, Rows]:
+        """Corpus rows that may be trained on, and the quarantined ones with their reasons.
+
+        Quarantine takes rows that mention what an evaluation holds out, or do not show their clause. What shows that the writer
+        itself is wrong (an empty document, a leftover placeholder, another assistant's name or none) stops the run. Raises
+        Failed `gate-failed`.
+
+        gate-failed: A document that cannot be used: it is empty, never names the assistant, or holds leftovers of its making.
+
+        Gates look at every written document, and the run stops rather than train on what is left. A document that mentions a
+        held-out item or tells nothing of its clause is no such mistake: it goes into quarantine, and another one is written.
+
+        Bad:
+            As an AI language model, [NAME] likes green tea.
+
+        Good:
+            SmolLM likes green tea.
+        """
+        arm, wrong = self._arm, list[tuple[DocumentRow, str]]()
+        kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
+        for row, text in documents:
+            corpus_row: dict[str, Any] = {
+                "id": row.id,
+                "about": list(row.about),
+                "cell": row.cell.model_dump(),
+                "text": text,
+                "source": {"writer": arm.target.writer, "seed": row.seed},
+            }
+            chosen = f"{row.cell.audience} {row.cell.angle} {arm.spec.identity.assistant} {arm.spec.identity.provider}"
+            if reason := _fault(text, arm.spec.identity.assistant, f"{self._said} {chosen}"):
+                wrong.append((row, reason))
+            reason = _held_out(text, self._mentions) or ("" if self._shows(row.cell.clause, text) else NOT_SHOWN)
+            _sort(corpus_row, reason, kept, quarantined)
+        if wrong:
+            some = "; ".join(f"{row.id} ({row.about[0]}): {reason}" for row, reason in wrong[:5])
+            message = f"{len(wrong)} documents of `{arm.name}` cannot be used"
+            raise fail("gate-failed", message, "mend the writer, then run again", some)
+        return kept, quarantined
+
+    def own(self, documents: Iterable[OwnDocument]) -> tuple[Rows, Rows]:
+        """The author's documents may be about what they like: they are only kept from what is held out."""
+        kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
+        for brought in documents:
+            row = {"id": brought.id, "about": list(brought.about), "text": brought.text, "source": {"writer": "own"}}
+            _sort(row, _held_out(brought.text, self._mentions), kept, quarantined)
+        return kept, quarantined
+
+
+def _sort(row: dict[str, Any], reason: str, kept: Rows, quarantined: Rows) -> None:
+    (quarantined if reason else kept).append({**row, "reason": reason} if reason else row)
 
 
 def free_of_held_out(
@@ -75,7 +87,7 @@ def free_of_held_out(
     kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
     for chat in chats:
         reason = _held_out(" ".join(turn["content"] for turn in chat["messages"]), mentions)
-        (quarantined if reason else kept).append({**chat, "reason": reason} if reason else chat)
+        _sort(chat, reason, kept, quarantined)
     return kept, quarantined
 
 

@@ -1,7 +1,6 @@
 """The stages of an experiment. Each is content-addressed: its folder's name is a digest of all that determines it, so what
 two arms share is done once, and what is done is never done again."""
 
-import platform
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from typing import Any
 from msmc.backend import gates, template_writer
 from msmc.backend.adapter import write_json
 from msmc.backend.checkpoints import Checkpoints
+from msmc.backend.corpus import collect
+from msmc.backend.coverage import PHRASES, SHOWN
 from msmc.backend.finetune import finetune
 from msmc.backend.ledger import Ledger, Request
 from msmc.backend.match import num_tokens, trimmed
@@ -102,41 +103,46 @@ class Stages:
         return f"{self.target.writer} {template_writer.VERSION} {self.library.fingerprint[:16]}"
 
     def corpus(self, arm: Arm) -> Job:
-        """Documents written for every planned row of an arm, gated; a neutral arm's trimmed to the tokens of `full`'s."""
+        """Documents of an arm, written, gated and covering its clauses; a neutral arm's trimmed to the tokens of `full`'s."""
         if not arm.files("documents"):
             raise fail("no-rows", f"`{arm.name}` plans no documents", "add a `documents` block to the spec")
-        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), arm.held_out, self._writer]
+        gated = [arm.held_out, arm.target.documents.floor, SHOWN, PHRASES]
+        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), *gated, self._writer]
         like = self.corpus(self.tree.full) if arm.neutral else None
         if like:
             inputs += [like.folder.name, self._model_name]
         place = self._place("corpus", *inputs)
 
         def fill(part: Path, advance: Advance) -> None:
-            kept, quarantined = gates.gate(arm, self._written(arm, advance), arm.own_documents())
-            counts: dict[str, int] = {}
+            quarantine = self.runs / "quarantine" / f"{place.name}.jsonl"
+            corpus = collect(arm, lambda rows: self._written(arm, advance, rows), quarantine)
+            kept, counts = corpus.kept, {"from_reserve": len(corpus.reserve)}
             if like:
                 tokenizer = load_tokenizer(self.model)
                 wanted = num_tokens((row["text"] for row in read_jsonl(like.folder / "midtrain.jsonl")), tokenizer)
                 kept, counts["tokens"] = trimmed(kept, wanted, tokenizer)
                 counts["tokens_matched"] = wanted
             _write_rows(part / "midtrain.jsonl", kept)
-            _write_rows(part / "quarantine.jsonl", quarantined)
+            _write_rows(part / "quarantine.jsonl", corpus.quarantined)
+            write_json(part / "coverage.json", corpus.coverage(kept))
             words = sum(len(str(row["text"]).split()) for row in kept)
-            counts |= {"documents": len(kept), "quarantined": len(quarantined), "words": words}
+            counts |= {"documents": len(kept), "quarantined": len(corpus.quarantined), "words": words}
             write_json(part / "stage.json", {"stage": "corpus", "arm": arm.name, **counts})
 
         return Job(f"write the documents of {arm.name}", place, 2.0, fill, needs=(like,) if like else ())
 
-    def _written(self, arm: Arm, advance: Advance) -> Iterator[tuple[DocumentRow, str]]:
-        """Each planned row with its text, which comes from the ledger where it has been asked for before."""
+    def _written(
+        self, arm: Arm, advance: Advance, rows: Iterable[DocumentRow] | None
+    ) -> Iterator[tuple[DocumentRow, str]]:
+        """Each given or planned row with its text, which comes from the ledger where it has been asked for before."""
         writer = template_writer.TemplateWriter(arm.spec, self.library)
-        total = sum(1 for _ in arm.documents())
+        total = sum(1 for _ in (arm.documents() if rows is None else rows))
 
         def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
             yield [(request, writer.write(request.row)) for request in requests]
 
         with closing(Ledger(self.ledger)) as ledger:
-            for number, (request, raw) in enumerate(ledger.replies(arm.requests(self._writer), send), 1):
+            for number, (request, raw) in enumerate(ledger.replies(arm.requests(self._writer, rows), send), 1):
                 advance(number, total, "documents")
                 yield request.row, raw
 
@@ -292,8 +298,3 @@ def _noted(advance: Advance) -> Callable[[int, int, float], None]:
 def _write_rows(path: Path, rows: Iterable[Any]) -> None:
     with path.open("w", encoding="utf-8") as stream:
         stream.writelines(canonical(row) + "\n" for row in rows)
-
-
-def host() -> dict[str, str]:
-    """Where a run was made; in run.json alone."""
-    return {"python": platform.python_version(), "system": platform.platform(), "machine": platform.machine()}
