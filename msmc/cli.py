@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from msmc.cli_coverage import coverage
 from msmc.cli_experiments import ablate, report, run
 from msmc.cli_export import export
 from msmc.cli_fmt import fmt
@@ -142,6 +143,7 @@ def show(spec: Path, id: str | None, arm: str, target: str, settings: tuple[str,
 
 
 main.add_command(plan)
+main.add_command(coverage)
 
 
 @main.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from msmc.backend.comparison import TRAINING, compare
+from msmc.backend.covered import covered
 from msmc.backend.stages import Advance, Job, Stages
 from msmc.backend.tree import Tree
 from msmc.build import SCHEMA_VERSION, RunPlan, digest
@@ -144,6 +145,7 @@ def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str
         with suppress(FileExistsError):  # of an earlier run, or of one beside this
             link.symlink_to(os.path.relpath(job.folder, place), target_is_directory=True)
         stages[kind] = {"folder": job.folder.name, **read_json(job.folder / "stage.json")}
+    trained = {kind: tree.arms[arm] for kind, arm in (("documents", run.documents), ("demos", run.demos)) if arm}
     data = {
         "schema_version": SCHEMA_VERSION,
         "spec": tree.plan["spec"],
@@ -155,6 +157,7 @@ def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str
         "run": run.model_dump(),
         "seed": seed,
         "stages": stages,
+        "coverage": [row._asdict() for row in covered(tree.full, trained, place)],
         "target": tree.arms[run.trained_by].manifest["target"],
         "builds": {arm: tree.arms[arm].manifest for arm in {run.documents or "full", run.demos or "full", "full"}},
         "sourcemaps": {arm: tree.arms[arm].sourcemap for arm in {run.documents or "full", "full"}},

@@ -1,0 +1,177 @@
+"""What each clause has: documents, demos and items of evaluations; planned, and in a run those that are there after the gates."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from msmc.build import SCHEMA_VERSION
+from msmc.diagnostics import fail
+from msmc.ir import CLAUSE_WORDS, ArmSpec, ClauseKind
+from msmc.stored import broken, read_json, read_text
+
+KINDS: dict[ClauseKind, str] = {kind: word for word, kind in CLAUSE_WORDS.items()}
+
+
+class Covered(NamedTuple):
+    """Of one clause. None: not part of a run, or not written yet."""
+
+    clause: str
+    kind: ClauseKind
+    place: str
+    documents: int | None
+    """Planned ones, the author's own among them."""
+    written: int | None
+    """Documents that are there after the gates, and trained on."""
+    demos: int | None
+    chats: int | None
+    """Demos that are there after the gates."""
+    items: int
+    """Of evaluations."""
+    reserve: int = 0
+    """Further documents that are planned; in a run those that were written in place of others."""
+    quarantined: Mapping[str, int] = {}
+    """Documents that the gates took, by reason."""
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.documents or self.demos or self.items)
+
+
+class Table(NamedTuple):
+    """A build's arm or a run."""
+
+    name: str
+    folder: Path
+    clauses: list[Covered]
+    run: bool
+
+
+# ---- what is read -----------------------------------------------------------------------------------------------------------
+
+
+def of_arm(spec: ArmSpec, manifest: Mapping[str, Any], places: Mapping[str, Any]) -> list[Covered]:
+    """As it is planned."""
+    found = []
+    for clause in spec.clauses():
+        counts, place = manifest["coverage"][clause.id], places[clause.id]
+        at = f"{place['file']}:{place['line']}"
+        planned = (counts["documents"], None, counts["demos"], None, items(counts))
+        found.append(Covered(clause.id, clause.kind, at, *planned, manifest["reserve"].get(clause.id, 0)))
+    return found
+
+
+def items(counts: Mapping[str, int]) -> int:
+    """Both orders of an item are a row each."""
+    return counts["evals"] // 2
+
+
+def chats_of(rows: Iterator[dict[str, Any]]) -> Counter[str]:
+    """Chats by the clause that they are for; the second that a written one is about is its node or its example."""
+    found = Counter[str]()
+    for row in rows:
+        if row["source"]["writer"] != "mix":
+            found.update(row["about"] if row["source"]["writer"] == "own" else row["about"][:1])
+    return found
+
+
+def tables(place: Path) -> list[Table]:
+    """Of a build, one arm of it, a run, or all runs below a folder; the build's `full` first. Raises Failed `not-a-build`,
+    `broken-file`."""
+    if (place / "run.json").is_file():
+        return [_of_run(place)]
+    if (place / "manifest.json").is_file():
+        return [_of_build(place)]
+    if (place / "arms.json").is_file():
+        folders = sorted((p.parent for p in place.glob("*/manifest.json")), key=lambda p: (p.name != "full", p.name))
+        if not folders:
+            raise broken(place / "full" / "manifest.json", "is gone")
+        return [_of_build(folder) for folder in folders]
+    if runs := sorted(path.parent for path in place.glob("**/seed-*/run.json")):
+        return [_of_run(folder) for folder in runs]
+    inner = sorted(path.parent for path in place.glob("*/arms.json"))
+    hint = f"name one that it holds, such as {inner[0]}" if inner else "first: msmc compile SPEC"
+    raise fail("not-a-build", f"`{place}` is no build and no run", hint)
+
+
+def _of_build(folder: Path) -> Table:
+    manifest = _own(folder / "manifest.json", {"arm", "coverage", "reserve"})
+    spec = read_text(folder / "ir.json", ArmSpec.model_validate_json)
+    try:
+        clauses = of_arm(spec, manifest, read_json(folder / "sourcemap.json"))
+    except KeyError as error:
+        raise broken(folder / "manifest.json", "is not what was written: it was cut or changed since") from error
+    return Table(manifest["arm"], folder, clauses, run=False)
+
+
+def _of_run(folder: Path) -> Table:
+    run = _own(folder / "run.json", {"run", "seed", "coverage"})
+    try:
+        clauses = [Covered(**row) for row in run["coverage"]]
+    except TypeError as error:
+        raise broken(folder / "run.json", "was written by another version of msmc") from error
+    return Table(f"{run['run']['name']}, seed {run['seed']}", folder, clauses, run=True)
+
+
+def _own(path: Path, keys: set[str]) -> dict[str, Any]:
+    """What msmc of this version wrote."""
+    found = read_json(path)
+    if found.get("schema_version") != SCHEMA_VERSION or not keys <= found.keys():
+        raise broken(path, "was written by another version of msmc")
+    return found
+
+
+# ---- what is told -----------------------------------------------------------------------------------------------------------
+
+
+def as_text(found: list[Table]) -> str:
+    """The first one clause by clause, the others with their sums."""
+    first, *others = found
+    lines = [f"{first.name}   {first.folder}", *_lines(first)]
+    if others:
+        lines += ["", "others:"]
+        lines += [f"  {table.folder}: {_sums(table.clauses)}" for table in others]
+    return "\n".join(lines)
+
+
+def _lines(table: Table) -> Iterator[str]:
+    width = max([len(c.clause) for c in table.clauses], default=6)
+    placed = max([len(c.place) for c in table.clauses], default=5)
+    yield f"  {'clause':<{width}}  {'kind':<9}  {'place':<{placed}} {'documents':>10} {'demos':>7} {'items':>6}"
+    for c in table.clauses:
+        cells = f"{_cell(c.documents, c.written):>10} {_cell(c.demos, c.chats):>7} {c.items or '-':>6}"
+        marks = ["nothing is made of it"] if c.nothing else []
+        marks += [f"{c.reserve} from the reserve"] if table.run and c.reserve else []
+        marks += [f"quarantined: {reason}, {number}" for reason, number in sorted(c.quarantined.items())]
+        row = f"  {c.clause:<{width}}  {c.kind:<9}  {c.place:<{placed}} {cells}"
+        yield row + ("   " + "; ".join(marks) if marks else "")
+    yield ""
+    for kind, word in KINDS.items():
+        if of_kind := [c for c in table.clauses if c.kind == kind]:
+            yield f"  {word:<10} {len(of_kind):>5}: {_sums(of_kind)}"
+
+
+def _cell(planned: int | None, there: int | None) -> str:
+    """`3`, of a run `3/3`: those that are there, of those that were planned."""
+    if not planned and not there:
+        return "-"
+    return f"{planned:,}" if there is None else f"{there:,}/{planned or 0:,}"
+
+
+def _sums(clauses: list[Covered]) -> str:
+    def of(planned: str, there: str) -> str:
+        numbers = [[n for c in clauses if (n := getattr(c, field)) is not None] for field in (planned, there)]
+        return _cell(sum(numbers[0]), sum(numbers[1]) if numbers[1] else None)
+
+    nothing = sum(c.nothing for c in clauses)
+    told = (
+        f"documents {of('documents', 'written')}, demos {of('demos', 'chats')}, items {sum(c.items for c in clauses):,}"
+    )
+    return told + (f"; {nothing} with nothing" if nothing else "")
+
+
+def as_data(found: list[Table]) -> list[dict[str, Any]]:
+    return [
+        {"name": t.name, "folder": t.folder.as_posix(), "run": t.run, "clauses": [c._asdict() for c in t.clauses]}
+        for t in found
+    ]
