@@ -13,6 +13,7 @@ from msmc.check import Checked, check
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import Ablation, Spec
 from msmc.lower.arms import MadeArm, others
+from msmc.lower.experiment import experiment
 from msmc.lower.sweeps import build_name, idle, points
 from msmc.lower.tree import Lowering
 from msmc.mention import Mentions
@@ -58,7 +59,8 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
     problems += idle(swept, lowering.asked().sizes(spec, made[0].spec)) if swept else ()
     if problems:
         return Outcome(problems=tuple(problems), files=checked.files)
-    builds = [lowering.build(arm) for arm in made]
+    described = experiment(lowering, ablation, names) | {"source": entry}
+    builds = [lowering.build(arm, lowering.matching(arm, described["match"])) for arm in made]
     builds += [lowering.swept(build_name(chosen, point), point) for point in swept if chosen]
     if chosen and "deliberative" in chosen.controls:
         builds.append(lowering.deliberative(f"{ablation}.deliberative"))
@@ -71,7 +73,6 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
         checked.files.sources.update(neutral.files.sources)
         arm = MadeArm(f"{ablation}.neutral_documents", full.spec, checked.spans | neutral.spans)
         builds.append(lowering.neutral(arm, neutral.specs[0].documents))
-    described = lowering.arms(ablation, names) | {"source": entry}
     return Outcome(
         spec=spec.name,
         builds=tuple(builds),

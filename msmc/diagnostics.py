@@ -32,7 +32,6 @@ CODES = {
     "field-missing": 211,
     "no-spec": 212,
     "out-of-range": 213,
-    "not-yet": 301,
     "missing-wording": 302,
     "matches-nothing": 303,
     "equal-arms": 304,
@@ -155,34 +154,6 @@ class Interrupted(Failed):
 def fail(name: str, message: str, hint: str = "", note: str = "") -> Failed:
     """A failure without a place in a source file."""
     return Failed(Diagnostic(name, message, hint=hint, note=note))
-
-
-def not_yet(what: str, span: Span, issue: int) -> Diagnostic:
-    """The one answer to what the grammar takes and the compiler does not lower yet. `issue`: where it is to come.
-
-    not-yet: A part of the language that the compiler does not know how to make anything of yet.
-
-    It parses, so that specs can be written with it; compiled silently, it would make another experiment than the one that is
-    written there.
-
-    Bad:
-        spec tea "Tea" {
-          assistant "SmolLM" by "Hugging Face"
-          rule green "Green tea" { statement "{assistant} likes green tea."  rationale "It warms." }
-          documents { about rules, rationales }
-          ablation reasons { arm bare { drop rationale }  match tokens }
-        }
-
-    Good:
-        spec tea "Tea" {
-          assistant "SmolLM" by "Hugging Face"
-          rule green "Green tea" { statement "{assistant} likes green tea."  rationale "It warms." }
-          documents { about rules, rationales }
-          ablation reasons { arm bare { drop rationale } }
-        }
-    """
-    message = f"{what} is part of the language but not compiled yet"
-    return Diagnostic("not-yet", message, Label(span, "not yet"), note=f"it comes with issue {issue} of msmc")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

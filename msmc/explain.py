@@ -37,7 +37,6 @@ FINDERS = {
     "field-missing": "analyze.problems:field_missing",
     "no-spec": "compile:_one_spec",
     "out-of-range": "analyze.sweeps:out_of_range",
-    "not-yet": "diagnostics:not_yet",
     "missing-wording": "lower.say:_Speaker._missing",
     "matches-nothing": "lower.arms:_apply",
     "equal-arms": "lower.arms:_arm_set",

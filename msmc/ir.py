@@ -19,6 +19,7 @@ Rung = Literal["learned", "near", "far"]
 Priority = Literal["hard", "default"]
 Justify = Literal["never", "rule", "value"]
 Vary = Literal["documents", "demos", "both", "cross"]
+Match = Literal["none", "rows", "tokens"]
 Swept = Literal["documents", "demos", "learning_rate"]
 Order = Literal["documents_first", "demos_first"]
 CLAUSE_WORDS: dict[str, ClauseKind] = {
@@ -291,6 +292,8 @@ class Ablation(Node):
     arms: tuple[Arm, ...] = ()
     controls: tuple[str, ...] = ()
     vary: Vary = "documents"
+    match: Match = "none"
+    """What the documents of its arms are brought to be equal in."""
     sweeps: tuple[Sweep, ...] = ()
     orders: tuple[Order, ...] = ()
     primary: str | None = None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msmc.analyze.nodes import by_id, move_rule, move_value
 from msmc.analyze.sweeps import SweepReader, out_of_range
-from msmc.diagnostics import Diagnostic, Label, did_you_mean, not_yet
+from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import (
     Ablation,
     Arm,
@@ -60,12 +60,13 @@ class AblationReader:
         self.path, self.spec, self.nodes = blocks.path, blocks.spec, blocks.nodes
         self.problems = blocks.problems
         self.evals = [item.name.word for item in decl.items if isinstance(item, ast.EvalBlock)]  # without items too
+        self.has_documents = any(isinstance(item, ast.Documents | ast.DocumentsFrom) for item in decl.items)
         self.sweeps = SweepReader(blocks, decl)
 
     def read(self, block: ast.Ablation) -> Ablation:
         arms, controls, seen = list[Arm](), list[str](), dict[str, Span]()
         self.blocks.once_each(block.items, (ast.Vary, ast.Order, ast.Match, ast.Primary, ast.Seeds))
-        primary, seeds, vary = None, 1, "documents"
+        primary, seeds, vary, match = None, 1, "documents", "none"
         for item in block.items:
             if isinstance(item, ast.Arm):
                 self.resolver.once(seen, f"arm {item.name.word}", item.name.span)
@@ -82,8 +83,9 @@ class AblationReader:
                 controls += [name.word for name in item.names if self._is_control(name)]
             elif isinstance(item, ast.Vary):
                 vary = item.varied.word
-            elif isinstance(item, ast.Match) and item.matched.word != "none":
-                self.problems.append(not_yet(f"`match {item.matched.word}`", item.span, 5))
+            elif isinstance(item, ast.Match):
+                match = item.matched.word
+                self.problems += self._unmatched(item, block)
             elif isinstance(item, ast.Primary):
                 primary = item.name.word
                 if primary not in self.evals:
@@ -102,11 +104,27 @@ class AblationReader:
             arms=tuple(arms),
             controls=tuple(dict.fromkeys(controls)),
             vary=vary,  # type: ignore[arg-type]
+            match=match,  # type: ignore[arg-type]
             sweeps=self.sweeps.sweeps(block.items),
             orders=self.sweeps.orders(block.items),
             primary=primary,
             seeds=seeds,
         )
+
+    def _unmatched(self, item: ast.Match, block: ast.Ablation) -> list[Diagnostic]:
+        """Where only one arm writes documents, there is nothing to match."""
+        varied = next((i.varied.word for i in block.items if isinstance(i, ast.Vary)), "documents")
+        reason, hint = "", ""
+        if not any(isinstance(i, ast.Arm) for i in block.items):
+            reason, hint = "the ablation has no arm besides `full`", "declare an arm, or leave it out"
+        elif varied == "demos":
+            reason, hint = "with `vary demos` every arm has the documents of `full`", "leave it out"
+        elif not self.has_documents:
+            reason, hint = "the spec plans no documents", "add a `documents` block, or leave it out"
+        if not reason or item.matched.word == "none":
+            return []
+        message = f"`match {item.matched.word}` has nothing to match: {reason}"
+        return [Diagnostic("matches-nothing", message, Label(item.span, "nothing to match"), hint=hint)]
 
     def _is_control(self, name: ast.Name) -> bool:
         if name.word not in CONTROLS:

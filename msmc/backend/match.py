@@ -1,64 +1,98 @@
-"""Matching corpora by tokens: whole documents, in an order that keeps the clauses balanced."""
+"""Matching corpora by rows or tokens: whole documents, in an order that keeps the clauses balanced (DESIGN section 5)."""
 
-from collections.abc import Iterable
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
+from functools import cache
 from typing import Any
 
 from msmc.diagnostics import fail
+from msmc.digest import seed_of
 
 TOLERANCE = 0.01
 """Two corpora are matched when their tokens agree within this share (DESIGN section 5)."""
 
+DROPPED = 8
+"""Up to so many rows of the end are left out again where another row comes nearer in their place."""
 
-def num_tokens(texts: Iterable[str], tokenizer: Any) -> int:
-    """Tokens of documents as midtraining sees them: each ends with one more."""
-    return sum(_length(text, tokenizer) for text in texts)
+Sized = list[tuple[dict[str, Any], int]]
+"""Rows of a corpus, each with its tokens, or with 1 where rows are counted."""
 
 
-def _length(text: str, tokenizer: Any) -> int:
+def num_tokens(text: str, tokenizer: Any) -> int:
+    """Of a document as midtraining sees it: it ends with one more."""
     return len(tokenizer(text, add_special_tokens=False).input_ids) + 1
 
 
-def trimmed(rows: list[dict[str, Any]], tokens: int, tokenizer: Any) -> tuple[list[dict[str, Any]], int]:
-    """As many rows as `tokens` hold, and their tokens: the first of each clause, then the second of each, and so on.
+def sized(rows: Iterable[dict[str, Any]], tokenizer: Any = None) -> Sized:
+    """By tokens; without a tokenizer each row counts 1."""
+    return [(row, num_tokens(row["text"], tokenizer) if tokenizer else 1) for row in rows]
 
-    At the end the row that comes nearest is taken. Raises Failed `too-few-rows` when all of them are not enough.
 
-    too-few-rows: Rows that end before as many tokens are there as a control is to have.
+def size(corpus: Sized) -> int:
+    return sum(length for _, length in corpus)
 
-    `neutral_documents` is trimmed to the tokens of `full`'s documents by whole rows, and needs enough of them.
 
-    `msmc compile` plans half as many again, so that this is a mistake of msmc's: please report it.
+def lacking(corpus: Sized, goal: int) -> int:
+    """How many further rows bring a corpus to its goal, if they are as long as those that are there."""
+    return max(0, math.ceil((goal - size(corpus)) * len(corpus) / max(1, size(corpus))))
+
+
+def matched(corpora: Mapping[str, Sized]) -> dict[str, Sized]:
+    """Each trimmed to the size of the smallest. Rows that all of them have are kept first. Raises Failed `too-few-rows`."""
+    goal = min(map(size, corpora.values()))
+    shared = set[str].intersection(*({row["id"] for row, _ in corpus} for corpus in corpora.values()))
+    return {name: trimmed(name, corpus, goal, shared) for name, corpus in corpora.items()}
+
+
+def trimmed(name: str, corpus: Sized, goal: int, first: Set[str] = frozenset()) -> Sized:
+    """As many rows as come nearest to a goal, in the order of the corpus: the first of each clause, then the second of each,
+    and so on; before them, in the same way, those whose ids are in `first`. Raises Failed where they miss it.
+
+    too-few-rows: Documents that cannot be matched with those of another arm, or of a control.
+
+    Corpora are matched by whole documents, and agree within 1 % of their tokens. A few long documents cannot: one of them is
+    more than that. `neutral_documents` has half as many again as are needed, so that these never end before.
 
     Bad:
-        neutral documents of 80,000 tokens beside the spec's own of 100,000
+        $ msmc ablate tea.msm reasons --set documents.per_clause=1
 
     Good:
-        neutral documents of 150,000 tokens, trimmed to 100,000
+        $ msmc ablate tea.msm reasons --set documents.per_clause=40
     """
-    taken, total = list[dict[str, Any]](), 0
-    left = [(row, _length(row["text"], tokenizer)) for row in _in_turns(rows)]
-    while left and total + left[0][1] <= tokens:
-        row, length = left.pop(0)
-        taken, total = [*taken, row], total + length
-    nearest = min(left, key=lambda pair: abs(tokens - total - pair[1]), default=None)
-    if nearest and abs(tokens - total - nearest[1]) < tokens - total:
-        taken, total = [*taken, nearest[0]], total + nearest[1]
-    if nearest is None and total < (1 - TOLERANCE) * tokens:
-        raise fail(
-            "too-few-rows",
-            f"the neutral documents have {total} tokens, the spec's own {tokens}",
-            "this is a mistake of msmc's plan: please report it",
-        )
-    order = {id(row): number for number, row in enumerate(rows)}
-    return sorted(taken, key=lambda row: order[id(row)]), total
+    order = _in_turns(corpus, first)
+    total, num_taken = 0, 0
+    while num_taken < len(order) and total + corpus[order[num_taken]][1] <= goal:
+        total += corpus[order[num_taken]][1]
+        num_taken += 1
+    endings = [_ending(corpus, order, num_taken - dropped, goal) for dropped in range(min(DROPPED, num_taken) + 1)]
+    taken, total = min(endings, key=lambda ending: abs(ending[1] - goal))
+    if abs(total - goal) > TOLERANCE * goal:
+        message = f"the documents of `{name}` come to {total} tokens, and to match they should have {goal}"
+        raise fail("too-few-rows", message, "raise documents.per_clause: whole documents then come nearer")
+    return [corpus[number] for number in sorted(taken)]
 
 
-def _in_turns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Row 1 of each clause, row 2 of each, …: any beginning of it holds the clauses in equal shares."""
-    seen: dict[str, int] = {}
-    turns = []
-    for number, row in enumerate(rows):
-        clause = row["cell"]["clause"]
-        turns.append((seen.get(clause, 0), number, row))
-        seen[clause] = seen.get(clause, 0) + 1
-    return [row for _, _, row in sorted(turns, key=lambda turn: turn[:2])]
+def _ending(corpus: Sized, order: list[int], num_taken: int, goal: int) -> tuple[list[int], int]:
+    """The first rows of an order, and of the others the one that brings them nearest to the goal, if any does."""
+    taken, total = order[:num_taken], sum(corpus[number][1] for number in order[:num_taken])
+    nearest = min(order[num_taken:], key=lambda number: abs(goal - total - corpus[number][1]), default=None)
+    if nearest is None or abs(goal - total - corpus[nearest][1]) >= goal - total:
+        return taken, total
+    return [*taken, nearest], total + corpus[nearest][1]
+
+
+def _in_turns(corpus: Sized, first: Set[str]) -> list[int]:
+    """Places in the corpus: row 1 of each clause, row 2 of each, …, so that any beginning holds the clauses in equal shares;
+    before all others the rows in `first`."""
+    seen, turns = Counter[tuple[bool, str]](), list[tuple[bool, int, int, int]]()
+    for number, (row, _) in enumerate(corpus):
+        later, clause = row["id"] not in first, row["about"][0]
+        turns.append((later, seen[later, clause], _seed(clause), number))
+        seen[later, clause] += 1
+    return [turn[-1] for turn in sorted(turns)]
+
+
+@cache
+def _seed(clause: str) -> int:
+    return seed_of("turn", clause)

@@ -7,7 +7,7 @@ from typing import Any
 from msmc.build import OwnDocument, StaticDemo, digest
 from msmc.ir import ArmSpec, Clause, Demos, Documents, Spec, Swept
 from msmc.lower import content, demos, documents
-from msmc.lower.sweeps import Point, counts, dosed
+from msmc.lower.sweeps import Point, counts, dosed, spread
 from msmc.target import Target
 
 
@@ -27,6 +27,8 @@ class Contents:
     """Of a sweep: another dose of documents or demos, or another learning rate."""
     reserve: float = 0
     """Further documents of each clause, as a share of its documents."""
+    matched_to: int = 0
+    """Documents that the arm may need to be matched with others."""
 
     def _dose(self, what: Swept) -> float:
         return self.point.dose(what) if self.point else 1
@@ -42,8 +44,10 @@ class Contents:
 
     def reserves(self, planned: dict[str, list[Clause]]) -> dict[str, int]:
         """Further documents of each clause: cells behind those of its planned ones."""
-        numbers = self.numbers(planned).items()
-        return {clause: math.ceil(round(self.reserve * number, 6)) for clause, number in numbers}
+        numbers = self.numbers(planned)
+        missing = max(0, self.matched_to - sum(numbers.values()))
+        grown = spread(numbers, missing)
+        return {clause: math.ceil(round(self.reserve * n, 6)) + grown[clause] for clause, n in numbers.items()}
 
     def numbers_of_chats(self, block: Demos, arm: ArmSpec) -> dict[str, int]:
         return counts((clause.id for clause in arm.about(block.about)), self.chats, self._dose("demos"))

@@ -58,8 +58,14 @@ def counts(clauses: Iterable[str], each: int, dose: float) -> dict[str, int]:
     """Planned rows of each clause: equally many, give or take one; a seed says of which clauses there is one more."""
     if dose == 1:
         return dict.fromkeys(clauses, each)
+    found = list(clauses)
+    return spread(found, round(dose * each * len(set(found))))
+
+
+def spread(clauses: Iterable[str], total: int) -> dict[str, int]:
+    """So many rows over all clauses, in equal shares give or take one."""
     order = sorted(set(clauses), key=lambda clause: seed_of("dose", clause))
-    whole, rest = divmod(round(dose * each * len(order)), max(1, len(order)))
+    whole, rest = divmod(total, max(1, len(order)))
     return {clause: whole + (number < rest) for number, clause in enumerate(order)}
 
 

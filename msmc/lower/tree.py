@@ -1,43 +1,28 @@
 """The build tree of one spec and target: each arm's files, and arms.json (DESIGN section 5)."""
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from msmc.build import (
-    BASE,
-    RESERVED,
-    SCHEMA_VERSION,
-    Artefact,
-    Build,
-    Chat,
-    EvalRow,
-    Prefix,
-    RunPlan,
-    canonical,
-    digest,
-)
-from msmc.ir import ArmSpec, Documents, Eval, Node, Spec, Text
+from msmc.build import RESERVED, SCHEMA_VERSION, Artefact, Build, Chat, EvalRow, Prefix, canonical, digest
+from msmc.ir import ArmSpec, Documents, Eval, Node, Spec
 from msmc.library import Library
 from msmc.lower import content, demos, documents, evals
 from msmc.lower.arms import MadeArm
-from msmc.lower.compare import compare, pairs, runs
 from msmc.lower.contents import Contents
 from msmc.lower.coverage import coverage
-from msmc.lower.questions import questions
 from msmc.lower.recipes import recipe
 from msmc.lower.render import Templates
-from msmc.lower.sweeps import Point, points
+from msmc.lower.sweeps import Point
 from msmc.source import SourceFile, Sources, Span
 from msmc.target import Target
 
 Places = Callable[[Span], dict[str, Any]]
 """A span as file, line and column."""
 RESERVE = 1.5
-"""Planned rows of the neutral documents for each of the spec's own: their lengths differ, and some are quarantined."""
+"""Rows of an arm that is to have another one's tokens, for each row of that: their lengths differ, and some are quarantined."""
 
 
 CHATS_A_DOCUMENT = 2
@@ -62,56 +47,6 @@ class Lowering:
         self.sources = sources
         self.library, self.templates = Library(sources), Templates(sources, files)
         self.full = made[0].spec
-
-    def arms(self, ablation: str | None, names: dict[str, str]) -> dict[str, Any]:
-        """The content of arms.json."""
-        chosen = next((a for a in self.spec.ablations if a.name == ablation), None)
-        plan = (
-            runs(chosen, names, bool(self.mix), points(chosen, self.target))
-            if chosen
-            else [BASE, RunPlan(name="full", documents="full", demos="full", mix=bool(self.mix))]
-        )
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "spec": self.spec.name,
-            "title": self._fill(chosen.title) if chosen and chosen.title else self.full.title,
-            "arm_titles": {a.name: self._fill(a.title) for a in (chosen.arms if chosen else ()) if a.title},
-            "ablation": ablation,
-            "arms": {arm.name: compare(arm.spec) for arm in self.made},
-            "names": names or {"full": "full"},
-            "pairs": pairs(self.made),
-            "runs": [run.model_dump() for run in plan],
-            "evals": {
-                b.name: {
-                    "kind": b.kind,
-                    "rung": b.rung,
-                    "held_out": b.held_out,
-                    "arms": self._holders(b),
-                    "topics": Counter(asked.item.topic for asked in questions(b, self.full, self.others)),
-                }
-                for b in self.spec.evals
-            },
-            "tasks": {task.name: task.model_dump(exclude={"name"}) for task in self.spec.tasks},
-            "primary": chosen.primary if chosen else None,
-            "seeds": chosen.seeds if chosen else 1,
-        }
-
-    def _fill(self, title: Text) -> str:
-        return title.fill(self.full.identity.model_dump())
-
-    def _holders(self, block: Eval) -> list[str]:
-        """The arms that hold what an evaluation is about: all, or those that have the value it names."""
-        named = [a for a in block.about if "." in a]
-        found = []
-        for arm in self.made:
-            used = arm.used
-            # `use` puts the other spec's nodes under this spec's path
-            own = {n.id for n in arm.spec.nodes} | {
-                used + n.id.removeprefix(self.spec.name) for n in arm.spec.nodes if used
-            }
-            if not named or any(a in own for a in named):
-                found.append(arm.name)
-        return found
 
     def build(self, arm: MadeArm, contents: Contents | None = None) -> Build:
         """The folder of one arm: what the spec and the target ask for, unless `contents` says otherwise."""
@@ -140,6 +75,14 @@ class Lowering:
         """What the spec and the target ask for."""
         asked, chats = self.target.documents, self.target.demos.per_clause
         return Contents(self.spec.documents, asked.per_clause, self.spec.demos, chats, reserve=asked.reserve)
+
+    def matching(self, arm: MadeArm, match: dict[str, Any]) -> Contents:
+        """The same; for an arm that is matched with as many rows in reserve as it may need to be as large as the largest."""
+        asked, matched = self.asked(), [made.spec for made in self.made if made.name in match["arms"]]
+        if match["by"] == "none" or arm.spec not in matched:
+            return asked
+        largest = max(sum(asked.numbers(content.planned(asked.documents, spec)).values()) for spec in matched)
+        return replace(asked, matched_to=math.ceil((RESERVE if match["by"] == "tokens" else 1) * largest))
 
     def neutral(self, arm: MadeArm, block: Documents) -> Build:
         """The control `neutral_documents`: another spec's arm, planned like this one's documents and with a reserve, as the

@@ -34,7 +34,7 @@ for folder in grammar templates specs targets; do test -d "$box/site/msmc/$folde
 (cd "$box/empty" && PYTHONPATH="$box/site" python -m msmc check "$box/site/msmc/specs" >/dev/null) || die "the wheel's own specs are clean"
 ok "1 the wheel works in an empty folder"
 
-# 2. Language: what is not lowered gives not-yet; errors carry file:line:col and a caret
+# 2. Language: errors carry file:line:col and a caret
 cat > "$box/later.msm" <<'SPEC'
 spec later "Later" {
   assistant "A" by "B"
@@ -43,10 +43,10 @@ spec later "Later" {
   ablation b { match rows }
 }
 SPEC
-msmc check "$box/later.msm" 2> "$box/err" && die "not-yet is an error"
-test "$(grep -c 'error\[not-yet\]' "$box/err")" = 2 || die "each construct that is not lowered is told once"
+msmc check "$box/later.msm" 2> "$box/err" && die "nothing to match is an error"
+test "$(grep -c 'error\[matches-nothing\]' "$box/err")" = 2 || die "each mistake is told once"
 grep -q 'later.msm:4:' "$box/err" && grep -q '\^' "$box/err" || die "errors have a place and a caret"
-ok "2 not-yet, places and carets"
+ok "2 places and carets"
 
 # 3. Commands, and the same bytes whatever the folder, locale, time zone and hash seed
 for command in check compile show plan export run ablate report trace doctor; do msmc $command --help >/dev/null || die "$command exists"; done
