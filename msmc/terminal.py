@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from msmc.backend.comparison import interval
-from msmc.backend.stages import Advance, Job
+from msmc.backend.job import Advance, Job
 
 WIDTH = 150
 """Columns of tables that are piped to a file."""

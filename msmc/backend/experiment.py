@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from itertools import takewhile
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Protocol
 
 from msmc.backend.comparison import TRAINING, compare
 from msmc.backend.covered import covered
-from msmc.backend.stages import Advance, Job, Stages
+from msmc.backend.job import Advance, Job
+from msmc.backend.stages import Stages
 from msmc.backend.tree import Tree
 from msmc.build import SCHEMA_VERSION, RunPlan, digest
 from msmc.diagnostics import Diagnostic, Interrupted, fail
@@ -41,7 +43,7 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     models = [(run, seed, stages.of_run(run, seed)) for seed in seeds for run in tree.runs]
     # the text first: it takes seconds, and a reader may look at it while the models train
     text = [(kind, job) for kind in wanted[:2] for _, _, of in models for k, job in of.items() if k == kind]
-    every = [(kind, need) for kind, job in text for need in job.needs] + text
+    every = [pair for kind, job in text for pair in _with_needs(kind, job)]
     # a model that is fine-tuned first has nothing to midtrain where only midtraining is wanted
     every += [pair for _, _, of in models for pair in takewhile(lambda pair: pair[0] in wanted, of.items())]
     jobs = {job.folder: (kind, job) for kind, job in every}
@@ -75,6 +77,13 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     return place
 
 
+def _with_needs(kind: str, job: Job) -> Iterator[tuple[str, Job]]:
+    """A job behind those that it needs, which are of its kind and no model's own."""
+    for need in job.needs:
+        yield from _with_needs(f"{kind} of another", need)
+    yield kind, job
+
+
 def _stopped(jobs: dict[Path, tuple[str, Job]], ledger: Path) -> Interrupted:
     """What a stopped experiment has kept.
 
@@ -94,7 +103,7 @@ def _stopped(jobs: dict[Path, tuple[str, Job]], ledger: Path) -> Interrupted:
         step = job.checkpoints.step() if job.checkpoints and not job.done else None
         if step:
             kept.append(f"update {step} of `{job.title}` is kept as a checkpoint")
-        if kind == "corpus" and not job.done and ledger.exists():
+        if kind.startswith("corpus") and not job.done and ledger.exists():
             kept.append(f"every reply received for `{job.title}` is in {ledger}")
     return Interrupted(Diagnostic("interrupted", "stopped: " + "; ".join(kept), hint=GO_ON))
 

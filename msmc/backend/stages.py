@@ -1,72 +1,27 @@
 """The stages of an experiment. Each is content-addressed: its folder's name is a digest of all that determines it, so what
 two arms share is done once, and what is done is never done again."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from msmc.backend import gates, template_writer
+from msmc.backend import gates
 from msmc.backend.adapter import write_json
 from msmc.backend.checkpoints import Checkpoints
-from msmc.backend.corpus import collect
-from msmc.backend.coverage import PHRASES, SHOWN
+from msmc.backend.corpora import Corpora, write_rows
 from msmc.backend.finetune import finetune
-from msmc.backend.ledger import Ledger, Request
-from msmc.backend.match import num_tokens, trimmed
+from msmc.backend.job import Advance, Job
 from msmc.backend.midtrain import midtrain
 from msmc.backend.score import limited, score
-from msmc.backend.training import PACKAGES, load_tokenizer
+from msmc.backend.training import PACKAGES
 from msmc.backend.tree import Arm, Tree
 from msmc.backend.weights import model_folder
-from msmc.build import DocumentRow, RunPlan, canonical, digest
+from msmc.build import RunPlan, canonical, digest
 from msmc.diagnostics import fail
 from msmc.library import Library
 from msmc.source import Sources
-from msmc.stored import read_json, read_jsonl, require_same, sha256_of
-from msmc.whole import whole_folder
-
-FILES = "files.json"
-"""Of each stage: the digest of every file that a later stage or a comparison reads."""
-Advance = Callable[[int, int, str], None]
-"""done, in all, a note"""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One stage to do: what it is, its folder, a guess at its seconds on two cores, and what fills the folder."""
-
-    title: str
-    folder: Path
-    seconds: float
-    fill: Callable[[Path, Advance], None]
-    checkpoints: Checkpoints | None = None
-    needs: tuple["Job", ...] = ()
-    """Jobs of other models that come first."""
-
-    @property
-    def done(self) -> bool:
-        return self.folder.exists()
-
-    def do(self, advance: Advance, say: Callable[[str], None]) -> None:
-        """The stage, unless another process does it in the meantime."""
-        waiting = f"waiting: another msmc is at work on `{self.title}`"
-
-        def fill(part: Path) -> None:
-            self.fill(part, advance)
-            write_json(part / FILES, digests(part))
-
-        whole_folder(self.folder, fill, lambda: say(waiting))
-        if self.checkpoints:
-            self.checkpoints.clear()
-
-    def require_whole(self) -> None:
-        """Of a stage that is done. Raises Failed `broken-file` where a file was cut, changed or deleted since."""
-        for path, sha256 in read_json(self.folder / FILES).items():
-            require_same(self.folder / path, sha256)
+from msmc.stored import read_jsonl
 
 
 class Stages:
@@ -76,6 +31,7 @@ class Stages:
         self.tree, self.runs, self.cache, self.say = tree, runs, cache, say
         self.target = tree.full.target
         self.library = Library(sources)
+        self._corpora = Corpora(self)
 
     @property
     def ledger(self) -> Path:
@@ -92,59 +48,14 @@ class Stages:
         """What besides the inputs determines a trained adapter or a score."""
         return {name: metadata.version(name) for name in (*PACKAGES, "lm-eval")}
 
-    def _place(self, kind: str, *inputs: object) -> Path:
+    def place(self, kind: str, *inputs: object) -> Path:
         return self.runs / "stages" / f"{kind}-{digest(kind, *inputs)[:12]}"
 
     # ---- writing ----------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _writer(self) -> str:
-        """What besides a row's input determines the writer's reply to it."""
-        return f"{self.target.writer} {template_writer.VERSION} {self.library.fingerprint[:16]}"
-
     def corpus(self, arm: Arm) -> Job:
-        """Documents of an arm, written, gated and covering its clauses; a neutral arm's trimmed to the tokens of `full`'s."""
-        if not arm.files("documents"):
-            raise fail("no-rows", f"`{arm.name}` plans no documents", "add a `documents` block to the spec")
-        gated = [arm.held_out, arm.target.documents.floor, SHOWN, PHRASES]
-        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), *gated, self._writer]
-        like = self.corpus(self.tree.full) if arm.neutral else None
-        if like:
-            inputs += [like.folder.name, self._model_name]
-        place = self._place("corpus", *inputs)
-
-        def fill(part: Path, advance: Advance) -> None:
-            quarantine = self.runs / "quarantine" / f"{place.name}.jsonl"
-            corpus = collect(arm, lambda rows: self._written(arm, advance, rows), quarantine)
-            kept, counts = corpus.kept, {"from_reserve": len(corpus.reserve)}
-            if like:
-                tokenizer = load_tokenizer(self.model)
-                wanted = num_tokens((row["text"] for row in read_jsonl(like.folder / "midtrain.jsonl")), tokenizer)
-                kept, counts["tokens"] = trimmed(kept, wanted, tokenizer)
-                counts["tokens_matched"] = wanted
-            _write_rows(part / "midtrain.jsonl", kept)
-            _write_rows(part / "quarantine.jsonl", corpus.quarantined)
-            write_json(part / "coverage.json", corpus.coverage(kept))
-            words = sum(len(str(row["text"]).split()) for row in kept)
-            counts |= {"documents": len(kept), "quarantined": len(corpus.quarantined), "words": words}
-            write_json(part / "stage.json", {"stage": "corpus", "arm": arm.name, **counts})
-
-        return Job(f"write the documents of {arm.name}", place, 2.0, fill, needs=(like,) if like else ())
-
-    def _written(
-        self, arm: Arm, advance: Advance, rows: Iterable[DocumentRow] | None
-    ) -> Iterator[tuple[DocumentRow, str]]:
-        """Each given or planned row with its text, which comes from the ledger where it has been asked for before."""
-        writer = template_writer.TemplateWriter(arm.spec, self.library)
-        total = sum(1 for _ in (arm.documents() if rows is None else rows))
-
-        def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
-            yield [(request, writer.write(request.row)) for request in requests]
-
-        with closing(Ledger(self.ledger)) as ledger:
-            for number, (request, raw) in enumerate(ledger.replies(arm.requests(self._writer, rows), send), 1):
-                advance(number, total, "documents")
-                yield request.row, raw
+        """The documents that an arm's model is midtrained on."""
+        return self._corpora.of(arm)
 
     def chats(self, arm: Arm | None, mix: bool) -> Job:
         """What to fine-tune on: an arm's examples, the target's instruction mix, or both.
@@ -169,7 +80,7 @@ class Stages:
             raise fail("writer-cannot", message, hint)
         full = self.tree.full
         parts = [arm.digest_of("demos/") if arm else None, full.digest_of("train/mix") if mix else None]
-        place = self._place("demos", *parts, full.held_out)
+        place = self.place("demos", *parts, full.held_out)
 
         def fill(part: Path, advance: Advance) -> None:
             rows, held = gates.free_of_held_out(list(arm.chats()) if arm else [], full.held_out)
@@ -178,8 +89,8 @@ class Stages:
             mixed = list(read_jsonl(full.folder / "train" / "mix.jsonl")) if mix else []
             free, quarantined = gates.free_of_held_out(mixed, full.held_out)
             advance(len(rows) + len(free), len(rows) + len(free), "chats")
-            _write_rows(part / "finetune.jsonl", rows + [{**row, "source": {"writer": "mix"}} for row in free])
-            _write_rows(part / "quarantine.jsonl", held + quarantined)
+            write_rows(part / "finetune.jsonl", rows + [{**row, "source": {"writer": "mix"}} for row in free])
+            write_rows(part / "quarantine.jsonl", held + quarantined)
             counts = {"demos": len(rows), "mix": len(free), "quarantined": len(held) + len(quarantined)}
             write_json(part / "stage.json", {"stage": "demos", "arm": arm.name if arm else None, **counts})
 
@@ -191,8 +102,8 @@ class Stages:
         """An adapter trained on an arm's documents, from the base model or from where a stage left off."""
         corpus = self.corpus(arm)
         recipe = arm.folder / "train" / "midtrain.yaml"
-        inputs = [corpus.folder.name, arm.digest_of("train/midtrain"), self._model_name, seed, self._environment]
-        place = self._place("midtrain", *inputs, *([start.folder.name] if start else []))
+        inputs = [corpus.folder.name, arm.digest_of("train/midtrain"), self.model_name, seed, self._environment]
+        place = self.place("midtrain", *inputs, *([start.folder.name] if start else []))
         checkpoints = self._checkpoints(place)
 
         def fill(part: Path, advance: Advance) -> None:
@@ -211,8 +122,8 @@ class Stages:
         arm, by, mix = self.tree.arms.get(run.demos or ""), self.tree.arms[run.trained_by], run.mix
         chats = self.chats(arm, mix)
         recipe = by.folder / "train" / "finetune.yaml"
-        inputs = [chats.folder.name, by.digest_of("train/finetune"), by.digest_of("train/chat"), self._model_name]
-        place = self._place("finetune", *inputs, seed, start.folder.name if start else "base", self._environment)
+        inputs = [chats.folder.name, by.digest_of("train/finetune"), by.digest_of("train/chat"), self.model_name]
+        place = self.place("finetune", *inputs, seed, start.folder.name if start else "base", self._environment)
         checkpoints = self._checkpoints(place)
 
         def fill(part: Path, advance: Advance) -> None:
@@ -230,7 +141,7 @@ class Stages:
         return Checkpoints(self.runs / "checkpoints" / place.name, self.target.checkpoint_minutes)
 
     @cached_property
-    def _model_name(self) -> str:
+    def model_name(self) -> str:
         model = self.target.model
         local = Path(model.name)
         if local.is_dir():  # a folder's name says nothing about its weights
@@ -243,9 +154,9 @@ class Stages:
         """Every eval row scored on the base model or on a stage's adapter, with an arm's `spec.md` before it or without."""
         arm, plan = self.tree.full, self.target.evaluate
         rows = limited(arm.eval_rows(), plan.limit)
-        inputs = (arm.digest_of("evals/"), plan.limit, plan.batch_size, self._model_name, self._environment)
+        inputs = (arm.digest_of("evals/"), plan.limit, plan.batch_size, self.model_name, self._environment)
         shown = [context.digest_of("spec.md")] if context else []
-        place = self._place("scores", *inputs, start.folder.name if start else "base", *shown)
+        place = self.place("scores", *inputs, start.folder.name if start else "base", *shown)
 
         def fill(part: Path, advance: Advance) -> None:
             adapter = start.folder / "adapter" if start else None
@@ -281,20 +192,9 @@ class Stages:
         return jobs
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 by path. How long a stage took is no part of what it is."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "timing.json")
-    return {p.relative_to(folder).as_posix(): sha256_of(p) for p in files}
-
-
 def _chats_of(arm: Arm | None, mix: bool) -> str:
     return " and ".join(([f"the demos of {arm.name}"] if arm else []) + (["the instruction mix"] if mix else []))
 
 
 def _noted(advance: Advance) -> Callable[[int, int, float], None]:
     return lambda done, total, loss: advance(done, total, f"updates, loss {loss:.2f}")
-
-
-def _write_rows(path: Path, rows: Iterable[Any]) -> None:
-    with path.open("w", encoding="utf-8") as stream:
-        stream.writelines(canonical(row) + "\n" for row in rows)

@@ -1,0 +1,191 @@
+"""The stages that write: an arm's documents, and where they are matched, more of them, trimmed.
+
+An arm's planned documents are written and gated (`corpus`). Where an ablation matches its arms, those that are smaller than
+the largest write further rows of their reserve (`grown`), and then all are trimmed to the smallest (`matched`). The control
+`neutral_documents` is trimmed to the tokens of `full`'s.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from functools import cache, cached_property
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msmc.backend import template_writer
+from msmc.backend.adapter import write_json
+from msmc.backend.corpus import Corpus, collect
+from msmc.backend.coverage import PHRASES, SHOWN
+from msmc.backend.gates import Gates, Rows
+from msmc.backend.job import Advance, Job
+from msmc.backend.ledger import Ledger, Request
+from msmc.backend.match import Sized, lacking, matched, size, sized, trimmed
+from msmc.backend.training import load_tokenizer
+from msmc.backend.tree import Arm
+from msmc.build import DocumentRow, canonical
+from msmc.diagnostics import fail
+from msmc.digest import seed_of
+from msmc.stored import read_json, read_jsonl
+
+if TYPE_CHECKING:
+    from msmc.backend.stages import Stages
+
+ROWS, QUARANTINE, COVERAGE = "midtrain.jsonl", "quarantine.jsonl", "coverage.json"
+
+
+class Corpora:
+    """The corpora of one build tree. Each stage's folder holds the rows, what was quarantined, and coverage.json."""
+
+    def __init__(self, stages: Stages) -> None:
+        self._stages, self._tree = stages, stages.tree
+        self._sized = cache(self._measured)
+
+    def of(self, arm: Arm) -> Job:
+        """What an arm's model is midtrained on."""
+        if arm.neutral:
+            return self._like_full(arm)
+        return self._matched(arm) if self._by != "none" and arm.name in self._together else self._written(arm)
+
+    @property
+    def _by(self) -> str:
+        return str(self._tree.plan["match"]["by"])
+
+    @property
+    def _together(self) -> list[str]:
+        """The arms that are matched with each other."""
+        return list(self._tree.plan["match"]["arms"])
+
+    # ---- as planned -------------------------------------------------------------------------------------------------
+
+    def _written(self, arm: Arm) -> Job:
+        """Documents of an arm, written, gated and covering its clauses."""
+        if not arm.files("documents"):
+            raise fail("no-rows", f"`{arm.name}` plans no documents", "add a `documents` block to the spec")
+        gated = [arm.held_out, arm.target.documents.floor, SHOWN, PHRASES]
+        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), *gated, self._writer]
+        place = self._stages.place("corpus", *inputs)
+
+        def fill(part: Path, advance: Advance) -> None:
+            quarantine = self._stages.runs / "quarantine" / f"{place.name}.jsonl"
+            corpus = collect(arm, lambda rows: self._replies(arm, advance, rows), quarantine)
+            _write(part, arm, corpus, corpus.kept)
+
+        return Job(f"write the documents of {arm.name}", place, 2.0, fill)
+
+    @cached_property
+    def _writer(self) -> str:
+        """What besides a row's input determines the writer's reply to it."""
+        stages = self._stages
+        return f"{stages.target.writer} {template_writer.VERSION} {stages.library.fingerprint[:16]}"
+
+    def _replies(
+        self, arm: Arm, advance: Advance, rows: Iterable[DocumentRow] | None
+    ) -> Iterator[tuple[DocumentRow, str]]:
+        """Each given or planned row with its text, which comes from the ledger where it has been asked for before."""
+        writer = template_writer.TemplateWriter(arm.spec, self._stages.library)
+        total = sum(1 for _ in (arm.documents() if rows is None else rows))
+
+        def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
+            yield [(request, writer.write(request.row)) for request in requests]
+
+        with closing(Ledger(self._stages.ledger)) as ledger:
+            for number, (request, raw) in enumerate(ledger.replies(arm.requests(self._writer, rows), send), 1):
+                advance(number, total, "documents")
+                yield request.row, raw
+
+    # ---- matched ----------------------------------------------------------------------------------------------------
+
+    def _measured(self, folder: Path, by: str) -> Sized:
+        """The rows of a stage's folder by tokens, or each as 1."""
+        return sized(read_jsonl(folder / ROWS), load_tokenizer(self._stages.model) if by == "tokens" else None)
+
+    def _like_full(self, arm: Arm) -> Job:
+        """A neutral arm's documents, trimmed to the tokens of `full`'s."""
+        written, full = self._written(arm), self.of(self._tree.full)
+        place = self._stages.place("matched", written.folder.name, full.folder.name, self._stages.model_name)
+
+        def fill(part: Path, _: Advance) -> None:
+            goal = size(self._sized(full.folder, "tokens"))
+            kept = trimmed(arm.name, self._sized(written.folder, "tokens"), goal)
+            figures = {"tokens": size(kept), "tokens_matched": goal}
+            _write(part, arm, _read(written.folder, arm), [row for row, _ in kept], figures)
+
+        return Job(f"match the documents of {arm.name} with full's", place, 1.0, fill, needs=(written, full))
+
+    def _grown(self, arm: Arm) -> Job:
+        """An arm's documents, with as many of its reserve as the largest arm has more."""
+        by, own = self._by, self._written(arm)
+        all_written = [self._written(self._tree.arms[name]) for name in self._together]
+        names = sorted(job.folder.name for job in all_written)
+        place = self._stages.place("grown", by, own.folder.name, names, self._stages.model_name)
+
+        def fill(part: Path, advance: Advance) -> None:
+            corpus = _read(own.folder, arm)
+            rows = list(self._sized(own.folder, by))
+            there = {row["id"] for row in corpus.kept + corpus.quarantined}
+            reserve = (row for row in _in_turns(arm.reserve()) if row.id not in there)
+            goal, gates = max(size(self._sized(job.folder, by)) for job in all_written), Gates(arm)
+            tokenizer = load_tokenizer(self._stages.model) if by == "tokens" else None
+            while further := list(islice(reserve, lacking(rows, goal))):
+                kept, taken = gates.written(self._replies(arm, advance, further))
+                rows += sized(kept, tokenizer)
+                corpus.quarantined.extend(taken)
+            _write(part, arm, corpus, [row for row, _ in rows])
+
+        return Job(f"write more documents of {arm.name}", place, 2.0, fill, needs=tuple(all_written))
+
+    def _matched(self, arm: Arm) -> Job:
+        """An arm's documents, trimmed so that all arms have as many rows or tokens; what all of them have is kept first."""
+        by, grown = self._by, {name: self._grown(self._tree.arms[name]) for name in self._together}
+        names = {name: job.folder.name for name, job in grown.items()}
+        place = self._stages.place("matched", by, arm.name, names, self._stages.model_name)
+
+        def fill(part: Path, _: Advance) -> None:
+            trim = matched({name: self._sized(job.folder, by) for name, job in grown.items()})
+            ids = {name: {row["id"] for row, _ in rows} for name, rows in trim.items()}
+            paired = {name: len(ids[name] & ids[arm.name]) for name in ids if name != arm.name}
+            figures = {"matched": {"by": by, "size": size(trim[arm.name]), "paired": paired}}
+            corpus = _read(grown[arm.name].folder, arm)
+            _write(part, arm, corpus, [row for row, _ in trim[arm.name]], figures)
+
+        return Job(f"match the documents of {arm.name} by {by}", place, 1.0, fill, needs=tuple(grown.values()))
+
+
+def _in_turns(reserve: dict[str, list[DocumentRow]]) -> Iterator[DocumentRow]:
+    """The first further row of each clause, the second of each, and so on."""
+    of_clauses = [reserve[clause] for clause in sorted(reserve, key=lambda clause: seed_of("turn", clause))]
+    return (row for turn in zip_longest(*of_clauses) for row in turn if row)
+
+
+def _read(folder: Path, arm: Arm) -> Corpus:
+    """What `_write` wrote."""
+    rows, quarantined = (list(read_jsonl(folder / name)) for name in (ROWS, QUARANTINE))
+    found = read_json(folder / COVERAGE)["documents"]
+    planned = Counter({clause: counts["planned"] for clause, counts in found.items()})
+    reserve = frozenset(row.id for of_clause in arm.reserve().values() for row in of_clause)
+    return Corpus(planned, rows, quarantined, reserve)
+
+
+def _write(part: Path, arm: Arm, corpus: Corpus, kept: Rows, figures: dict[str, Any] | None = None) -> None:
+    """A corpus into a stage's folder; `kept`: the rows of it that are trained on, in the order of their clauses."""
+    order = {clause: number for number, clause in enumerate(corpus.planned)}
+    rows = sorted(kept, key=lambda row: order[row["cell"]["clause"]] if "cell" in row else len(order))
+    write_rows(part / ROWS, rows)
+    write_rows(part / QUARANTINE, corpus.quarantined)
+    write_json(part / COVERAGE, corpus.coverage(rows))
+    counts = {
+        "documents": len(rows),
+        "words": sum(len(str(row["text"]).split()) for row in rows),
+        "from_reserve": sum(row["id"] in corpus.reserve for row in rows),
+        "quarantined": len(corpus.quarantined),
+    }
+    write_json(part / "stage.json", {"stage": "corpus", "arm": arm.name, **counts, **(figures or {})})
+
+
+def write_rows(path: Path, rows: Iterable[Any]) -> None:
+    """JSON Lines."""
+    with path.open("w", encoding="utf-8") as stream:
+        stream.writelines(canonical(row) + "\n" for row in rows)
