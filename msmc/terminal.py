@@ -95,6 +95,8 @@ def show(comparison: dict[str, Any], console: Console) -> None:
         console.print(_contrasts(comparison))
     if comparison["crossed"]:
         console.print(_crossed(comparison))
+    if comparison["corpora"]:
+        console.print(_corpora(comparison))
     console.print(
         "Rate: share of items whose aligned answer is likelier, both option orders together. Margin: its mean log-likelihood\n"
         "lead in nats. [95 % interval], topics as clusters. MDE: minimum detectable effect, 80 % power.",
@@ -163,6 +165,17 @@ def _contrasts(comparison: dict[str, Any]) -> Table:
                 f"{figure['minimum_detectable_margin']:.2f}",
                 end_section=number == len(contrast["evals"]) - 1,
             )
+    return table
+
+
+def _corpora(comparison: dict[str, Any]) -> Table:
+    table = _table("documents of each pair of arms", comparison)
+    for column in ("arms", "matched by", "documents", "in both", "tokens", "updates"):
+        table.add_column(column, justify="left" if column in ("arms", "matched by") else "right")
+    for pair in comparison["corpora"]:
+        figures = (" and ".join(f"{number:,}" for number in pair[key]) for key in ("documents", "tokens", "updates"))
+        documents, *others = figures
+        table.add_row(" and ".join(pair["arms"]), pair["matched"], documents, f"{pair['paired']:,}", *others)
     return table
 
 

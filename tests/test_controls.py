@@ -24,6 +24,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     ablation = """
       ablation controls "What do documents of any kind do?" {
         arm tea {}
+        arm bare { drop rationale }
+        match tokens
         control base, aft_only, midtrain_only, mix_only, neutral_documents
         primary seats
       }
@@ -74,6 +76,20 @@ def test_neutral_documents_are_about_another_assistant_and_as_many_tokens(projec
     assert run["stages"]["demos"]["demos"] == 4, "then the demos"
     shown = run["sourcemaps"]["controls.neutral_documents"]
     assert all(place["file"] for place in shown.values())
+
+
+def test_matched_arms_were_trained_on_as_many_tokens(project: Path) -> None:
+    comparison = json.loads((project / "runs/tea/tiny/controls/comparison.json").read_text("utf-8"))
+    pairs = {frozenset(pair["arms"]): pair for pair in comparison["corpora"]}
+    pair = pairs[frozenset({"full", "controls.bare"})]
+    few, many = sorted(pair["tokens"])
+    assert pair["matched"] == "tokens" and many - few <= 0.01 * few
+    assert 0 < pair["paired"] < min(pair["documents"]), (
+        "and the smaller one wrote rows that the larger one does not have"
+    )
+    assert pairs[frozenset({"full", "controls.neutral_documents"})]["paired"] == 0
+    page = (project / "runs/tea/tiny/controls/report.html").read_text("utf-8")
+    assert "Documents of each pair of arms" in page
 
 
 def test_the_mix_is_part_of_every_fine_tuning_and_alone_in_mix_only(project: Path) -> None:

@@ -68,6 +68,7 @@ def compare(folders: list[Path]) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         **{key: runs[0][key] for key in (*QUESTION, "arm_titles", "target")},
         "stamps": list(dict.fromkeys(stamp for run in runs for stamp in stamps(run["target"]))),
+        "corpora": corpora(runs, folders),
         "runs": models,
         "contrasts": contrasts,
         "crossed": crosses,
@@ -75,6 +76,32 @@ def compare(folders: list[Path]) -> dict[str, Any]:
         "not_learned": not_learned([model for model in models if not model["swept"]], evals),
         "swept_not_learned": not_learned([model for model in models if model["swept"]], evals),
     }
+
+
+def corpora(runs: list[dict[str, Any]], folders: list[Path]) -> list[dict[str, Any]]:
+    """For each pair of arms that write documents what their corpora are matched by, the documents of each, its tokens and
+    updates in midtraining, and how many documents have the same cell in both."""
+    written = {run["run"]["documents"]: (run, folder) for run, folder in zip(runs, folders, strict=True)}
+    written.pop(None, None)
+    ids = {
+        arm: {row["id"] for row in read_jsonl(folder / "corpus" / "midtrain.jsonl")}
+        for arm, (_, folder) in written.items()
+        if len(written) > 1
+    }
+    found = []
+    for arms in combinations(ids, 2):
+        stages = [written[arm][0]["stages"] for arm in arms]
+        matched = {stage["corpus"].get("matched", {}).get("by", "none") for stage in stages}
+        found.append(
+            {
+                "arms": arms,
+                "matched": matched.pop() if len(matched) == 1 else "none",
+                "documents": [len(ids[arm]) for arm in arms],
+                "paired": len(ids[arms[0]] & ids[arms[1]]),
+                **{key: [stage["midtrain"][key] for stage in stages] for key in ("tokens", "updates")},
+            }
+        )
+    return found
 
 
 def comparable(a: dict[str, Any], b: dict[str, Any]) -> bool:

@@ -43,3 +43,7 @@ test "$(tail -1 "$box/plan" | cut -c1-4)" = disk || die "the summary is last"
 (cd "$box" && msmc plan specs/cheese/america.msm --set documents.per_clause=1) > "$box/plan" 2> "$box/err" && die "too few updates is an error"
 grep -q 'too-few-updates' "$box/err" && grep -q 'hint: --set documents.per_clause=' "$box/err" || die "the fix is spelled out"
 ok "6 plan"
+
+# 8. Matching: arms that drop clauses come out with as many rows, or tokens within 1 %, and the paired share is told
+python3 -m pytest -q tests/test_matched_run.py tests/unit/backend/test_match.py > "$box/out" 2>&1 || { cat "$box/out"; die "matching"; }
+ok "8 matching"
