@@ -10,7 +10,7 @@ from msmc.digest import canonical as canonical
 from msmc.digest import digest as digest
 from msmc.ir import Node, Rung, Swept
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 class Cell(Node):
@@ -51,7 +51,8 @@ class Prefix(Node):
 
 
 class DemoRow(Node):
-    """A question row (`needs` is None), or an answer row that needs its question's reply."""
+    """A row of a chat: its first question (`needs` is None), or what needs the reply before it: an answer, or a user's second
+    question."""
 
     id: str
     about: tuple[str, ...]

@@ -14,9 +14,11 @@ from msmc.lower import content, demos, documents, evals
 from msmc.lower.arms import MadeArm
 from msmc.lower.compare import compare, pairs, runs
 from msmc.lower.contents import Contents
+from msmc.lower.context import Shown, as_prose, shown_by
 from msmc.lower.questions import questions
 from msmc.lower.recipes import recipe
 from msmc.lower.render import Templates
+from msmc.lower.shapes import Shapes
 from msmc.lower.sweeps import Point, points
 from msmc.source import SourceFile, Sources, Span
 from msmc.target import Target
@@ -25,8 +27,6 @@ Places = Callable[[Span], dict[str, Any]]
 """A span as file, line and column."""
 RESERVE = 1.5
 """Planned rows of the neutral documents for each of the spec's own: their lengths differ, and some are quarantined."""
-
-
 CHATS_A_DOCUMENT = 2
 """As many chats have the tokens of a document: the demo's have 197 with their template, and its documents 350."""
 
@@ -48,7 +48,7 @@ class Lowering:
         self.spec, self.target, self.made, self.others, self.mix, self.places = spec, target, made, others, mix, places
         self.sources = sources
         self.library, self.templates = Library(sources), Templates(sources, files)
-        self.full = made[0].spec
+        self.shapes, self.full = Shapes(self.templates, self.library), made[0].spec
 
     def arms(self, ablation: str | None, names: dict[str, str]) -> dict[str, Any]:
         """The content of arms.json."""
@@ -162,11 +162,8 @@ class Lowering:
         return max(1, sum(1 for block in self.spec.demos for _ in self.full.about(block.about)))
 
     def _spec(self, arm: MadeArm) -> Iterator[Artefact]:
-        titles = {value.id: value.title for value in arm.spec.values}
         yield text("ir.json", lambda: canonical(arm.spec.model_dump(mode="json")) + "\n")
-        yield text(
-            "spec.md", lambda: self.templates.render("spec.md.jinja", {"spec": arm.spec, "titles": titles}) + "\n"
-        )
+        yield text("spec.md", lambda: as_prose(arm.spec, self.templates))
         yield text("sourcemap.json", lambda: canonical(self._sourcemap(arm)) + "\n")
 
     def _documents(self, arm: MadeArm, plan: Contents, planned: dict[str, list[Any]]) -> Iterator[Artefact]:
@@ -174,13 +171,16 @@ class Lowering:
             yield rows("documents/own_documents.jsonl", lambda: plan.own_documents(self.spec, arm.spec))
         if plan.documents is None:
             return
-        prefixes = partial(documents.prefixes, arm.spec, list(planned), self.templates, arm.spans)
+        prefixes = partial(documents.prefixes, list(planned), self._shown(arm), self.templates, arm.spans)
         yield rows("documents/prefixes.jsonl", prefixes)
         prompt, numbers = self._prompts(arm), plan.numbers(planned)
         for node_id, clauses in planned.items():
             stem = node_id.removeprefix(arm.spec.name + ".")
             make = documents.rows(plan.documents, clauses, numbers, self.library, prompt)
             yield rows(f"documents/{stem}.jsonl", make)
+
+    def _shown(self, arm: MadeArm) -> Shown:
+        return shown_by(self.target.context, arm.spec, self.templates, arm.spans)
 
     def _prompts(self, arm: MadeArm) -> documents.Prompt:
         return documents.prompts(arm.spec, self.library, self.templates, arm.spans)
@@ -191,14 +191,14 @@ class Lowering:
                 yield rows(f"demos/{name}.jsonl", partial(iter, chats))
         for block in plan.demos:
             numbers = plan.numbers_of_chats(block, arm.spec)
-            written = demos.planned(block, arm.spec, numbers, self.templates, arm.spans)
+            written = demos.planned(block, arm.spec, numbers, self.shapes, self.templates, arm.spans)
             yield rows(f"demos/{block.name}.jsonl", written)
         if plan.demos and plan.chats:
             yield rows("demos/prefixes.jsonl", lambda: self._demo_prefixes(arm, plan))
 
     def _demo_prefixes(self, arm: MadeArm, plan: Contents) -> Iterator[Prefix]:
         for block in plan.demos:
-            yield from demos.prefixes(block, arm.spec, self.templates, arm.spans)
+            yield from demos.prefixes(block, arm.spec, self._shown(arm), self.templates, arm.spans)
 
     def _evals(self) -> Iterator[Artefact]:
         for block in self.spec.evals:
@@ -254,8 +254,12 @@ class Lowering:
             "arm": arm.name,
             "neutral": plan.neutral,
             "declared": list(arm.declared),
+            "demos": {b.name: {"justify": b.justify, "thinking": b.thinking} for b in plan.demos if plan.chats},
             "target": plan.target(self.target).model_dump(mode="json"),
-            "fingerprints": {**self._fingerprints(arm.spec, plan.target(self.target)), **plan.planned_from(arm.spec)},
+            "fingerprints": {
+                **self._fingerprints(arm.spec, plan.target(self.target)),
+                **plan.planned_from(arm.spec, self.target.context),
+            },
             "held_out": {
                 block.name: sorted({o for item in block.items for o in (item.a, item.b)})
                 for block in self.spec.evals
