@@ -16,6 +16,20 @@ def shown(spec: ArmSpec, node_id: str) -> dict[str, Any]:
     }
 
 
+def whole(spec: ArmSpec) -> Any:
+    """All that spec.md shows, in its order and without ids."""
+    titles = {value.id: value.title for value in spec.values}
+    rules = [
+        {
+            **rule.model_dump(include={"title", "priority", "statement", "rationale"}),
+            "serves": [titles[value] for value in rule.serves],
+            "subrules": [(subrule.statement, subrule.rationale) for subrule in rule.subrules],
+        }
+        for rule in spec.rules
+    ]
+    return spec.title, spec.identity.model_dump(), [value.model_dump(exclude={"id"}) for value in spec.values], rules
+
+
 def _value(value: ArmValue, spec: ArmSpec, within_rule: bool) -> dict[str, Any]:
     # by their titles: a new id moves none of them
     rules = [] if within_rule else sorted(rule.title for rule in spec.rules if value.id in rule.serves)

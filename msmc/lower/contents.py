@@ -64,8 +64,7 @@ class Contents:
         """What the planned documents depend on besides the words: their cells, and what the prompts of each node show."""
         axes = self.documents.model_dump(exclude={"about"}) if self.documents else None
         if context == "spec":
-            whole = digest(spec.model_dump(mode="json", exclude={"rules": {"__all__": {"examples"}}}))[:16]
-            closures = {node.id: whole for node in spec.nodes}
+            closures = dict.fromkeys((node.id for node in spec.nodes), digest(content.whole(spec))[:16])
         else:
             closures = {node.id: digest(content.shown(spec, node.id))[:16] for node in spec.nodes}
         return {
