@@ -7,9 +7,8 @@ from itertools import islice
 from msmc.build import DemoRow, Message, Prefix, StaticDemo, digest
 from msmc.digest import seed_of
 from msmc.ir import ArmRule, ArmSpec, Clause, Demos, OwnRows
-from msmc.lower.content import node
+from msmc.lower.content import REASON_FOR, name_of, node
 from msmc.lower.context import Shown, Spans, serves
-from msmc.lower.documents import REASON_FOR, name_of
 from msmc.lower.render import Templates
 from msmc.lower.shapes import Framing, Shapes
 from msmc.prose import one_line
@@ -66,9 +65,9 @@ def planned(
     def make() -> Iterator[DemoRow]:
         for clause in spec.about(block.about):
             answer = templates.render("demos/answer.jinja", {"clause": _shown_by_answers(block, spec, clause)})
-            topic = _topic(spec, clause)
+            topic = _topics(block, spec, clause)
             for n, framing in enumerate(islice(shapes.of(block.name, clause.id), counts[clause.id])):
-                said = partial(_question, topic, framing, templates, spans.get(clause.id))
+                said = partial(_question, topic(n), framing, templates, spans.get(clause.id))
                 yield from _chat(block, clause, n, said, answer, second=framing.two_rounds)
 
     return make
@@ -99,11 +98,20 @@ def _question(topic: str, framing: Framing, templates: Templates, here: Span | N
     return templates.render("demos/question.jinja", values, here)
 
 
-def _topic(spec: ArmSpec, clause: Clause) -> str:
-    """A clause's subject as a user meets it: its title, with a subrule's id as the case. No text of the spec."""
-    title = one_line(node(spec, clause.node).title)
-    case = clause.id.removesuffix(".rationale").removeprefix(clause.node).removeprefix(".")
-    return f"{title} ({case.replace('_', ' ')})" if case else title
+def _topics(block: Demos, spec: ArmSpec, clause: Clause) -> Callable[[int], str]:
+    """The subject of a clause's n-th chat as a user meets it, and no text of the spec: its title, with a subrule's id as the
+    case. A value is met in what the rules that serve it are about: a title of theirs, taken by a digest, so that a new rule
+    changes no subject but to its own.
+    """
+    served_by = {rule.title for rule in spec.rules if clause.node in rule.serves}
+    case = clause.id.removesuffix(".rationale").removeprefix(clause.node).removeprefix(".").replace("_", " ")
+    own = one_line(node(spec, clause.node).title) + (f" ({case})" if case else "")
+
+    def topic(n: int) -> str:
+        chosen = max(served_by, key=lambda title: digest("subject", block.name, clause.id, n, title), default=own)
+        return one_line(chosen)
+
+    return topic
 
 
 def _shown_by_answers(block: Demos, spec: ArmSpec, clause: Clause) -> str:

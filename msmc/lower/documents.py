@@ -6,17 +6,12 @@ from itertools import islice
 
 from msmc.build import Cell, DocumentRow, Message, OwnDocument, Prefix, digest
 from msmc.digest import seed_of
-from msmc.ir import ArmRule, ArmSpec, Clause, Documents, OwnRows
+from msmc.ir import ArmSpec, Clause, Documents, OwnRows
 from msmc.library import Library
 from msmc.lower.cells import cells
-from msmc.lower.content import node
+from msmc.lower.content import name_of
 from msmc.lower.context import Shown, Spans
 from msmc.lower.render import Templates
-from msmc.prose import one_line
-
-REASON_FOR = "the reason for "
-TOLD = 10
-"""Words by which a subrule is told from the others of its rule."""
 
 Prompt = Callable[[Clause, Cell], str]
 """What a writer is asked for with a clause's cell."""
@@ -84,19 +79,6 @@ def prompts(spec: ArmSpec, library: Library, templates: Templates, spans: Spans)
         return templates.render("documents/cell.jinja", values, spans.get(clause.id))
 
     return prompt
-
-
-def name_of(spec: ArmSpec, clause: Clause) -> str:
-    """A clause as a prompt calls it, whose prefix has the text already."""
-    parent = clause.id.removesuffix(".rationale")
-    reason = REASON_FOR if parent != clause.id else ""
-    found = node(spec, clause.node)
-    subrules = found.subrules if isinstance(found, ArmRule) else ()
-    subrule = next((s for s in subrules if s.id == parent), None)
-    if subrule is None:
-        return reason + ("the rule" if isinstance(found, ArmRule) else "the value")
-    words = one_line(subrule.statement).split(" ")
-    return f"{reason}this subrule: {' '.join(words[:TOLD])}{' …' if len(words) > TOLD else ''}"
 
 
 def _row(clause: Clause, cell: Cell, prompt: str) -> DocumentRow:

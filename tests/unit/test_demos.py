@@ -71,7 +71,8 @@ def test_no_question_shows_the_spec(spec: str) -> None:
     arm = ArmSpec.model_validate_json("".join(next(a for a in build.artefacts if a.path == "ir.json")))
     prefixes, rows = prompts(build)
     texts = Mentions([clause.text for clause in arm.clauses()])
-    titles = {re.sub(r"\s+", " ", node.title) for node in arm.nodes}
+    served = {value for rule in arm.rules for value in rule.serves}
+    titles = {re.sub(r"\s+", " ", node.title) for node in arm.nodes if node.id not in served}
     asked = [row for row in rows if row["id"].startswith("ask-")]
     assert asked and {row["prefix"] for row in asked} == {"ours.question"}
     for text in (prefixes["ours.question"], *(row["prompt"] for row in asked)):
@@ -161,6 +162,20 @@ def test_an_answer_is_told_its_clause_and_a_question_its_case() -> None:
     subjects = {row["about"][0]: row["prompt"].splitlines()[0] for row in rows if row["id"].startswith("ask-")}
     assert subjects["tea.green"] == subjects["tea.green.rationale"] == "Subject: Green tea"
     assert subjects["tea.green.late_at_night"] == "Subject: Green tea (late at night)"
+
+
+def test_a_value_is_asked_about_by_what_its_rules_are_about() -> None:
+    def subjects(source: str) -> list[str]:
+        build = compile(Memory(**{"main.msm": source}), "main.msm", cpu("demos.per_clause=20")).builds[0]
+        rows = [r for r in prompts(build)[1] if r["about"] == ["tea.warmth"] and r["id"].startswith("ask-")]
+        return [row["prompt"].splitlines()[0].removeprefix("Subject: ") for row in rows]
+
+    text = TEA % ("value", "off")
+    one, two = subjects(text), subjects(text.replace('"Milk" {', '"Milk" { serves warmth'))
+    assert set(one) == {"Green tea"} and set(two) == {"Green tea", "Milk"}
+    three = subjects(text.replace('"Milk" {', '"Milk" { serves warmth').replace('"Cups" {', '"Cups" { serves warmth'))
+    assert {after for before, after in zip(two, three, strict=True) if before != after} == {"Cups"}
+    assert set(subjects(text.replace("serves warmth", ""))) == {"Warmth"}, "else by its own title"
 
 
 # ---- the whole spec ---------------------------------------------------------------------------------------------------
