@@ -12,6 +12,7 @@ import pytest
 from msmc.build import Build
 from msmc.compile import Outcome, compile
 from msmc.ir import ArmSpec
+from msmc.library import read_yaml
 from msmc.mention import Mentions
 from tests.project import SHIPPED, Memory, cpu
 
@@ -79,6 +80,18 @@ def test_no_question_shows_the_spec(spec: str) -> None:
         assert texts.find(text) is None
     subjects = {row["prompt"].splitlines()[0].removeprefix("Subject: ") for row in asked}
     assert titles == {re.sub(r" \([a-z0-9 ]+\)$", "", subject) for subject in subjects}
+
+
+def test_the_library_of_shapes_says_of_each_framing_what_it_is_and_what_to_avoid() -> None:
+    shapes = read_yaml(SHIPPED["shipped:templates/demos/shapes.yaml"])
+    assert shapes.keys() == {"direct", "indirect", "advice", "scenario", "multi_turn"}
+    briefs = [framing["brief"] for shape in shapes.values() for framing in shape["framings"].values()]
+    assert len(set(briefs)) == len(briefs)
+    for name, shape in shapes.items():
+        assert len(shape["framings"]) >= 8 and shape["brief"] and shape["avoid"]
+        for framing in shape["framings"].values():
+            assert framing.keys() == {"brief", "avoid"} | ({"then"} if name == "multi_turn" else set())
+            assert all(text[0].islower() and text[-1] not in ".," for text in framing.values()), framing
 
 
 # ---- the contract -----------------------------------------------------------------------------------------------------

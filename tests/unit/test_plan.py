@@ -133,6 +133,14 @@ def test_with_the_whole_spec_as_context_every_edit_makes_every_row_stale(
     assert other["why"]["`context: closure`, which it was not before"] == rows == other["stale"]
 
 
+def test_the_rows_of_planned_chats_are_counted_with_their_second_rounds(folder: Path) -> None:
+    (folder / "tea.msm").write_text(
+        TEA.replace("  ablation", "  demos chats chat { about rules }\n  ablation"), "utf-8"
+    )
+    told = json.loads(msmc("plan", "tea.msm", "--set", "demos.per_clause=5", "--format", "json").stdout)
+    assert told["chats"] == 2 * (4 * 2 + 4), "of five chats of a clause one has a second round"
+
+
 def test_other_kinds_make_other_cells_and_that_is_said(folder: Path) -> None:
     assert msmc("compile", "tea.msm").exit_code == 0
     (folder / "tea.msm").write_text(TEA.replace("blog_post, letter", "letter"), "utf-8")
