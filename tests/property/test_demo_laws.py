@@ -10,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msmc.compile import compile
-from msmc.library import Library
+from msmc.library import Library, read_yaml
 from msmc.lower.render import Templates
 from msmc.lower.shapes import Shapes
 from tests.project import SHIPPED, Memory, cpu
 
 SHAPES = Shapes(Templates(SHIPPED), Library(SHIPPED))
+LISTED = read_yaml(SHIPPED["shipped:templates/demos/shapes.yaml"]).values()
+FRAMINGS = {shape["brief"]: len(shape["framings"]) for shape in LISTED}
+PEOPLE = len(Library(SHIPPED).audiences)
 IDS = st.text("abc_", min_size=1, max_size=6)
 PROSE = st.text("abc de.", max_size=40).map(lambda text: f"a{text.rstrip()}")
 TEA = """
@@ -35,17 +38,20 @@ spec tea "Tea" {
 def test_any_prefix_has_shapes_framings_and_people_in_equal_shares(block: str, clause: str, size: int) -> None:
     found = list(islice(SHAPES.of(block, clause), size))
     shapes = Counter(f.shape["brief"] for f in found)
-    assert len(shapes) == min(size, 5) and max(shapes.values()) - (min(shapes.values()) if size > 4 else 0) <= 1
+    shares = [shapes[shape] for shape in FRAMINGS]
+    assert max(shares) - min(shares) <= 1
     for shape in shapes:
         framings = Counter(f.framing["brief"] for f in found if f.shape["brief"] == shape)
-        assert len(framings) == min(shapes[shape], 10) and max(framings.values()) <= -(-shapes[shape] // 10)
+        assert len(framings) == min(shapes[shape], FRAMINGS[shape])
+        assert max(framings.values()) == -(-shapes[shape] // FRAMINGS[shape])
     people = Counter(f.who for f in found)
-    assert max(people.values()) == -(-size // 48)
+    assert max(people.values()) == -(-size // PEOPLE)
 
 
 def test_no_two_chats_are_asked_for_alike_until_all_were() -> None:
-    found = islice(SHAPES.of("chats", "tea.green"), 50 * 48)
-    assert len({(f.shape["brief"], f.framing["brief"], f.who) for f in found}) == 50 * 48
+    every = sum(FRAMINGS.values()) * PEOPLE
+    found = islice(SHAPES.of("chats", "tea.green"), every)
+    assert len({(f.shape["brief"], f.framing["brief"], f.who) for f in found}) == every
 
 
 @given(IDS, st.integers(5, 40))
