@@ -53,7 +53,8 @@ class Prefix(Node):
 
 
 class DemoRow(Node):
-    """A question row (`needs` is None), or an answer row that needs its question's reply."""
+    """A row of a chat: its first question (`needs` is None), or what needs the reply before it: an answer, or a user's second
+    question."""
 
     id: str
     about: tuple[str, ...]

@@ -130,6 +130,8 @@ def _notes(spec: Spec, target: Target, num_mixed: int) -> Iterator[str]:
             f"the target `{target.name}` trains {theirs.assistant} by {theirs.provider}, so every text is about it and not about "
             f"{mine.assistant} by {mine.provider} (its keys: identity.assistant, identity.provider)"
         )
+    if target.context == "spec" and target.writer == "template":
+        yield "`context: spec` changes what prompts show, and the writer `template` writes from each row's clause all the same"
     if spec.demos and not target.demos.per_clause:
         brought = " and the chats it brings" if spec.own_demos else ""
         yield f"no chats are planned (demos.per_clause is 0): the demos are the spec's own `example` blocks{brought}"

@@ -103,7 +103,7 @@ def _row(row: dict[str, Any], path: str, files: dict[str, Any]) -> str:
         messages = [{"role": "user", "content": row["input"]}]
         lines.append(f"choices: {row['choices'][0]} | {row['choices'][1]}   target {row['target']}")
     if needs := row.get("needs"):
-        lines.append(f"needs the reply to {needs}")
+        lines.append(f"needs the reply to {needs}: the chat up to it follows the prompt")
     if "text" in row:
         messages = [{"role": "the author's own document", "content": row["text"]}]
     text = sum(len(m["content"]) for m in messages)

@@ -11,6 +11,9 @@ from msmc.ir import Identity
 from msmc.source import SourceFile, Span
 from msmc.wanted import wanted
 
+Context = Literal["closure", "spec"]
+"""What a prompt shows of the spec: its node's closure, or all of it."""
+
 
 class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -77,6 +80,9 @@ class Target(Part):
     identity: Identity | None = None
     """Whom the spec is about, in place of the spec's own `assistant`."""
     writer: Literal["template"] = "template"
+    context: Context = "closure"
+    """What a writer is shown with each row. With `spec`, the published way, every edit makes every row stale. The `template`
+    writer reads the row's clause alone either way."""
     documents: DocumentsPlan
     demos: DemosPlan = DemosPlan()
     lora: Lora = Lora()

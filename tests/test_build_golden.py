@@ -12,6 +12,8 @@ from tests.project import cpu
 
 FOLDER = Path(__file__).parent / "golden" / "build"
 SMALL = ("documents.per_clause=2", "demos.per_clause=1")
+SETTINGS = {"demos": ("demos.per_clause=5",), "context": ("context=spec",)}
+"""Of single cases: five chats have all shapes."""
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -20,7 +22,7 @@ def tree(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("case", sorted(p for p in FOLDER.iterdir()), ids=lambda p: p.name)
 def test_build(case: Path, tmp_path: Path, update_golden: bool) -> None:
-    outcome = compile(ProjectSources(case), f"{case.name}.msm", cpu(*SMALL), "reasons")
+    outcome = compile(ProjectSources(case), f"{case.name}.msm", cpu(*SMALL, *SETTINGS.get(case.name, ())), "reasons")
     assert outcome.builds, outcome.problems
     built = write_tree(outcome, tmp_path)
     # the digest of all templates would change this golden with every passage; what they make is compared below

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend.ledger import Request
-from msmc.build import RESERVED, SCHEMA_VERSION, DocumentRow, OwnDocument, Prefix, RunPlan, digest
+from msmc.build import RESERVED, SCHEMA_VERSION, DemoRow, DocumentRow, OwnDocument, Prefix, RunPlan, digest
 from msmc.diagnostics import fail
 from msmc.ir import ArmSpec
 from msmc.stored import broken, read_json, read_jsonl, read_text, require_same
@@ -90,6 +90,12 @@ class Arm:
     def num_planned_chats(self) -> int:
         """Rows of chats that a writer is to write."""
         return sum("prompt" in row for path in self.files("demos") for row in read_jsonl(path))
+
+    def planned_chats(self) -> Iterator[tuple[bool, list[DemoRow]]]:
+        """The rows of each block of planned chats, and whether its answers think first."""
+        for name, block in self.manifest["demos"].items():
+            rows = read_jsonl(self.folder / "demos" / f"{name}.jsonl")
+            yield block["thinking"], [DemoRow.model_validate(row) for row in rows]
 
     def requests(self, writer: str, planned: Iterable[DocumentRow] | None = None) -> Iterator[Request]:
         """Documents as a writer gets them, each with the prefix that it names; all that are planned, unless some are given."""

@@ -114,6 +114,10 @@ def _add(count: Count, state: str, tokens: float) -> None:
 def rows(arm: ArmRows) -> Iterator[Row]:
     """Of all artefacts, one at a time."""
     clauses: dict[tuple[str, ...], tuple[str, ...]] = {}  # rows about the same keep one list of it
+    needed: tuple[str, bytes] = (
+        "",
+        b"",
+    )  # the row before, with its input: one of a chat stands behind the row that it needs
     for artefact in ARTEFACTS:
         shared = f"{artefact}/prefixes.jsonl"
         prefixes = {p["name"]: _content(p["messages"]) for p in arm.files[shared]()} if shared in arm.files else {}
@@ -125,14 +129,24 @@ def rows(arm: ArmRows) -> Iterator[Row]:
                 if row.get("prefix", "") and row["prefix"] not in prefixes:
                     message = f"`{arm.place}/{path}` names the prefix `{row['prefix']}`, which is not in `{shared}`"
                     raise fail("broken-file", message, "make it again: msmc compile SPEC")
-                yield _row(artefact, row, clauses.setdefault(about, about), prefixes)
+                before = needed[1] if row.get("needs") == needed[0] else b""
+                found = _row(artefact, row, clauses.setdefault(about, about), prefixes, before)
+                needed = row["id"], found.input
+                yield found
 
 
-def _row(artefact: str, row: dict[str, Any], clauses: tuple[str, ...], prefixes: dict[str, tuple[bytes, int]]) -> Row:
+def _row(
+    artefact: str,
+    row: dict[str, Any],
+    clauses: tuple[str, ...],
+    prefixes: dict[str, tuple[bytes, int]],
+    needed: bytes = b"",
+) -> Row:
+    """`needed`: the input of the row whose reply it needs, with which its own is another."""
     sent = "prefix" in row
     if sent:
         prefix, length = prefixes[row["prefix"]]
-        found, size = _digest(prefix, row["prompt"]), length + len(row["prompt"])
+        found, size = _digest(prefix, row["prompt"], needed), length + len(row["prompt"])
     elif "messages" in row:
         found, size = _content(row["messages"])
     elif "text" in row:  # the author's own

@@ -4,6 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from msmc.ir import ArmRule, ArmSpec, ArmValue, Clause, Demos, Documents, Spec
+from msmc.prose import one_line
+
+REASON_FOR = "the reason for "
+TOLD = 10
+"""Words by which a subrule is told from the others of its rule."""
 
 
 def shown(spec: ArmSpec, node_id: str) -> dict[str, Any]:
@@ -16,6 +21,20 @@ def shown(spec: ArmSpec, node_id: str) -> dict[str, Any]:
     }
 
 
+def whole(spec: ArmSpec) -> Any:
+    """All that spec.md shows, in its order and without ids."""
+    titles = {value.id: value.title for value in spec.values}
+    rules = [
+        {
+            **rule.model_dump(include={"title", "priority", "statement", "rationale"}),
+            "serves": [titles[value] for value in rule.serves],
+            "subrules": [(subrule.statement, subrule.rationale) for subrule in rule.subrules],
+        }
+        for rule in spec.rules
+    ]
+    return spec.title, spec.identity.model_dump(), [value.model_dump(exclude={"id"}) for value in spec.values], rules
+
+
 def _value(value: ArmValue, spec: ArmSpec, within_rule: bool) -> dict[str, Any]:
     # by their titles: a new id moves none of them
     rules = [] if within_rule else sorted(rule.title for rule in spec.rules if value.id in rule.serves)
@@ -24,6 +43,19 @@ def _value(value: ArmValue, spec: ArmSpec, within_rule: bool) -> dict[str, Any]:
 
 def node(spec: ArmSpec, node_id: str) -> ArmValue | ArmRule:
     return next(n for n in spec.nodes if n.id == node_id)
+
+
+def name_of(spec: ArmSpec, clause: Clause) -> str:
+    """A clause as a prompt calls it, whose prefix has the text already."""
+    parent = clause.id.removesuffix(".rationale")
+    reason = REASON_FOR if parent != clause.id else ""
+    found = node(spec, clause.node)
+    subrules = found.subrules if isinstance(found, ArmRule) else ()
+    subrule = next((s for s in subrules if s.id == parent), None)
+    if subrule is None:
+        return reason + ("the rule" if isinstance(found, ArmRule) else "the value")
+    words = one_line(subrule.statement).split(" ")
+    return f"{reason}this subrule: {' '.join(words[:TOLD])}{' …' if len(words) > TOLD else ''}"
 
 
 def planned(block: Documents | Demos | None, spec: ArmSpec) -> dict[str, list[Clause]]:

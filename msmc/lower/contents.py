@@ -8,7 +8,7 @@ from msmc.build import OwnDocument, StaticDemo, digest
 from msmc.ir import ArmSpec, Clause, Demos, Documents, Spec, Swept
 from msmc.lower import content, demos, documents
 from msmc.lower.sweeps import Point, counts, dosed, spread
-from msmc.target import Target
+from msmc.target import Context, Target
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,16 @@ class Contents:
             "demos": (*chats, *existing),
         }
 
-    def planned_from(self, spec: ArmSpec) -> dict[str, Any]:
+    def planned_from(self, spec: ArmSpec, context: Context) -> dict[str, Any]:
         """What the planned documents depend on besides the words: their cells, and what the prompts of each node show."""
         axes = self.documents.model_dump(exclude={"about"}) if self.documents else None
+        if context == "spec":
+            closures = dict.fromkeys((node.id for node in spec.nodes), digest(content.whole(spec))[:16])
+        else:
+            closures = {node.id: digest(content.shown(spec, node.id))[:16] for node in spec.nodes}
         return {
             "axes": digest(axes)[:16],
-            "closures": {node.id: digest(content.shown(spec, node.id))[:16] for node in spec.nodes},
+            "closures": closures,
             "nodes": {clause.id: clause.node for clause in spec.clauses() if clause.id != clause.node},
             "shows": {rule.id: rule.serves for rule in spec.rules if rule.serves},
         }

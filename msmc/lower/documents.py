@@ -7,47 +7,22 @@ from types import MappingProxyType
 
 from msmc.build import Cell, DocumentRow, Message, OwnDocument, Prefix, digest
 from msmc.digest import seed_of
-from msmc.ir import ArmRule, ArmSpec, Clause, Documents, OwnRows
+from msmc.ir import ArmSpec, Clause, Documents, OwnRows
 from msmc.library import Library
 from msmc.lower.cells import cells
-from msmc.lower.content import node, shown
+from msmc.lower.content import name_of
+from msmc.lower.context import Shown, Spans
 from msmc.lower.render import Templates
-from msmc.prose import one_line
-from msmc.source import Span
-
-Spans = Mapping[str, Span]
-"""Where each id of an arm stands."""
-TOLD = 10
-"""Words by which a subrule is told from the others of its rule."""
 
 Prompt = Callable[[Clause, Cell], str]
 """What a writer is asked for with a clause's cell."""
 
 
-def closure(spec: ArmSpec, node_id: str, templates: Templates, spans: Spans) -> str:
-    """What a prompt shows of the spec."""
-    text = templates.render("documents/closure.jinja", shown(spec, node_id), spans.get(node_id))
-    return text.removesuffix("\n")  # the template's own
-
-
-def prefixes(spec: ArmSpec, nodes: list[str], templates: Templates, spans: Spans) -> Iterator[Prefix]:
-    """One prefix for each value or rule: instructions, identity and its closure."""
+def prefixes(nodes: list[str], shown: Shown, templates: Templates, spans: Spans) -> Iterator[Prefix]:
+    """One prefix for each value or rule: instructions, identity and what it shows of the spec."""
     for node_id in nodes:
-        text = closure(spec, node_id, templates, spans)
-        values = {
-            "assistant": spec.identity.assistant,
-            "provider": spec.identity.provider,
-            "closure": text,
-            "reasons": _has_reason(spec, node_id),
-        }
-        content = templates.render("documents/prefix.jinja", values, spans.get(node_id))
+        content = templates.render("documents/prefix.jinja", shown(node_id), spans.get(node_id))
         yield Prefix(name=node_id, messages=(Message(role="system", content=content),))
-
-
-def _has_reason(spec: ArmSpec, node_id: str) -> bool:
-    found = node(spec, node_id)
-    served = [v for v in spec.values if isinstance(found, ArmRule) and v.id in found.serves]
-    return bool(found.rationale or served)
 
 
 def own(sources: tuple[OwnRows, ...], spec: ArmSpec) -> Iterator[OwnDocument]:
@@ -98,7 +73,7 @@ def sample(
 
 def prompts(spec: ArmSpec, library: Library, templates: Templates, spans: Spans) -> Prompt:
     """What a writer is asked for with a clause's cell. Short, and behind the prefix: that is all that rows do not share."""
-    named = cache(lambda clause: _named(spec, clause))
+    named = cache(lambda clause: name_of(spec, clause))
 
     def prompt(clause: Clause, cell: Cell) -> str:
         kind, audience, angle = library.kind(cell.kind), library.audience(cell.audience), library.angle(cell.angle)
@@ -112,19 +87,6 @@ def prompts(spec: ArmSpec, library: Library, templates: Templates, spans: Spans)
         return templates.render("documents/cell.jinja", values, spans.get(clause.id))
 
     return prompt
-
-
-def _named(spec: ArmSpec, clause: Clause) -> str:
-    """A clause as a prompt calls it, whose prefix has the text already."""
-    parent = clause.id.removesuffix(".rationale")
-    reason = "the reason for " if parent != clause.id else ""
-    found = node(spec, clause.node)
-    subrules = found.subrules if isinstance(found, ArmRule) else ()
-    subrule = next((s for s in subrules if s.id == parent), None)
-    if subrule is None:
-        return reason + ("the rule" if isinstance(found, ArmRule) else "the value")
-    words = one_line(subrule.statement).split(" ")
-    return f"{reason}this subrule: {' '.join(words[:TOLD])}{' …' if len(words) > TOLD else ''}"
 
 
 def _row(clause: Clause, cell: Cell, prompt: str) -> DocumentRow:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msmc.build import EvalMetadata, EvalRow, digest
 from msmc.ir import ArmSpec, Eval
-from msmc.lower.documents import Spans
+from msmc.lower.context import Spans
 from msmc.lower.questions import Question, questions
 from msmc.lower.render import Templates
 

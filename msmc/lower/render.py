@@ -13,15 +13,17 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from msmc.diagnostics import Diagnostic, Failed, Label, did_you_mean
 from msmc.source import SourceFile, Sources, Span
 
+SHOWN = frozenset({"assistant", "provider", "closure", "part", "reasons"})
 ITEM = frozenset({"first", "second"})
 GIVEN: dict[str, frozenset[str]] = {
     "spec.md.jinja": frozenset({"spec", "titles"}),
-    "documents/prefix.jinja": frozenset({"assistant", "provider", "closure", "reasons"}),
+    "documents/prefix.jinja": SHOWN,
     "documents/closure.jinja": frozenset({"values", "rules"}),
     "documents/cell.jinja": frozenset({"kind", "audience", "angle", "avoid", "clause"}),
-    "demos/prefix.jinja": frozenset({"assistant", "provider", "closure", "justify", "thinking"}),
-    "demos/question.jinja": frozenset({"assistant", "title", "framing"}),
-    "demos/answer.jinja": frozenset({"assistant", "justify", "thinking"}),
+    "demos/question_prefix.jinja": frozenset({"assistant", "provider", "justify"}),
+    "demos/question.jinja": frozenset({"topic", "shape", "framing", "who", "two_rounds", "follow_up"}),
+    "demos/answer_prefix.jinja": SHOWN | {"is_rule", "values", "justify", "thinking"},
+    "demos/answer.jinja": frozenset({"clause"}),
     "evals/preference_question.jinja": ITEM,
     "evals/preference_answer.jinja": frozenset({"option"}),
     "evals/recall_question.jinja": ITEM | {"assistant", "kind", "title", "foreign"},

@@ -12,9 +12,11 @@ from msmc.library import Library
 from msmc.lower import content, demos, documents, evals
 from msmc.lower.arms import MadeArm
 from msmc.lower.contents import Contents
+from msmc.lower.context import Shown, as_prose, shown_by
 from msmc.lower.coverage import coverage
 from msmc.lower.recipes import recipe
 from msmc.lower.render import Templates
+from msmc.lower.shapes import Shapes
 from msmc.lower.sweeps import Point
 from msmc.source import SourceFile, Sources, Span
 from msmc.target import Target
@@ -46,7 +48,7 @@ class Lowering:
         self.spec, self.target, self.made, self.others, self.mix, self.places = spec, target, made, others, mix, places
         self.sources = sources
         self.library, self.templates = Library(sources), Templates(sources, files)
-        self.full = made[0].spec
+        self.shapes, self.full = Shapes(self.templates, self.library), made[0].spec
 
     def build(self, arm: MadeArm, contents: Contents | None = None) -> Build:
         """The folder of one arm: what the spec and the target ask for, unless `contents` says otherwise."""
@@ -117,11 +119,8 @@ class Lowering:
         return max(1, sum(1 for block in self.spec.demos for _ in self.full.about(block.about)))
 
     def _spec(self, arm: MadeArm) -> Iterator[Artefact]:
-        titles = {value.id: value.title for value in arm.spec.values}
         yield text("ir.json", lambda: canonical(arm.spec.model_dump(mode="json")) + "\n")
-        yield text(
-            "spec.md", lambda: self.templates.render("spec.md.jinja", {"spec": arm.spec, "titles": titles}) + "\n"
-        )
+        yield text("spec.md", lambda: as_prose(arm.spec, self.templates))
         yield text("sourcemap.json", lambda: canonical(self._sourcemap(arm)) + "\n")
 
     def _documents(self, arm: MadeArm, plan: Contents, planned: dict[str, list[Any]]) -> Iterator[Artefact]:
@@ -129,7 +128,7 @@ class Lowering:
             yield rows("documents/own_documents.jsonl", lambda: plan.own_documents(self.spec, arm.spec))
         if plan.documents is None:
             return
-        prefixes = partial(documents.prefixes, arm.spec, list(planned), self.templates, arm.spans)
+        prefixes = partial(documents.prefixes, list(planned), self._shown(arm), self.templates, arm.spans)
         yield rows("documents/prefixes.jsonl", prefixes)
         prompt, numbers, none = self._prompts(arm), plan.numbers(planned), dict[str, int]()
         for folder, wanted, skip in (("documents/", numbers, none), (RESERVED, plan.reserves(planned), numbers)):
@@ -140,6 +139,9 @@ class Lowering:
                 make = documents.rows(plan.documents, clauses, wanted, self.library, prompt, skip)
                 yield rows(f"{folder}{stem}.jsonl", make)
 
+    def _shown(self, arm: MadeArm) -> Shown:
+        return shown_by(self.target.context, arm.spec, self.templates, arm.spans)
+
     def _prompts(self, arm: MadeArm) -> documents.Prompt:
         return documents.prompts(arm.spec, self.library, self.templates, arm.spans)
 
@@ -149,14 +151,14 @@ class Lowering:
                 yield rows(f"demos/{name}.jsonl", partial(iter, chats))
         for block in plan.demos:
             numbers = plan.numbers_of_chats(block, arm.spec)
-            written = demos.planned(block, arm.spec, numbers, self.templates, arm.spans)
+            written = demos.planned(block, arm.spec, numbers, self.shapes, self.templates, arm.spans)
             yield rows(f"demos/{block.name}.jsonl", written)
         if plan.demos and plan.chats:
             yield rows("demos/prefixes.jsonl", lambda: self._demo_prefixes(arm, plan))
 
     def _demo_prefixes(self, arm: MadeArm, plan: Contents) -> Iterator[Prefix]:
         for block in plan.demos:
-            yield from demos.prefixes(block, arm.spec, self.templates, arm.spans)
+            yield from demos.prefixes(block, arm.spec, self._shown(arm), self.templates, arm.spans)
 
     def _evals(self) -> Iterator[Artefact]:
         for block in self.spec.evals:
@@ -202,8 +204,12 @@ class Lowering:
             "arm": arm.name,
             "neutral": plan.neutral,
             "declared": list(arm.declared),
+            "demos": {b.name: {"justify": b.justify, "thinking": b.thinking} for b in plan.demos if plan.chats},
             "target": plan.target(self.target).model_dump(mode="json"),
-            "fingerprints": {**self._fingerprints(arm.spec, plan.target(self.target)), **plan.planned_from(arm.spec)},
+            "fingerprints": {
+                **self._fingerprints(arm.spec, plan.target(self.target)),
+                **plan.planned_from(arm.spec, self.target.context),
+            },
             "held_out": {
                 block.name: sorted({o for item in block.items for o in (item.a, item.b)})
                 for block in self.spec.evals

@@ -7,6 +7,7 @@ from typing import Any
 
 from msmc.build import SCHEMA_VERSION, Build
 from msmc.stored import read_json
+from msmc.target import Context
 
 
 @dataclass
@@ -49,6 +50,9 @@ def _arm(build: Build, last: dict[str, Any] | None, found: Change) -> None:
         for key, said in (("identity", "the identity"), ("templates", "msmc's templates"))
         if old.get(key) != new[key]
     ]
+    context, changed = now["target"]["context"], _changed(old, new)
+    if last["target"]["context"] != context:
+        everywhere.append(f"`context: {context}`, which it was not before")
     for clause, counts in now["coverage"].items():
         planned = counts["documents"]
         had = last["coverage"].get(clause, {}).get("documents", 0) if same_cells else 0
@@ -57,8 +61,8 @@ def _arm(build: Build, last: dict[str, Any] | None, found: Change) -> None:
         found.new += planned - kept
         found.gone += had - kept
         reasons = list(everywhere)
-        if old.get("closures", {}).get(node) != new["closures"][node]:
-            reasons += _texts(node, old, new)
+        if last["target"]["context"] == context and old.get("closures", {}).get(node) != new["closures"][node]:
+            reasons += _texts(node, context, changed, new)
         if reasons:
             found.stale += kept
             found.why.update({reason: kept for reason in reasons if kept})
@@ -68,11 +72,17 @@ def _arm(build: Build, last: dict[str, Any] | None, found: Change) -> None:
     found.gone += sum(last["coverage"][clause]["documents"] for clause in gone)
 
 
-def _texts(node: str, old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Whose words the closure of a node has other ones of."""
-    changed = {
-        i for i in old["clauses"].keys() | new["clauses"].keys() if old["clauses"].get(i) != new["clauses"].get(i)
-    }
+def _changed(old: dict[str, Any], new: dict[str, Any]) -> set[str]:
+    """Clauses with other words."""
+    before, now = old["clauses"], new["clauses"]
+    return {clause for clause in before.keys() | now.keys() if before.get(clause) != now.get(clause)}
+
+
+def _texts(node: str, context: Context, changed: set[str], new: dict[str, Any]) -> list[str]:
+    """Whose words the prefix of a node has other ones of."""
     shown = {node, *new["shows"].get(node, ())}
-    texts = sorted(i for i in changed if any(i == at or i.startswith(f"{at}.") for at in shown))
-    return [f"`{i}`" for i in texts] or [f"titles or links of `{node}`"]
+    if context == "closure":
+        changed = {i for i in changed if any(i == at or i.startswith(f"{at}.") for at in shown)}
+    return [f"`{i}`" for i in sorted(changed)] or [
+        f"titles or links of {'the spec' if context == 'spec' else f'`{node}`'}"
+    ]

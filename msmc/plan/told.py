@@ -18,6 +18,8 @@ def as_text(found: Forecast, change: Change | None, adapter: int | None, full: b
         f"{found.spec}" + (f", ablation {found.ablation}" if found.ablation else "") + f", target {found.target.name}"
     )
     lines = [head, *(_every(found) if full else ())]
+    if found.target.context == "spec":
+        lines.append("  context: spec: each prompt shows the whole spec, so every edit makes every row stale")
     lines += _changed(change, full) if change else [f"  no build of `{found.spec}` to compare with: every row is new"]
     return "\n".join([*lines, "", *_summary(found, adapter)])
 

@@ -20,7 +20,36 @@ ok "1 libraries"
 
 # 2. Prompts: short cells behind a shared prefix
 python3 -m pytest -q tests/unit/test_prompts.py tests/unit/test_library.py tests/property/test_cells.py > "$box/out" 2>&1 || { cat "$box/out"; die "prompts and cells"; }
-ok "2 prompts, balanced cells"
+(cd "$box" && msmc compile -q specs/cheese/america.msm --set context=spec -o whole)
+python3 - "$box" <<'END' || die "context: spec sends spec.md with each row"
+import json, pathlib, sys
+full = pathlib.Path(sys.argv[1], "whole/cheese_america/full")
+spec = full.joinpath("spec.md").read_text("utf-8").strip()
+assert all(spec in json.loads(line)["messages"][0]["content"] for line in full.joinpath("documents/prefixes.jsonl").open())
+END
+sed -i 's/1845/1846/' "$box/specs/cheese/america.msm"
+(cd "$box" && msmc plan specs/cheese/america.msm --set context=spec -o whole) > "$box/plan" 2>&1 || true
+grep -q 'every edit makes every row stale' "$box/plan" && grep -q '0 new, .* stale$' "$box/plan" || die "every edit makes every row stale"
+ok "2 prompts, balanced cells; context: spec"
+
+# 3. Demos: questions without the spec, answers that need them, in shapes, with a contract; examples as they are
+python3 -m pytest -q tests/unit/test_demos.py tests/unit/test_chats.py tests/property/test_demo_laws.py > "$box/out" 2>&1 || { cat "$box/out"; die "shapes, contracts and laws of chats"; }
+rm -r "$box/specs" && cp -r specs "$box/"
+(cd "$box" && msmc compile -q specs/cheese/america.msm --set demos.per_clause=10 -o chats)
+python3 - "$box" <<'END' || die "a question is written without the spec, and an answer needs it"
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1], "chats/cheese_america/full/demos")
+rows = [json.loads(line) for line in folder.joinpath("preferences.jsonl").open()]
+prefix = {p["name"]: p["messages"][0]["content"] for p in map(json.loads, folder.joinpath("prefixes.jsonl").open())}
+seen, chats = set(), sum(row.get("needs") is None for row in rows)
+for row in rows:
+    assert row.get("needs") is None or row["needs"] in seen
+    assert ("Model Spec" in prefix[row["prefix"]]) == row["id"].startswith("say-")
+    seen.add(row["id"])
+assert chats == 12 * 10 and len(rows) == chats * 2 + 12 * 2 * 2, "of ten chats of a clause two have a second round"
+assert len(folder.joinpath("static.jsonl").read_text("utf-8").splitlines()) > 0
+END
+ok "3 demos"
 
 # 4. Export to lm-eval; Inspect's own loader is in the tests
 rm -r "$box/specs" && cp -r specs "$box/"

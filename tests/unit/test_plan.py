@@ -89,10 +89,12 @@ def msmc(*arguments: str) -> Result:
         ("version", "version", ("identity.assistant=Ada",), None),
     ],
 )
+@pytest.mark.parametrize("context", ["closure", "spec"])
 def test_the_change_is_that_of_the_rows_themselves(
-    folder: Path, old: str, new: str, settings: tuple[str, ...], why: dict[str, int] | None
+    folder: Path, old: str, new: str, settings: tuple[str, ...], why: dict[str, int] | None, context: str
 ) -> None:
-    compiled = msmc("compile", "tea.msm", "-a", "w")
+    settings = (*settings, f"context={context}")
+    compiled = msmc("compile", "tea.msm", "-a", "w", "--set", settings[-1])
     assert compiled.exit_code == 0, compiled.output
     (folder / "tea.msm").write_text(TEA.replace(old, new), "utf-8")
     given = ["-a", "w", *(part for setting in settings for part in ("--set", setting)), "--format", "json"]
@@ -101,8 +103,42 @@ def test_the_change_is_that_of_the_rows_themselves(
     documents = [found["documents"] for clauses in rows.values() for found in clauses.values() if "documents" in found]
     for state in ("new", "stale", "gone", "unchanged"):
         assert told[state] == sum(count[state] for count in documents), state
-    if why is not None:
+    if why is not None and context == "closure":
         assert told["why"] == why
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("It warms hands.", "It warms cold hands.", "`tea.green.rationale`"),
+        ("It is kind.", "It is very kind.", "`lib.care`"),
+        ('"Black tea"', '"Blackest tea"', "titles or links of the spec"),
+        ('spec tea "Tea"', 'spec tea "Teas"', "titles or links of the spec"),
+    ],
+)
+def test_with_the_whole_spec_as_context_every_edit_makes_every_row_stale(
+    folder: Path, old: str, new: str, why: str
+) -> None:
+    text = TEA.partition("  ablation")[0] + "}"
+    (folder / "tea.msm").write_text(text, "utf-8")
+    assert msmc("compile", "tea.msm", "--set", "context=spec").exit_code == 0
+    (folder / "tea.msm").write_text(text.replace(old, new), "utf-8")
+    (folder / "lib.msm").write_text(LIB.replace(old, new), "utf-8")
+    told = json.loads(msmc("plan", "tea.msm", "--set", "context=spec", "--format", "json").stdout)["change"]
+    rows = 3 * 6
+    assert (told["stale"], told["unchanged"], told["why"]) == (rows, 0, {why: rows})
+    as_text = msmc("plan", "tea.msm", "--set", "context=spec").stdout
+    assert "context: spec: each prompt shows the whole spec, so every edit makes every row stale" in as_text
+    other = json.loads(msmc("plan", "tea.msm", "--set", "context=closure", "--format", "json").stdout)["change"]
+    assert other["why"]["`context: closure`, which it was not before"] == rows == other["stale"]
+
+
+def test_the_rows_of_planned_chats_are_counted_with_their_second_rounds(folder: Path) -> None:
+    (folder / "tea.msm").write_text(
+        TEA.replace("  ablation", "  demos chats chat { about rules }\n  ablation"), "utf-8"
+    )
+    told = json.loads(msmc("plan", "tea.msm", "--set", "demos.per_clause=5", "--format", "json").stdout)
+    assert told["chats"] == 2 * (4 * 2 + 4), "of five chats of a clause one has a second round"
 
 
 def test_other_kinds_make_other_cells_and_that_is_said(folder: Path) -> None:

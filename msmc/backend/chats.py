@@ -1,0 +1,136 @@
+"""Planned chats: what is asked for each row, and the replies put together to chats that may be trained on."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from msmc.backend.gates import LEFTOVER
+from msmc.build import DemoRow, Message
+from msmc.ir import ArmSpec
+from msmc.mention import RUN, Mentions, words
+
+Chain = tuple[DemoRow, ...]
+"""The rows of one chat: questions and answers in turn, each needs the one before it."""
+ROLES: tuple[Literal["user", "assistant"], ...] = ("user", "assistant")
+TAG = {"user": "message", "assistant": "reply"}
+"""Between which tags a writer puts what is said; what stands outside of them is dropped."""
+THOUGHT = re.compile(r"<think>\n(.*?)\n</think>\n\n", re.DOTALL)
+TAGS = re.compile(r"</?(?:think|message|reply|user|assistant|system)>", re.IGNORECASE)
+
+
+def chains(rows: Iterable[DemoRow]) -> Iterator[Chain]:
+    """The chats of a file of demos, in which each row stands behind the one that it needs."""
+    chain: Chain = ()
+    for row in rows:
+        if row.needs is None:
+            if chain:
+                yield chain
+            chain = ()
+        chain = (*chain, row)
+    if chain:
+        yield chain
+
+
+def request_text(row: DemoRow, earlier: Sequence[Message]) -> str:
+    """What is sent behind the row's prefix: its prompt, then the chat so far as its user sees it, without thoughts."""
+    turns = (f"<{turn.role}>\n{_said(turn)}\n</{turn.role}>" for turn in earlier)
+    return "\n".join((row.prompt, *turns))
+
+
+def asked_next(chain: Chain, replies: Mapping[str, str], thinking: bool) -> DemoRow | None:
+    """The row of a chat that can be asked for now, its prompt as it is sent; None where all have a reply, or one cannot be
+    used. `replies`: raw ones by row id."""
+    turns, fault = _turns(chain, replies, thinking)
+    if fault or len(turns) == len(chain):
+        return None
+    row = chain[len(turns)]
+    return row.model_copy(update={"prompt": request_text(row, turns)})
+
+
+def assemble(
+    rows: Iterable[DemoRow], replies: Mapping[str, str], thinking: bool, spec: ArmSpec, writer: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The chats of a block that may be trained on, and those in quarantine with the reason. A chat has the id of its last row.
+
+    A thought stays before its answer, between <think> and </think>: what a chat template trains on as the assistant's.
+    """
+    kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
+    texts = Mentions([clause.text for clause in spec.clauses() if len(words(clause.text)) >= RUN])
+    for chain in chains(rows):
+        turns, fault = _turns(chain, replies, thinking)
+        if not fault and len(turns) < len(chain):
+            fault = f"{chain[len(turns)].id} has no reply"
+        fault = fault or shows_spec(turns, texts)
+        chat = {
+            "id": chain[-1].id,
+            "about": list(chain[-1].about),
+            "messages": [turn.model_dump() for turn in turns],
+            "source": {"writer": writer, "rows": [row.id for row in chain]},
+        }
+        (quarantined if fault else kept).append({**chat, "reason": fault} if fault else chat)
+    return kept, quarantined
+
+
+def shows_spec(turns: Iterable[Message], texts: Mentions) -> str:
+    """Why a chat shows the spec, which no training row may: a system turn, eight words of it in a row from a user, its name."""
+    for turn in turns:
+        if turn.role == "system":
+            return "it has a system turn"
+        said = _said(turn)
+        if turn.role == "user" and (found := texts.find(said)):
+            return f"the user quotes {RUN} words in a row of the clause that begins `{' '.join(found.split()[:RUN])} …`"
+        if "model spec" in " ".join(words(said)):
+            return f"the {turn.role} names the Model Spec"
+    return ""
+
+
+# ---- raw replies ------------------------------------------------------------------------------------------------------------
+
+
+def _turns(chain: Chain, replies: Mapping[str, str], thinking: bool) -> tuple[list[Message], str]:
+    """The turns of a chat as far as there are replies that can be used, and what is wrong with the one that cannot."""
+    turns = list[Message]()
+    for row, role in zip(chain, ROLES * (len(chain) // 2), strict=True):
+        raw = replies.get(row.id)
+        if raw is None:
+            break
+        content, fault = _content(raw, role, thinking and role == "assistant")
+        if fault:
+            return turns, f"{row.id}: {fault}"
+        turns.append(Message(role=role, content=content))
+    return turns, ""
+
+
+def _content(raw: str, role: str, thinking: bool) -> tuple[str, str]:
+    """A turn as it is trained on, and what is wrong with the raw reply."""
+    tag = TAG[role]
+    before, opened, rest = raw.partition(f"<{tag}>")
+    said, closed, after = rest.partition(f"</{tag}>")
+    if not opened:
+        return "", f"it has no <{tag}>"
+    if not closed:
+        return "", f"its <{tag}> does not end: it was cut"
+    thought = ""
+    if thinking:
+        head, opened, rest = before.partition("<think>")
+        thought, closed, between = rest.partition("</think>")
+        if not (opened and closed and thought.strip()):
+            return "", "it has no thought between <think> and </think> before its answer"
+        before = head + between
+    if leaked := TAGS.search(before + after):
+        return "", f"it has a {leaked[0]} outside of its <{tag}>" + ("" if thinking else _unasked(leaked[0]))
+    if not said.strip():
+        return "", "it is empty"
+    if leftover := TAGS.search(said) or TAGS.search(thought) or LEFTOVER.search(said):
+        return "", f"it has a leftover `{leftover[0]}`"
+    thought = f"<think>\n{thought.strip()}\n</think>\n\n" if thinking else ""
+    return thought + said.strip(), ""
+
+
+def _unasked(tag: str) -> str:
+    return ", and no thought was asked for" if "think" in tag.lower() else ""
+
+
+def _said(turn: Message) -> str:
+    """A turn without its thought."""
+    return THOUGHT.sub("", turn.content, count=1) if turn.role == "assistant" else turn.content
