@@ -1,26 +1,15 @@
-"""Planned documents: rows and the prefixes they share."""
+"""Documents: the prefixes that planned ones share, and those that exist. The rows are in `planned.py`."""
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
-from itertools import islice
+from collections.abc import Iterator, Mapping
 
-from msmc.build import Cell, DocumentRow, Message, OwnDocument, Prefix, digest
-from msmc.digest import seed_of
-from msmc.ir import ArmRule, ArmSpec, Clause, Documents, OwnRows
-from msmc.library import Library
-from msmc.lower.cells import cells
+from msmc.build import Message, OwnDocument, Prefix, digest
+from msmc.ir import ArmRule, ArmSpec, OwnRows
 from msmc.lower.content import node, shown
 from msmc.lower.render import Templates
-from msmc.prose import one_line
 from msmc.source import Span
 
 Spans = Mapping[str, Span]
 """Where each id of an arm stands."""
-TOLD = 10
-"""Words by which a subrule is told from the others of its rule."""
-
-Prompt = Callable[[Clause, Cell], str]
-"""What a writer is asked for with a clause's cell."""
 
 
 def closure(spec: ArmSpec, node_id: str, templates: Templates, spans: Spans) -> str:
@@ -58,75 +47,3 @@ def own(sources: tuple[OwnRows, ...], spec: ArmSpec) -> Iterator[OwnDocument]:
         if about and row_id not in seen:
             seen.add(row_id)
             yield OwnDocument(id=row_id, about=about, text=row.text or "")
-
-
-def rows(
-    block: Documents, clauses: list[Clause], counts: Mapping[str, int], library: Library, prompt: Prompt
-) -> Callable[[], Iterator[DocumentRow]]:
-    """The rows of one value or rule in cell order, made anew at each call; `counts` says how many a clause has."""
-    axes = (block.kinds or library.kinds, block.audiences or library.audiences, block.angles or library.angles)
-
-    def make() -> Iterator[DocumentRow]:
-        for clause in clauses:
-            for cell in islice(cells(clause.id, *axes), counts[clause.id]):
-                yield _row(clause, cell, prompt(clause, cell))
-
-    return make
-
-
-def sample(
-    block: Documents, clauses: list[Clause], counts: Mapping[str, int], library: Library, prompt: Prompt
-) -> Callable[[int], Iterator[DocumentRow]]:
-    """Rows of clauses that stand evenly apart, as many of each as it takes."""
-
-    def draw(size: int) -> Iterator[DocumentRow]:
-        there = [clause for clause in clauses if counts[clause.id]]
-        chosen = there[:: max(1, len(there) // size)]
-        most = -(-size // max(1, len(chosen)))
-        return rows(block, chosen, {c.id: min(counts[c.id], most) for c in chosen}, library, prompt)()
-
-    return draw
-
-
-def prompts(spec: ArmSpec, library: Library, templates: Templates, spans: Spans) -> Prompt:
-    """What a writer is asked for with a clause's cell. Short, and behind the prefix: that is all that rows do not share."""
-    named = cache(lambda clause: _named(spec, clause))
-
-    def prompt(clause: Clause, cell: Cell) -> str:
-        kind, audience, angle = library.kind(cell.kind), library.audience(cell.audience), library.angle(cell.angle)
-        values = {
-            "kind": kind,
-            "audience": audience["phrase"],
-            "angle": angle["brief"].replace("{angle}", cell.angle),
-            "avoid": "; ".join(part["avoid"] for part in (kind, audience, angle) if part["avoid"]),
-            "clause": named(clause),
-        }
-        return templates.render("documents/cell.jinja", values, spans.get(clause.id))
-
-    return prompt
-
-
-def _named(spec: ArmSpec, clause: Clause) -> str:
-    """A clause as a prompt calls it, whose prefix has the text already."""
-    parent = clause.id.removesuffix(".rationale")
-    reason = "the reason for " if parent != clause.id else ""
-    found = node(spec, clause.node)
-    subrules = found.subrules if isinstance(found, ArmRule) else ()
-    subrule = next((s for s in subrules if s.id == parent), None)
-    if subrule is None:
-        return reason + ("the rule" if isinstance(found, ArmRule) else "the value")
-    words = one_line(subrule.statement).split(" ")
-    return f"{reason}this subrule: {' '.join(words[:TOLD])}{' …' if len(words) > TOLD else ''}"
-
-
-def _row(clause: Clause, cell: Cell, prompt: str) -> DocumentRow:
-    identity = (cell.clause, cell.kind, cell.audience, cell.angle, cell.n)
-    about = (clause.id,) if clause.id == clause.node else (clause.id, clause.node)
-    return DocumentRow(
-        id="doc-" + digest("document", *identity)[:16],
-        about=about,
-        cell=cell,
-        seed=seed_of("document", *identity),
-        prefix=clause.node,
-        prompt=prompt,
-    )

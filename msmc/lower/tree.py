@@ -14,6 +14,7 @@ from msmc.lower import content, demos, documents, evals
 from msmc.lower.arms import MadeArm
 from msmc.lower.compare import compare, pairs, runs
 from msmc.lower.contents import Contents
+from msmc.lower.planned import Planned
 from msmc.lower.questions import questions
 from msmc.lower.recipes import recipe
 from msmc.lower.render import Templates
@@ -116,7 +117,7 @@ class Lowering:
         if plan.documents is None:
             return build
         numbers = plan.numbers(planned)
-        draw = documents.sample(plan.documents, clauses, numbers, self.library, self._prompts(arm))
+        draw = self._planned(arm, plan.documents).sample(clauses, numbers)
         return replace(build, num_documents=sum(numbers.values()), sample=draw)
 
     def swept(self, name: str, point: Point) -> Build:
@@ -176,14 +177,13 @@ class Lowering:
             return
         prefixes = partial(documents.prefixes, arm.spec, list(planned), self.templates, arm.spans)
         yield rows("documents/prefixes.jsonl", prefixes)
-        prompt, numbers = self._prompts(arm), plan.numbers(planned)
+        made, numbers = self._planned(arm, plan.documents), plan.numbers(planned)
         for node_id, clauses in planned.items():
-            stem = node_id.removeprefix(arm.spec.name + ".")
-            make = documents.rows(plan.documents, clauses, numbers, self.library, prompt)
-            yield rows(f"documents/{stem}.jsonl", make)
+            path = f"documents/{node_id.removeprefix(arm.spec.name + '.')}.jsonl"
+            yield Artefact(path, made.lines(clauses, numbers), partial(made.inputs, clauses, numbers))
 
-    def _prompts(self, arm: MadeArm) -> documents.Prompt:
-        return documents.prompts(arm.spec, self.library, self.templates, arm.spans)
+    def _planned(self, arm: MadeArm, block: Documents) -> Planned:
+        return Planned(block, arm.spec, self.library, self.templates, arm.spans)
 
     def _demos(self, arm: MadeArm, plan: Contents) -> Iterator[Artefact]:
         if plan.own:
