@@ -46,7 +46,9 @@ def large() -> str:
     """The spec, with readers and angles in its author's words."""
     draw = random.Random(CLAUSES)
     readers, angles = ([sentences(draw, WORDS).rstrip(".") for _ in range(size)] for size in (READERS, ANGLES))
-    lists = (f"{axis} {', '.join(map(json.dumps, texts))}" for axis, texts in (("audiences", readers), ("angles", angles)))
+    lists = (
+        f"{axis} {', '.join(map(json.dumps, texts))}" for axis, texts in (("audiences", readers), ("angles", angles))
+    )
     return spec(CLAUSES).replace(f"documents {{ {ABOUT} }}", f"documents {{ {ABOUT} {' '.join(lists)} }}")
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from msmc.build import Build, digest
+from msmc.build import digest
 from msmc.compile import Outcome
 from msmc.diagnostics import Failed, did_you_mean, fail
 from msmc.shipped import shipped
 from msmc.source import SourceFile
 from msmc.stored import read_json
 from msmc.target import Target, read_target
-from msmc.whole import locked, named, replace_folder, whole_folder
+from msmc.whole import locked, named, put_back, replace_folder, whole_folder
 from msmc.writing import pretty, write_build
 
 
@@ -121,6 +121,7 @@ def _written(outcome: Outcome, out: Path) -> Iterator[Path]:
     require_writable(out, "-o")
     fresh = out / f".{outcome.spec}.fresh"
     with locked(place, lambda: None):
+        put_back(place)
         _require_own(place, outcome.arms["source"])
         shutil.rmtree(fresh, ignore_errors=True)
         try:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from msmc.stored import read_json, sha256_of
 
 Entry = dict[str, str | int]
 """Of a file in a manifest: `sha256`; `rows`; and `inputs`, where it can be kept."""
-LINES = 64
-"""Lines that are written at once."""
+CHUNK = 1 << 15
+"""Characters that are hashed and written at once: as many as stay in a processor's cache."""
 THREADS = 2
 
 
@@ -38,15 +38,26 @@ def pretty(data: Any) -> str:
 
 
 def _written(artefact: Artefact, path: Path) -> Entry:
-    hashed, lines, num_lines = hashlib.sha256(), iter(artefact), 0
-    with path.open("wb", buffering=1 << 18) as stream:
-        while some := list(islice(lines, LINES)):
+    hashed, num_lines = hashlib.sha256(), 0
+    with path.open("wb") as stream:
+        for some in _chunks(artefact):
             data = "".join(some).encode()
             stream.write(data)
             hashed.update(data)
             num_lines += len(some)
     rows = {"rows": num_lines} if artefact.path.endswith(".jsonl") else {}
     return {"sha256": hashed.hexdigest(), **rows}
+
+
+def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
+    some, size = list[str](), 0
+    for line in lines:
+        some.append(line)
+        size += len(line)
+        if size > CHUNK:
+            yield some
+            some, size = [], 0
+    yield some
 
 
 # ---- what is kept ---------------------------------------------------------------------------------------------------------

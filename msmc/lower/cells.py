@@ -22,9 +22,7 @@ class Coordinates(NamedTuple):
     n: int
 
 
-def cells(
-    clause: str, kinds: Sequence[str], audiences: Sequence[str], angles: Sequence[str]
-) -> Iterator[Coordinates]:
+def cells(clause: str, kinds: Sequence[str], audiences: Sequence[str], angles: Sequence[str]) -> Iterator[Coordinates]:
     """The endless sequence of a clause's cells, no two alike. Any prefix has the kinds in equal shares, give or take one, and so
     the audiences and the angles."""
     axes = [sorted(set(axis)) for axis in (kinds, audiences, angles)]  # the order in the source means nothing

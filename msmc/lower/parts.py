@@ -62,5 +62,6 @@ def _pieces(tree: nodes.Template) -> Iterator[nodes.Node]:
 
 def _part(tree: nodes.Template, body: list[nodes.Node]) -> Part:
     part = nodes.Template(body, lineno=tree.lineno)
+    assert tree.environment is not None
     part.set_environment(tree.environment)
     return Part(frozenset(meta.find_undeclared_variables(part)), part)

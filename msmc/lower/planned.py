@@ -30,7 +30,11 @@ class Planned:
     """The rows of one arm. `counts` says how many a clause has, and `skip` how many of its cells are left out before them."""
 
     def __init__(self, block: Documents, spec: ArmSpec, library: Library, templates: Templates, spans: Spans) -> None:
-        self._axes = (block.kinds or library.kinds, block.audiences or library.audiences, block.angles or library.angles)
+        self._axes = (
+            block.kinds or library.kinds,
+            block.audiences or library.audiences,
+            block.angles or library.angles,
+        )
         self._prompts = Prompts(library, templates)
         self._basis = cache(lambda: self._prompts.basis(self._axes))
         self._named = cache(lambda clause: _named(spec, clause))
@@ -97,5 +101,3 @@ def _named(spec: ArmSpec, clause: Clause) -> str:
         return reason + ("the rule" if isinstance(found, ArmRule) else "the value")
     words = one_line(subrule.statement).split(" ")
     return f"{reason}this subrule: {' '.join(words[:TOLD])}{' …' if len(words) > TOLD else ''}"
-
-

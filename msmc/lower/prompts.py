@@ -5,6 +5,7 @@ for each kind of readers, and not once for each row.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -40,8 +41,8 @@ class Prompts:
     def __init__(self, library: Library, templates: Templates) -> None:
         self._templates = templates
         self._entries = (library.kind, library.audience, library.angle)
-        self._avoid = [Shared(lambda name, entry=entry: entry(name)["avoid"]) for entry in self._entries]
-        self._avoid_escaped = [Shared(lambda name, raw=raw: escaped(raw[name])) for raw in self._avoid]
+        self._avoid = [Shared(partial(_listed, entry)) for entry in self._entries]
+        self._avoid_escaped = [Shared(partial(_escaped, listed)) for listed in self._avoid]
         self._columns: list[Column] | None = None
 
     def block(self, names: Names, clause: str, about: Span | None) -> list[str]:
@@ -84,10 +85,20 @@ class Prompts:
             yield {**given, "avoid": avoid, "clause": clause}
 
 
+def _listed(entry: Callable[[str], dict[str, Any]], name: str) -> str:
+    """What is to be avoided, as it stands behind others in a list; nothing where there is none."""
+    avoid = entry(name)["avoid"]
+    return f"; {avoid}" if avoid else ""
+
+
+def _escaped(texts: Shared, name: str) -> str:
+    return escaped(texts[name])
+
+
 def _joined(avoid: list[Shared], names: Names) -> list[str]:
-    """What the kind, the readers and the angle want avoided."""
+    """What the kind, the readers and the angle want avoided, as a list without its first semicolon."""
     wanted = (map(shared.__getitem__, axis) for shared, axis in zip(avoid, names, strict=True))
-    return ["; ".join(filter(None, each)) for each in zip(*wanted, strict=True)]
+    return [f"{kind}{audience}{angle}"[2:] for kind, audience, angle in zip(*wanted, strict=True)]
 
 
 def escaped(text: str) -> str:
