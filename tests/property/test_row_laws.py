@@ -16,15 +16,30 @@ from msmc.lower.render import Templates
 from tests.project import Memory
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
-NAME = st.text("abc_é\"\\\n\u2028😀", min_size=1, max_size=4)
+NAME = st.text('abc_é"\\\n\u2028😀', min_size=1, max_size=4)
 LIBRARY = Library(Memory())
 PIECES = (
-    *("{{ kind.brief }}", "{{ kind.register }}\n", "{{ kind['form'] | upper }}", "{{ audience }}", "{{ angle }}", "{{ avoid }}"),
+    *(
+        "{{ kind.brief }}",
+        "{{ kind.register }}\n",
+        "{{ kind['form'] | upper }}",
+        "{{ audience }}",
+        "{{ angle }}",
+        "{{ avoid }}",
+    ),
     *("{{ clause }}", "{% if avoid %}\n{{ avoid }}!{% endif %}", "{{ avoid | length }}", "{{ avoid ~ audience }}"),
-    *("{{ 'x' if kind.register == 'narrative' else angle }}", "{{ audience | replace('a', clause) }}", "{{ 1 + 2 }}\n\n"),
+    *(
+        "{{ 'x' if kind.register == 'narrative' else angle }}",
+        "{{ audience | replace('a', clause) }}",
+        "{{ 1 + 2 }}\n\n",
+    ),
     *("{% if kind.register == 'narrative' %}tale{% elif clause %}{{ angle }}{% else %}-{% endif %}", "{# nothing #}"),
-    *("{% set told = audience %}", "{{ told }}", "{% for c in angle %}{{ loop.index }}{{ c }}{% endfor %}", " \\ \"\t"),
-    *("{% with x = clause %}{{ x }}{% endwith %}", "{% filter upper %}{{ angle }}é{% endfilter %}", "{{ [kind.form, avoid] }}"),
+    *("{% set told = audience %}", "{{ told }}", "{% for c in angle %}{{ loop.index }}{{ c }}{% endfor %}", ' \\ "\t'),
+    *(
+        "{% with x = clause %}{{ x }}{% endwith %}",
+        "{% filter upper %}{{ angle }}é{% endfilter %}",
+        "{{ [kind.form, avoid] }}",
+    ),
 )
 
 
