@@ -10,6 +10,7 @@ from typing import Any
 
 from msmc.build import SCHEMA_VERSION, Artefact, Build
 from msmc.diagnostics import Failed
+from msmc.halves import can_halve, in_halves
 from msmc.stored import read_json, sha256_of
 
 Entry = dict[str, str | int]
@@ -17,6 +18,8 @@ Entry = dict[str, str | int]
 CHUNK = 1 << 15
 """Characters that are hashed and written at once: as many as stay in a processor's cache."""
 THREADS = 2
+MUCH = 50_000
+"""Rows that are worth a second process."""
 
 
 def write_build(build: Build, folder: Path, last: Path) -> None:
@@ -25,11 +28,15 @@ def write_build(build: Build, folder: Path, last: Path) -> None:
         parent.mkdir(parents=True, exist_ok=True)
     inputs = {artefact.path: artefact.inputs() for artefact in build.artefacts if artefact.inputs}
     files = _kept(inputs, folder, last)
-    for artefact in build.artefacts:
-        if artefact.path not in files:
-            files[artefact.path] = _written(artefact, folder / artefact.path)
-            if artefact.path in inputs:
-                files[artefact.path]["inputs"] = inputs[artefact.path]
+    new = [artefact for artefact in build.artefacts if artefact.path not in files]
+
+    def write(artefact: Artefact) -> Entry:
+        digest = inputs.get(artefact.path)
+        return _written(artefact, folder / artefact.path) | ({"inputs": digest} if digest else {})
+
+    much = build.num_documents * len(new) >= MUCH * len(build.artefacts)
+    entries = in_halves(write, new) if much and can_halve() else map(write, new)
+    files.update(zip((artefact.path for artefact in new), entries, strict=True))
     (folder / "manifest.json").write_text(pretty({**build.manifest, "files": files}), "utf-8")
 
 
