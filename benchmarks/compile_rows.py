@@ -6,6 +6,7 @@ stream per file. No bar: the figure to watch is the ratio.
 """
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def measure() -> list[Compared]:
         options = ["-o", f"{folder}/build", "--set", f"documents.per_clause={PER_CLAUSE}", "--quiet"]
         ours = [str(BIN / "msmc"), "compile", str(source), *options]
         peer = python("peers/dump_rows.py", f"{folder}/build/large/full", f"{folder}/floor")
-        done = compare(Bench(f"compile {CLAUSES:,} clauses", "s", ours, peer))
+        build = Path(folder) / "build"
+        bench = Bench(f"compile {CLAUSES:,} clauses", "s", ours, peer)
+        done = compare(bench, before=lambda: shutil.rmtree(build, ignore_errors=True))
         manifest = json.loads((Path(folder) / "build/large/full/manifest.json").read_text("utf-8"))
     num_rows = sum(entry.get("rows", 0) for entry in manifest["files"].values())
     assert all(ran.said["rows"] == num_rows for ran in done.peer)

@@ -77,12 +77,19 @@ def python(script: str, *arguments: object) -> list[str]:
     return [sys.executable, str(BENCHMARKS / script), *map(str, arguments)]
 
 
-def compare(bench: Bench, rounds: int = ROUNDS, same: str = "", warm: bool = True) -> Compared:
-    """Runs ours, peer, ours, peer, …; with `same`, what both say under this key must be one value."""
+def compare(
+    bench: Bench,
+    rounds: int = ROUNDS,
+    same: str = "",
+    warm: bool = True,
+    before: Callable[[], None] = lambda: None,
+) -> Compared:
+    """Runs ours, peer, ours, peer, …; with `same`, what both say under this key must be one value. `before`: each of ours."""
     ours, peer = list[Ran](), list[Ran]()
     if warm:
-        run(bench.ours), run(bench.peer)
+        before(), run(bench.ours), run(bench.peer)
     for _ in range(rounds):
+        before()
         ours.append(run(bench.ours))
         peer.append(run(bench.peer))
         print(

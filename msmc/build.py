@@ -134,6 +134,8 @@ class Artefact:
 
     path: str
     lines: Callable[[], Iterable[str]]
+    inputs: Callable[[], str] | None = None
+    """A digest of all that its bytes are made of, for files that are quicker to keep than to make."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.lines())

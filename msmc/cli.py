@@ -114,6 +114,7 @@ def compile(
     No network, no model, no torch. The same sources give the same bytes. The folder of an earlier build of SPEC is replaced
     whole, so the arms of an ablation are there when it was named last.
     """
+    gc.set_threshold(100_000)  # rows leave no garbage that it would have to look for
     from msmc.project import write_tree
 
     outcome, _, _ = compiled(spec, target, ablation, settings, form)

@@ -1,23 +1,21 @@
 """The project on disk: its targets, and how a build is written."""
 
 import errno
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from msmc.build import Build, digest
+from msmc.build import digest
 from msmc.compile import Outcome
 from msmc.diagnostics import Failed, did_you_mean, fail
 from msmc.shipped import shipped
 from msmc.source import SourceFile
 from msmc.stored import read_json
 from msmc.target import Target, read_target
-from msmc.whole import locked, named, replace_folder, whole_folder
+from msmc.whole import locked, named, put_back, replace_folder, whole_folder
+from msmc.writing import pretty, write_build
 
 
 def load_target(name: str, root: Path, settings: tuple[str, ...]) -> Target:
@@ -123,13 +121,14 @@ def _written(outcome: Outcome, out: Path) -> Iterator[Path]:
     require_writable(out, "-o")
     fresh = out / f".{outcome.spec}.fresh"
     with locked(place, lambda: None):
+        put_back(place)
         _require_own(place, outcome.arms["source"])
         shutil.rmtree(fresh, ignore_errors=True)
         try:
             with named(place, fresh):
                 for build in outcome.builds:
-                    _write_build(build, fresh / build.arm)
-                (fresh / "arms.json").write_text(_pretty(outcome.arms), "utf-8")
+                    write_build(build, fresh / build.arm, place / build.arm)
+                (fresh / "arms.json").write_text(pretty(outcome.arms), "utf-8")
                 replace_folder(fresh, place)
             yield place
         finally:
@@ -144,25 +143,3 @@ def _require_own(place: Path, source: str) -> None:
     if other != source:
         message = f"`{place}` is the build of `{other}`: `{source}` has a spec of the same name"
         raise fail("not-a-build", message, f"rename one of them, name other folders, or remove it: rm -r {place}")
-
-
-def _write_build(build: Build, folder: Path) -> None:
-    files: dict[str, dict[str, str | int]] = {}
-    for artefact in build.artefacts:
-        path = folder / artefact.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        hashed, num_lines = hashlib.sha256(), 0
-        with path.open("wb") as stream:
-            for chunk in artefact:
-                data = chunk.encode()
-                stream.write(data)
-                hashed.update(data)
-                num_lines += 1
-        files[artefact.path] = {"sha256": hashed.hexdigest()}
-        if artefact.path.endswith(".jsonl"):
-            files[artefact.path]["rows"] = num_lines
-    (folder / "manifest.json").write_text(_pretty({**build.manifest, "files": files}), "utf-8")
-
-
-def _pretty(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, sort_keys=True, indent=1) + "\n"

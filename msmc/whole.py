@@ -86,12 +86,38 @@ def whole_folder(path: Path, fill: Callable[[Path], None], waiting: Callable[[],
 
 def replace_folder(fresh: Path, place: Path) -> None:
     """Puts a finished folder in its place; what stood there goes away. For a holder of the place's lock."""
-    old = place.with_name(f".{place.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if place.exists():
+    if not place.exists():
+        fresh.rename(place)
+        return
+    if not _exchanged(fresh, place):
+        old = _old(place)
+        shutil.rmtree(old, ignore_errors=True)
         place.rename(old)
-    fresh.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
+        fresh.rename(place)
+        old.rename(fresh)
+    shutil.rmtree(fresh, ignore_errors=True)
+
+
+def put_back(place: Path) -> None:
+    """What a process moved away that was killed before it had put another folder there. For a holder of the place's lock."""
+    if not place.exists() and _old(place).exists():
+        _old(place).rename(place)
+
+
+def _old(place: Path) -> Path:
+    return place.with_name(f".{place.name}.old")
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Gives two folders each other's name, at once, so that there is always one under it: where the system can."""
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, TypeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
 @contextmanager

@@ -8,11 +8,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.project import ROOT
+from tests.property.test_build_laws import SPEC as TEA
 from tests.test_experiment import SPEC, TARGET
 from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
 
@@ -94,3 +96,50 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_is_not(
         finished += 1
     with capsys.disabled():
         print(f"\nkilled {kills} times (MSMC_KILL_SEED={seed}): {'; '.join(told)}")
+
+
+BUILD_KILLS = 25
+
+
+@pytest.mark.slow
+def test_a_build_that_is_killed_leaves_the_last_one_or_the_new_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At any moment. The rows are enough for two processes, and there are other ones and another rationale each time."""
+    seed = int(os.environ.get("MSMC_KILL_SEED", random.randrange(10**6)))
+    rng = random.Random(seed)
+    source, place = tmp_path / "tea.msm", tmp_path / "build/tea"
+
+    def build(which: int) -> subprocess.Popen[bytes]:
+        source.write_text(TEA.replace("It grows on hills.", f"It grows on {which} hills."), "utf-8")
+        asked = ["-o", "build", "--set", f"documents.per_clause={15_000 + 100 * which}", "-q"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "msmc", "compile", "tea.msm", *asked]
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True)
+
+    whole = list[dict[str, str]]()
+    for which in (0, 1):
+        started = time.monotonic()
+        assert build(which).wait() == 0
+        took = time.monotonic() - started
+        whole.append(digests_of(place))
+    assert whole[0] != whole[1]
+    last, replaced = 1, 0
+    for kill in range(BUILD_KILLS):
+        process = build(kill % 2)
+        time.sleep(rng.uniform(0.2, 1.1) * took)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        found = whole.index(digests_of(place))
+        assert found in (last, kill % 2), f"seed {seed}"
+        replaced, last = replaced + (found != last), found
+    assert build(0).wait() == 0
+    assert digests_of(place) == whole[0]
+    assert sorted(p.name for p in place.parent.iterdir()) == [".locks", "tea"], f"seed {seed}"
+    with capsys.disabled():
+        print(f"\nkilled {BUILD_KILLS} builds, {replaced} of them too late (MSMC_KILL_SEED={seed})")
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    files = (p for p in folder.rglob("*") if p.is_file())
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}

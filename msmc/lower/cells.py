@@ -2,33 +2,52 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import count
 from math import lcm
+from typing import NamedTuple
 
-from msmc.build import Cell
 from msmc.digest import seed_of
 
+BLOCK = 1024
+"""Cells whose places are reckoned at once, for all clauses that have as many kinds, audiences and angles."""
 
-def cells(clause: str, kinds: Sequence[str], audiences: Sequence[str], angles: Sequence[str]) -> Iterator[Cell]:
+
+class Coordinates(NamedTuple):
+    """A cell of some clause."""
+
+    kind: str
+    audience: str
+    angle: str
+    n: int
+
+
+def cells(clause: str, kinds: Sequence[str], audiences: Sequence[str], angles: Sequence[str]) -> Iterator[Coordinates]:
     """The endless sequence of a clause's cells, no two alike. Any prefix has the kinds in equal shares, give or take one, and so
-    the audiences and the angles.
+    the audiences and the angles."""
+    axes = [sorted(set(axis)) for axis in (kinds, audiences, angles)]  # the order in the source means nothing
+    for axis in axes:
+        random.Random(seed_of("axis", clause, *axis)).shuffle(axis)
+    for block in count():
+        *places, numbers = _places(*map(len, axes), block)
+        named = (map(axis.__getitem__, at) for axis, at in zip(axes, places, strict=True))
+        yield from map(Coordinates._make, zip(*named, numbers, strict=True))
+
+
+@lru_cache(64)
+def _places(num_kinds: int, num_audiences: int, num_angles: int, block: int) -> tuple[list[int], ...]:
+    """Of one block: the places on each axis, and the n.
 
     From cell to cell each axis goes on by one. Two axes would so meet in the same pairs again after the least common multiple of
     their lengths: there the second one leaves one out, until every pair was there; and in the same way angles with the pairs.
     """
-    axes = [sorted(set(axis)) for axis in (kinds, audiences, angles)]  # the order in the source means nothing
-    for axis in axes:
-        random.Random(seed_of("axis", clause, *axis)).shuffle(axis)
-    num_kinds, num_audiences, num_angles = map(len, axes)
     num_pairs = num_kinds * num_audiences
-    i = 0
-    while True:
+    before_pair, before_angle = lcm(num_kinds, num_audiences), lcm(num_pairs, num_angles)
+    found: tuple[list[int], ...] = ([], [], [], [])
+    for i in range(block * BLOCK, (block + 1) * BLOCK):
         n, at = divmod(i, num_pairs * num_angles)
         pair = at % num_pairs
-        yield Cell(
-            clause=clause,
-            kind=axes[0][at % num_kinds],
-            audience=axes[1][(pair + pair // lcm(num_kinds, num_audiences)) % num_audiences],
-            angle=axes[2][(at + at // lcm(num_pairs, num_angles)) % num_angles],
-            n=n,
-        )
-        i += 1
+        places = (at % num_kinds, (pair + pair // before_pair) % num_audiences, (at + at // before_angle) % num_angles)
+        for column, place in zip(found, (*places, n), strict=True):
+            column.append(place)
+    return found

@@ -1,7 +1,8 @@
 """Jinja: sandboxed and strict. Spec text goes in as data and is never a template."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -11,6 +12,7 @@ from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from msmc.diagnostics import Diagnostic, Failed, Label, did_you_mean
+from msmc.lower.parts import Part, parts
 from msmc.source import SourceFile, Sources, Span
 
 SHOWN = frozenset({"assistant", "provider", "closure", "part", "reasons"})
@@ -104,8 +106,19 @@ class Templates:
             {{ clause.text }}
         """
         assert values.keys() == GIVEN.get(path, values.keys()), f"{path} is given something else than GIVEN says"
-        try:
+        with self.telling(path, about):
             return self._load(path).render(values)
+
+    def parts(self, path: str, apart: frozenset[str]) -> list[tuple[Part, Callable[[Mapping[str, Any]], str]]]:
+        """A template that many rows share, and what renders each part of it: for those who hold `telling` meanwhile."""
+        found = parts(self._parse(path), apart)
+        return [(part, self._environment.from_string(part.tree).render) for part in found]
+
+    @contextmanager
+    def telling(self, path: str, about: Span | None) -> Iterator[None]:
+        """Raises Failed for what jinja2 raises."""
+        try:
+            yield
         except jinja2.TemplateError as error:
             line = getattr(error, "lineno", None) or _line_of(error)
             problem = self._problem(path, error.message or str(error), line)

@@ -14,6 +14,7 @@ from msmc.lower.arms import MadeArm
 from msmc.lower.contents import Contents
 from msmc.lower.context import Shown, as_prose, shown_by
 from msmc.lower.coverage import coverage
+from msmc.lower.planned import Planned
 from msmc.lower.recipes import recipe
 from msmc.lower.render import Templates
 from msmc.lower.shapes import Shapes
@@ -66,7 +67,7 @@ class Lowering:
         if plan.documents is None:
             return build
         numbers = plan.numbers(planned)
-        draw = documents.sample(plan.documents, clauses, numbers, self.library, self._prompts(arm))
+        draw = self._planned(arm, plan.documents).sample(clauses, numbers)
         return replace(build, num_documents=sum(numbers.values()), sample=draw)
 
     def swept(self, name: str, point: Point) -> Build:
@@ -130,20 +131,20 @@ class Lowering:
             return
         prefixes = partial(documents.prefixes, list(planned), self._shown(arm), self.templates, arm.spans)
         yield rows("documents/prefixes.jsonl", prefixes)
-        prompt, numbers, none = self._prompts(arm), plan.numbers(planned), dict[str, int]()
+        made, numbers, none = self._planned(arm, plan.documents), plan.numbers(planned), dict[str, int]()
         for folder, wanted, skip in (("documents/", numbers, none), (RESERVED, plan.reserves(planned), numbers)):
             for node_id, clauses in planned.items():
                 if folder == RESERVED and not any(wanted[clause.id] for clause in clauses):
                     continue
-                stem = node_id.removeprefix(arm.spec.name + ".")
-                make = documents.rows(plan.documents, clauses, wanted, self.library, prompt, skip)
-                yield rows(f"{folder}{stem}.jsonl", make)
+                path = f"{folder}{node_id.removeprefix(arm.spec.name + '.')}.jsonl"
+                inputs = partial(made.inputs, clauses, wanted, skip)
+                yield Artefact(path, made.lines(clauses, wanted, skip), inputs)
 
     def _shown(self, arm: MadeArm) -> Shown:
         return shown_by(self.target.context, arm.spec, self.templates, arm.spans)
 
-    def _prompts(self, arm: MadeArm) -> documents.Prompt:
-        return documents.prompts(arm.spec, self.library, self.templates, arm.spans)
+    def _planned(self, arm: MadeArm, block: Documents) -> Planned:
+        return Planned(block, arm.spec, self.library, self.templates, arm.spans)
 
     def _demos(self, arm: MadeArm, plan: Contents) -> Iterator[Artefact]:
         if plan.own:

@@ -1,0 +1,112 @@
+"""One arm's folder, written; files of the last build are kept where nothing that they are made of has changed."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from msmc.build import SCHEMA_VERSION, Artefact, Build
+from msmc.diagnostics import Failed
+from msmc.halves import can_halve, in_halves
+from msmc.stored import read_json, sha256_of
+
+Entry = dict[str, str | int]
+"""Of a file in a manifest: `sha256`; `rows`; and `inputs`, where it can be kept."""
+CHUNK = 1 << 15
+"""Characters that are hashed and written at once: as many as stay in a processor's cache."""
+THREADS = 2
+MUCH = 50_000
+"""Rows that are worth a second process."""
+
+
+def write_build(build: Build, folder: Path, last: Path) -> None:
+    """Writes the folder of an arm, the manifest last. `last` is the folder that the arm had, if it had one."""
+    for parent in {(folder / artefact.path).parent for artefact in build.artefacts}:
+        parent.mkdir(parents=True, exist_ok=True)
+    inputs = {artefact.path: artefact.inputs() for artefact in build.artefacts if artefact.inputs}
+    files = _kept(inputs, folder, last)
+    new = [artefact for artefact in build.artefacts if artefact.path not in files]
+
+    def write(artefact: Artefact) -> Entry:
+        digest = inputs.get(artefact.path)
+        return _written(artefact, folder / artefact.path) | ({"inputs": digest} if digest else {})
+
+    much = build.num_documents * len(new) >= MUCH * len(build.artefacts)
+    entries = in_halves(write, new) if much and can_halve() else map(write, new)
+    files.update(zip((artefact.path for artefact in new), entries, strict=True))
+    (folder / "manifest.json").write_text(pretty({**build.manifest, "files": files}), "utf-8")
+
+
+def pretty(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
+
+
+def _written(artefact: Artefact, path: Path) -> Entry:
+    hashed, num_lines = hashlib.sha256(), 0
+    with path.open("wb") as stream:
+        for some in _chunks(artefact):
+            data = "".join(some).encode()
+            stream.write(data)
+            hashed.update(data)
+            num_lines += len(some)
+    rows = {"rows": num_lines} if artefact.path.endswith(".jsonl") else {}
+    return {"sha256": hashed.hexdigest(), **rows}
+
+
+def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
+    some, size = list[str](), 0
+    for line in lines:
+        some.append(line)
+        size += len(line)
+        if size > CHUNK:
+            yield some
+            some, size = [], 0
+    yield some
+
+
+# ---- what is kept ---------------------------------------------------------------------------------------------------------
+
+
+def _kept(inputs: dict[str, str], folder: Path, last: Path) -> dict[str, Entry]:
+    """Takes over the files that the last build made of the same, and that are still what it wrote."""
+    entries = _entries(last) if inputs else {}
+    same = [path for path, digest in inputs.items() if entries.get(path, {}).get("inputs") == digest]
+    if not same:
+        return {}
+    from concurrent.futures import ThreadPoolExecutor
+
+    def keep(path: str) -> bool:
+        try:
+            _link(last / path, folder / path)
+            # looked at under its new name: what happens to the old one from here on does not matter
+            return sha256_of(folder / path) == entries[path]["sha256"]
+        except OSError:
+            return False
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        kept = list(threads.map(keep, same))
+    for path, holds in zip(same, kept, strict=True):
+        if not holds:
+            (folder / path).unlink(missing_ok=True)
+    return {path: entries[path] for path, holds in zip(same, kept, strict=True) if holds}
+
+
+def _entries(last: Path) -> dict[str, Entry]:
+    """What the manifest of the last build says of its files; nothing where there is none that can be read."""
+    try:
+        manifest = read_json(last / "manifest.json")
+    except Failed:
+        return {}
+    files = manifest.get("files")
+    return files if manifest.get("schema_version") == SCHEMA_VERSION and isinstance(files, dict) else {}
+
+
+def _link(old: Path, new: Path) -> None:
+    """A second name for a file: nothing of msmc's writes into a file that has its name. A copy where a disk has no links."""
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copyfile(old, new)
