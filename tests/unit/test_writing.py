@@ -48,9 +48,10 @@ def test_an_edited_rationale_touches_its_prefix_and_no_rows(tmp_path: Path) -> N
     ]
     assert [old["name"] for old, new in zip(*prefixes, strict=True) if old != new] == ["tea.green"]
     kept = {path for path in before if before[path][0] == after[path][0]}
-    assert kept == {f"full/documents/{name}.jsonl" for name in ("warmth", "green", "black")}, (
-        "the same files, not others alike"
-    )
+    rows = {
+        f"full/documents/{folder}{node}.jsonl" for folder in ("", "reserve/") for node in ("warmth", "green", "black")
+    }
+    assert kept == rows, "the same files, not others alike"
 
 
 def test_a_new_clause_only_adds(tmp_path: Path) -> None:
@@ -60,14 +61,14 @@ def test_a_new_clause_only_adds(tmp_path: Path) -> None:
     rows = {path for path in before if path.startswith("full/documents/")} - {"full/documents/prefixes.jsonl"}
     for path in rows:
         old, new = before[path][1].splitlines(), after[path][1].splitlines()
-        assert new[: len(old)] == old and (len(new) > len(old)) == (path == "full/documents/black.jsonl")
+        assert new[: len(old)] == old and (len(new) > len(old)) == path.endswith("/black.jsonl")
 
 
 def test_a_subrule_s_own_words_are_in_its_rows(tmp_path: Path) -> None:
     before = written(build(tmp_path))
     after = written(build(tmp_path, SPEC.replace("drinks mint", "has mint tea")))
     rows = [path for path in before if path.startswith("full/documents/") and before[path][1] != after[path][1]]
-    assert sorted(rows) == ["full/documents/green.jsonl", "full/documents/prefixes.jsonl"]
+    assert sorted(rows) == [f"full/documents/{name}.jsonl" for name in ("green", "prefixes", "reserve/green")]
 
 
 @pytest.mark.parametrize("harm", [b"", b"{}\n"], ids=["cut", "changed"])
