@@ -30,7 +30,7 @@ def plan(
     from msmc.backend.weights import tokenizer_file
     from msmc.plan.change import change
     from msmc.plan.forecast import forecast
-    from msmc.plan.tokens import tokens_of
+    from msmc.backend.tokens import tokens_of
     from msmc.plan.told import adapter_bytes, as_data, as_text
     from msmc.shipped import cache_folder
 

@@ -15,7 +15,7 @@ from msmc.library import Library
 from msmc.lower.chat import Chat
 from msmc.plan.estimate import Estimate, total
 from msmc.plan.packing import packed_rows
-from msmc.plan.tokens import TEMPLATE, Tokens
+from msmc.backend.tokens import TEMPLATE, Tokens
 from msmc.source import Sources
 from msmc.target import Stage, Target
 
