@@ -92,6 +92,9 @@ CODES = {
     "ledger-unusable": 717,
     "too-few-rows": 718,
     "mix-missing": 719,
+    "no-key": 731,
+    "writer-failed": 732,
+    "cap-reached": 733,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

@@ -156,7 +156,9 @@ def read_target(name: str, source: SourceFile, settings: tuple[str, ...] = ()) -
         return Target.model_validate({**data, "name": name})
     except ValidationError as error:
         ways = {NAMED, SERVED}
-        faults = [{**fault, "loc": tuple(p for p in fault["loc"] if p not in ways)} for fault in error.errors()]
+        faults: list[Any] = [
+            {**fault, "loc": tuple(p for p in fault["loc"] if p not in ways)} for fault in error.errors()
+        ]
         unknown = {f["loc"][:-1] for f in faults if f["type"] == "extra_forbidden"}
         # a misspelt key is also a missing one: told once
         faults = [f for f in faults if f["type"] != "missing" or f["loc"][:-1] not in unknown]

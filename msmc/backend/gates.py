@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from msmc.backend.ledger import Reply
 from msmc.backend.tree import Arm
 from msmc.build import DocumentRow, OwnDocument
 from msmc.diagnostics import Failed, fail
@@ -13,12 +14,16 @@ LEFTOVER = re.compile(r"\{[a-z_]+\}|</?think>|</?scratchpad>|\[(?:insert|your|na
 
 
 def gate(
-    arm: Arm, written: Iterable[tuple[DocumentRow, str]], own: Iterable[OwnDocument] = ()
+    arm: Arm,
+    written: Iterable[tuple[DocumentRow, str]],
+    own: Iterable[OwnDocument] = (),
+    unfinished: Iterable[dict[str, Any]] = (),
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Corpus rows that may be trained on, and the quarantined ones with their reasons.
 
     Quarantine takes rows that mention what an evaluation holds out. What shows that the writer itself is wrong (an empty
-    document, a leftover placeholder, another assistant's name or none) stops the run. Raises Failed `gate-failed`.
+    document, a leftover placeholder, another assistant's name or none) stops the run, if that is `template`; of a served one,
+    which draws its words, such rows go into quarantine, as those do that it left `unfinished`. Raises Failed `gate-failed`.
     The author's `own` documents may be about what they like: they are only kept from what is held out.
 
     gate-failed: A document that cannot be used: it is empty, never names the assistant, or holds leftovers of its making.
@@ -36,17 +41,12 @@ def gate(
     mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
     kept, quarantined, wrong = list[dict[str, Any]](), list[dict[str, Any]](), list[tuple[DocumentRow, str]]()
     for row, text in written:
-        corpus_row: dict[str, Any] = {
-            "id": row.id,
-            "about": list(row.about),
-            "cell": row.cell.model_dump(),
-            "text": text,
-            "source": {"writer": arm.target.writer, "seed": row.seed},
-        }
+        corpus_row = corpus_row_of(arm, row, text)
         chosen = f"{row.cell.audience} {row.cell.angle} {arm.spec.identity.assistant} {arm.spec.identity.provider}"
-        if reason := _fault(text, arm.spec.identity.assistant, f"{said} {chosen}"):
-            wrong.append((row, reason))
-        if reason := _held_out(text, mentions):
+        fault = _fault(text, arm.spec.identity.assistant, f"{said} {chosen}")
+        if fault and not arm.target.served:
+            wrong.append((row, fault))
+        if reason := fault or _held_out(text, mentions):
             quarantined.append({**corpus_row, "reason": reason})
         else:
             kept.append(corpus_row)
@@ -62,9 +62,35 @@ def gate(
             "mend the writer, then run again",
             some,
         )
+    quarantined += unfinished
+    if not kept and quarantined:
+        every = f"all {len(quarantined)} documents of `{arm.name}` are in quarantine"
+        raise fail(
+            "no-rows", every, "give it another writer, or more max_tokens", f"the first: {quarantined[0]['reason']}"
+        )
     if not kept:
         raise fail("no-rows", f"no document of `{arm.name}` may be trained on", "add a `documents` block to the spec")
     return kept, quarantined
+
+
+def corpus_row_of(arm: Arm, row: DocumentRow, text: str) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "about": list(row.about),
+        "cell": row.cell.model_dump(),
+        "text": text,
+        "source": {"writer": arm.target.writer_name, "seed": row.seed},
+    }
+
+
+def unfinished(reply: Reply) -> str:
+    """Why a reply is no whole document; nothing where it is one. What the `template` writer leaves empty is its mistake."""
+    if reply.finish is None:
+        return ""
+    known = {"length": "it is cut off at writer.max_tokens", "content_filter": "the server's filter cut it off"}
+    if reply.finish != "stop":
+        return known.get(reply.finish, f"the server ended it with `{reply.finish}`")
+    return "" if reply.raw.strip() else "it is empty"
 
 
 def free_of_held_out(

@@ -17,6 +17,8 @@ from typing import NamedTuple
 from msmc.build import DocumentRow, Prefix, canonical, digest
 from msmc.diagnostics import fail
 
+LEDGER = "ledger.sqlite"
+"""Its name in the folder of runs."""
 BATCH = 256
 """Requests that are recorded together, in one commit."""
 WAIT = 60.0
@@ -88,7 +90,7 @@ class Ledger:
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = full")  # a committed reply survives a power cut
             self._db.executescript(TABLES)
-        self._add_columns()
+            self._add_columns()
 
     def _add_columns(self) -> None:
         """To a ledger of an earlier msmc; its replies are as good as before."""

@@ -2,26 +2,29 @@
 two arms share is done once, and what is done is never done again."""
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from msmc.backend import gates, template_writer
+from msmc.backend import gates
 from msmc.backend.adapter import write_json
 from msmc.backend.checkpoints import Checkpoints
 from msmc.backend.finetune import finetune
-from msmc.backend.ledger import Ledger, Request
+from msmc.backend.ledger import LEDGER
 from msmc.backend.match import num_tokens, trimmed
+from msmc.backend.meter import NO_CAPS, Caps, Meter
 from msmc.backend.midtrain import midtrain
 from msmc.backend.score import limited, score
+from msmc.backend.tokens import tokens_of
 from msmc.backend.training import PACKAGES, load_tokenizer
 from msmc.backend.tree import Arm, Tree
 from msmc.backend.weights import model_folder
-from msmc.build import DocumentRow, RunPlan, canonical, digest
+from msmc.backend.writing import Advance as Advance
+from msmc.backend.writing import Writing
+from msmc.build import RunPlan, canonical, digest
 from msmc.diagnostics import fail
 from msmc.library import Library
 from msmc.source import Sources
@@ -30,8 +33,6 @@ from msmc.whole import whole_folder
 
 FILES = "files.json"
 """Of each stage: the digest of every file that a later stage or a comparison reads."""
-Advance = Callable[[int, int, str], None]
-"""done, in all, a note"""
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,26 @@ class Job:
 class Stages:
     """The stages of one build tree, kept in `runs/stages`; checkpoints and the ledger lie beside it."""
 
-    def __init__(self, tree: Tree, runs: Path, cache: Path, sources: Sources, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        runs: Path,
+        cache: Path,
+        sources: Sources,
+        say: Callable[[str], None],
+        caps: Caps = NO_CAPS,
+    ) -> None:
         self.tree, self.runs, self.cache, self.say = tree, runs, cache, say
         self.target = tree.full.target
-        self.library = Library(sources)
+        meter = Meter(caps, self.target.price, tokens_of(self.target.model, cache))
+        self.writing = Writing(tree, self.ledger, Library(sources), meter)
+        self.done_now: list[tuple[Job, float]] = []
+        """By this command, each with its seconds."""
 
     @property
     def ledger(self) -> Path:
         """Every request to a writer, and every reply."""
-        return self.runs / "ledger.sqlite"
+        return self.runs / LEDGER
 
     @cached_property
     def model(self) -> Path:
@@ -96,23 +108,21 @@ class Stages:
 
     # ---- writing ----------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _writer(self) -> str:
-        """What besides a row's input determines the writer's reply to it."""
-        return f"{self.target.writer} {template_writer.VERSION} {self.library.fingerprint[:16]}"
-
     def corpus(self, arm: Arm) -> Job:
         """Documents written for every planned row of an arm, gated; a neutral arm's trimmed to the tokens of `full`'s."""
         if not arm.files("documents"):
             raise fail("no-rows", f"`{arm.name}` plans no documents", "add a `documents` block to the spec")
-        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), arm.held_out, self._writer]
+        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), arm.held_out, self.writing.writer]
         like = self.corpus(self.tree.full) if arm.neutral else None
         if like:
             inputs += [like.folder.name, self._model_name]
         place = self._place("corpus", *inputs)
 
         def fill(part: Path, advance: Advance) -> None:
-            kept, quarantined = gates.gate(arm, self._written(arm, advance), arm.own_documents())
+            unfinished = list[dict[str, Any]]()
+            kept, quarantined = gates.gate(
+                arm, self.writing.documents(arm, advance, unfinished), arm.own_documents(), unfinished
+            )
             counts: dict[str, int] = {}
             if like:
                 tokenizer = load_tokenizer(self.model)
@@ -126,19 +136,6 @@ class Stages:
             write_json(part / "stage.json", {"stage": "corpus", "arm": arm.name, **counts})
 
         return Job(f"write the documents of {arm.name}", place, 2.0, fill, needs=(like,) if like else ())
-
-    def _written(self, arm: Arm, advance: Advance) -> Iterator[tuple[DocumentRow, str]]:
-        """Each planned row with its text, which comes from the ledger where it has been asked for before."""
-        writer = template_writer.TemplateWriter(arm.spec, self.library)
-        total = sum(1 for _ in arm.documents())
-
-        def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
-            yield [(request, writer.write(request.row)) for request in requests]
-
-        with closing(Ledger(self.ledger)) as ledger:
-            for number, (request, raw) in enumerate(ledger.replies(arm.requests(self._writer), send), 1):
-                advance(number, total, "documents")
-                yield request.row, raw
 
     def chats(self, arm: Arm | None, mix: bool) -> Job:
         """What to fine-tune on: an arm's examples, the target's instruction mix, or both.
@@ -155,8 +152,10 @@ class Stages:
             $ msmc run tea.msm --set demos.per_clause=0
         """
         planned = arm.num_planned_chats() if arm else 0
-        if planned and self.target.writer == "template":
-            message = f"{planned} rows of chats are planned, and the writer `template` writes documents only"
+        if planned:
+            message = (
+                f"{planned} rows of chats are planned, and the writer `{self.target.writer_name}` writes documents only"
+            )
             hint = "set demos.per_clause to 0: the spec's examples are then the demos"
             if not self.target.demos.per_clause:
                 hint = f"leave the control `{arm.name.split('.')[-1] if arm else ''}` out: it plans chats of its own"

@@ -1,0 +1,132 @@
+"""Planned rows to texts: from the ledger where they were asked for before, else from the target's writer, within the caps."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from msmc.backend import gates, template_writer
+from msmc.backend.ledger import Ledger, Reply, Request, Send
+from msmc.backend.meter import CapReached, Meter
+from msmc.backend.tree import Arm, Tree
+from msmc.build import DocumentRow
+from msmc.diagnostics import Failed, fail
+from msmc.library import Library
+
+Advance = Callable[[int, int, str], None]
+"""done, in all, a note"""
+
+
+class Writing:
+    """What a command writes of a build tree."""
+
+    def __init__(self, tree: Tree, ledger: Path, library: Library, meter: Meter) -> None:
+        self.tree, self.ledger, self.library, self.meter = tree, ledger, library, meter
+        self.target = tree.full.target
+
+    @cached_property
+    def writer(self) -> str:
+        """What besides a row's input determines the writer's reply to it."""
+        served = self.target.served
+        return served.sampling if served else f"template {template_writer.VERSION} {self.library.fingerprint[:16]}"
+
+    def documents(
+        self, arm: Arm, advance: Advance, unfinished: list[dict[str, Any]]
+    ) -> Iterator[tuple[DocumentRow, str]]:
+        """Each planned row with its text. Those whose reply is no whole document go to `unfinished`, with the reason."""
+        total, number = sum(1 for _ in arm.documents()), 0
+        with closing(Ledger(self.ledger)) as ledger, self._sending(arm) as asked:
+
+            def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+                arrived = number
+                for some in asked(requests):
+                    arrived += len(some)
+                    advance(min(arrived, total), total, "documents")
+                    yield some
+
+            try:
+                for number, (request, reply) in enumerate(ledger.replies(arm.requests(self.writer), send), 1):
+                    advance(number, total, "documents")
+                    if reason := gates.unfinished(reply):
+                        unfinished.append({**gates.corpus_row_of(arm, request.row, reply.raw), "reason": reason})
+                    else:
+                        yield request.row, reply.raw
+            except CapReached:
+                raise self._capped() from None
+
+    @contextmanager
+    def _sending(self, arm: Arm) -> Iterator[Send]:
+        """The writer, made when there is something to send: what is in the ledger needs no key and no server."""
+        with ExitStack() as stack:
+            made: list[Send] = []
+
+            def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+                if not made and self.target.served:
+                    from msmc.backend.openai_writer import OpenAIWriter  # a second to import
+
+                    made.append(stack.enter_context(closing(OpenAIWriter(self.target.served, self.meter))).send)
+                elif not made:
+                    made.append(self._templated(arm))
+                return made[0](requests)
+
+            yield send
+
+    def _templated(self, arm: Arm) -> Send:
+        writer = template_writer.TemplateWriter(arm.spec, self.library)
+
+        def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+            written = list[tuple[Request, Reply]]()
+            for request in requests:
+                reply = Reply(writer.write(request.row))
+                counted = self.meter.count(request, reply)
+                if not self.meter.allows(counted):
+                    break
+                self.meter.add(counted, counted)
+                written.append((request, reply))
+            yield written
+            if len(written) < len(requests):
+                raise CapReached
+
+        return send
+
+    def left(self, first: Iterable[str] = ()) -> dict[str, int]:
+        """Rows of each arm of this experiment which have no reply yet. What arms share counts once: for those that are named
+        `first`, in their order, then for the others."""
+        names = dict.fromkeys((*first, *(run.documents for run in self.tree.runs if run.documents)))
+        left, seen = dict[str, int](), set[str]()
+        with closing(Ledger(self.ledger)) as ledger:
+            for name in names:
+                missing = {r.key for r in ledger.missing(self.tree.arms[name].requests(self.writer))} - seen
+                left[name] = len(missing)
+                seen |= missing
+        return left
+
+    def _capped(self) -> Failed:
+        """A cap on tokens or money that the next request could pass.
+
+        cap-reached: A cap that was given with --max-tokens or --max-cost, and that the next reply could pass.
+
+        Caps are for the new replies of one command, prompts included; no request is sent that could pass one, however long its
+        reply. What was received is kept in the ledger: the same command goes on, with a cap of its own.
+
+        Bad:
+            $ msmc run tea.msm --max-tokens 2000
+
+        Good:
+            $ msmc run tea.msm --max-tokens 2000000
+        """
+        used, caps, price, left = self.meter.used, self.meter.caps, self.meter.price, sum(self.left().values())
+        cost = used.cost(price) if price else 0.0
+        which = f"--max-tokens {caps.tokens:,}" if caps.tokens is not None else ""
+        if price and caps.cost is not None:
+            which += (" or " if which else "") + f"--max-cost {caps.cost:g}"
+        took = f"{used.prompt:,.0f} tokens of prompts and {used.reply:,.0f} of replies"
+        took += f", {cost:.4g} {price.currency}" if price and self.target.served else ""
+        message = f"the next request could pass {which}: {used.replies:,} new replies took {took}; {left:,} documents are left"
+        hint = "the same command goes on from here, with a cap of its own"
+        if used.replies:
+            each = left / used.replies
+            hint += f"; what is left takes about {used.tokens * each:,.0f} tokens"
+            hint += f" and {cost * each:.3g} {price.currency}" if price and cost else ""
+        return fail("cap-reached", message, hint, f"every reply is in {self.ledger}")
