@@ -65,11 +65,13 @@ class Server:
                     stream.write(json.dumps([asked["messages"], asked["seed"]]) + "\n")
         try:
             if first and first(handler):
-                return
+                return None
             if handler.path != "/v1/chat/completions":
                 return send(handler, 404, {"detail": "Not Found"})
             if self.key and handler.headers["Authorization"] != f"Bearer {self.key}":
-                return send(handler, 401, {"error": {"message": f"Incorrect API key: {handler.headers['Authorization']}"}})
+                return send(
+                    handler, 401, {"error": {"message": f"Incorrect API key: {handler.headers['Authorization']}"}}
+                )
             time.sleep(self.pause)
             send(handler, 200, self._completion(asked))
         finally:

@@ -18,6 +18,10 @@ class Caps:
     """Of prompts and replies together."""
     cost: float | None = None
 
+    def __str__(self) -> str:
+        tokens = [f"--max-tokens {self.tokens:,}"] if self.tokens is not None else []
+        return " or ".join([*tokens, *([f"--max-cost {self.cost:g}"] if self.cost is not None else [])])
+
 
 NO_CAPS = Caps()
 
@@ -45,6 +49,10 @@ class Usage:
 
 class CapReached(Exception):
     """The next request could pass a cap, and none is on its way."""
+
+    def __init__(self, most: Usage) -> None:
+        super().__init__()
+        self.most = most
 
 
 @dataclass

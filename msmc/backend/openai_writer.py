@@ -60,7 +60,7 @@ class OpenAIWriter:
         if failure:
             raise self._failed(failure) from None
         if left:
-            raise CapReached
+            raise CapReached(most_of(left[0], self.served.max_tokens))
 
     def _admitted(self, request: Request) -> bool:
         return self.meter.admit(request, most_of(request, self.served.max_tokens))

@@ -8,7 +8,7 @@ from typing import Any
 
 from msmc.backend import gates, template_writer
 from msmc.backend.ledger import Ledger, Reply, Request, Send
-from msmc.backend.meter import CapReached, Meter
+from msmc.backend.meter import CapReached, Meter, Usage
 from msmc.backend.tree import Arm, Tree
 from msmc.build import DocumentRow
 from msmc.diagnostics import Failed, fail
@@ -52,8 +52,8 @@ class Writing:
                         unfinished.append({**gates.corpus_row_of(arm, request.row, reply.raw), "reason": reason})
                     else:
                         yield request.row, reply.raw
-            except CapReached:
-                raise self._capped() from None
+            except CapReached as reached:
+                raise self._capped(reached.most) from None
 
     @contextmanager
     def _sending(self, arm: Arm) -> Iterator[Send]:
@@ -86,23 +86,24 @@ class Writing:
                 written.append((request, reply))
             yield written
             if len(written) < len(requests):
-                raise CapReached
+                raise CapReached(counted)
 
         return send
 
-    def left(self, first: Iterable[str] = ()) -> dict[str, int]:
-        """Rows of each arm of this experiment which have no reply yet. What arms share counts once: for those that are named
-        `first`, in their order, then for the others."""
+    def left(self, first: Iterable[str] = ()) -> tuple[dict[str, int], int]:
+        """Of this experiment's documents those without a reply, by arm, and how many have one. What arms share counts once:
+        for those that are named `first`, in their order, then for the others."""
         names = dict.fromkeys((*first, *(run.documents for run in self.tree.runs if run.documents)))
-        left, seen = dict[str, int](), set[str]()
+        left, every = dict[str, int](), set[str]()
         with closing(Ledger(self.ledger)) as ledger:
             for name in names:
-                missing = {r.key for r in ledger.missing(self.tree.arms[name].requests(self.writer))} - seen
-                left[name] = len(missing)
-                seen |= missing
-        return left
+                keys = {request.key for request in self.tree.arms[name].requests(self.writer)} - every
+                missing = ledger.missing(self.tree.arms[name].requests(self.writer))
+                left[name] = len(keys & {request.key for request in missing})
+                every |= keys
+        return left, len(every) - sum(left.values())
 
-    def _capped(self) -> Failed:
+    def _capped(self, most: Usage) -> Failed:
         """A cap on tokens or money that the next request could pass.
 
         cap-reached: A cap that was given with --max-tokens or --max-cost, and that the next reply could pass.
@@ -116,17 +117,16 @@ class Writing:
         Good:
             $ msmc run tea.msm --max-tokens 2000000
         """
-        used, caps, price, left = self.meter.used, self.meter.caps, self.meter.price, sum(self.left().values())
-        cost = used.cost(price) if price else 0.0
-        which = f"--max-tokens {caps.tokens:,}" if caps.tokens is not None else ""
-        if price and caps.cost is not None:
-            which += (" or " if which else "") + f"--max-cost {caps.cost:g}"
+        used, price, left = self.meter.used, self.meter.price, sum(self.left()[0].values())
+        paid = price if price and price.cost(1, 0, 1) else None
+        cost = used.cost(paid) if paid else 0.0
         took = f"{used.prompt:,.0f} tokens of prompts and {used.reply:,.0f} of replies"
-        took += f", {cost:.4g} {price.currency}" if price and self.target.served else ""
-        message = f"the next request could pass {which}: {used.replies:,} new replies took {took}; {left:,} documents are left"
+        took += f", {cost:.3g} {paid.currency}" if paid else ""
+        message = f"the next request may take {most.tokens:,.0f} tokens, and pass {self.meter.caps}"
+        message += f": {used.replies:,} new replies took {took}; {left:,} documents are left"
         hint = "the same command goes on from here, with a cap of its own"
         if used.replies:
             each = left / used.replies
             hint += f"; what is left takes about {used.tokens * each:,.0f} tokens"
-            hint += f" and {cost * each:.3g} {price.currency}" if price and cost else ""
+            hint += f" and {cost * each:.3g} {paid.currency}" if paid else ""
         return fail("cap-reached", message, hint, f"every reply is in {self.ledger}")

@@ -39,9 +39,8 @@ class Comparison:
     def begin(cls, outcome: Outcome, target: Target, sources: Sources, stages: Stages, seeds: list[int]) -> Comparison:
         found = forecast(outcome, target, sources, stages.writing.meter.tokens, stages.ledger)
         planned = [w for w in found.writing if w.rows]
-        left = stages.writing.left([w.arm for w in planned])
-        rows = sum(w.rows for w in planned)
-        return cls(found, stages, seeds, [w.times(left[w.arm] / w.rows) for w in planned], rows - sum(left.values()))
+        left, known = stages.writing.left([w.arm for w in planned])
+        return cls(found, stages, seeds, [w.times(left[w.arm] / w.rows) for w in planned], known)
 
     def lines(self) -> Iterator[str]:
         """Nothing where nothing was done."""
