@@ -95,12 +95,16 @@ class Writing:
         for those that are named `first`, in their order, then for the others."""
         names = dict.fromkeys((*first, *(run.documents for run in self.tree.runs if run.documents)))
         left, every = dict[str, int](), set[str]()
+
+        def further(arm: Arm) -> Iterator[Request]:
+            for request in arm.requests(self.writer):
+                if request.key not in every:
+                    every.add(request.key)
+                    yield request
+
         with closing(Ledger(self.ledger)) as ledger:
             for name in names:
-                keys = {request.key for request in self.tree.arms[name].requests(self.writer)} - every
-                missing = ledger.missing(self.tree.arms[name].requests(self.writer))
-                left[name] = len(keys & {request.key for request in missing})
-                every |= keys
+                left[name] = sum(1 for _ in ledger.missing(further(self.tree.arms[name])))
         return left, len(every) - sum(left.values())
 
     def _capped(self, most: Usage) -> Failed:

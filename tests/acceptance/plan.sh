@@ -51,5 +51,5 @@ grep -q 'cap-reached' "$box/err" && grep -q 'documents are left' "$box/err" || d
 awk '/prompt tokens|reply tokens/ { gsub(",", ""); used += $(NF - 1) } END { exit !(used > 0 && used <= 60000) }' "$box/out" || die "the cap holds"
 (cd "$box" && msmc run "${many[@]}" --stages generate) > "$box/out" || die "the run goes on"
 awk '/prompt tokens|reply tokens/ { rows++; if ($NF < 0.85 || $NF > 1.15) exit 1 } END { exit rows != 2 }' "$box/out" || { cat "$box/out"; die "the forecast is within 15 %"; }
-python3 -m pytest -q tests/unit/backend/test_openai_writer.py tests/unit/test_money.py > "$box/out" 2>&1 || { cat "$box/out"; die "the served writer"; }
+python3 -m pytest -q tests/unit/test_money.py > "$box/out" 2>&1 || { cat "$box/out"; die "prices and forecasts of money"; }
 ok "6b money, caps, forecast beside used"
