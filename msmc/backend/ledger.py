@@ -7,7 +7,7 @@ everything that determines its reply, so an edit asks again for the rows whose t
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -129,14 +129,6 @@ class Ledger:
             known = self._known(batch)
             yield from (request for request in batch if request.key not in known)
 
-    def past(self, writer: str, most: int) -> list[tuple[str, str, Reply]]:
-        """Some replies of a writer whose server counted their tokens, each with the messages of its prefix and its prompt."""
-        select = f"""select messages, prompt, {REPLY} from replies join requests using (key) join prefixes
-            on prefix = digest where writer = ? and prompt_tokens > 0 and completion_tokens is not null limit ?"""
-        with self._told():
-            found = self._db.execute(select, (writer, most)).fetchall()
-        return [(messages, prompt, Reply(*reply)) for messages, prompt, *reply in found]
-
     def _known(self, batch: list[Request]) -> dict[str, Reply]:
         """The replies that are there, each as it was received; a damaged one is dropped, and so asked for again."""
         marks = ",".join("?" * len(batch))
@@ -205,6 +197,19 @@ class Ledger:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return "another program holds it: end that one, and the same command goes on"
         return f"move it away to begin anew, with replies asked for again: mv {self.path} {self.path}.broken"
+
+
+def past(place: Path, writer: str, most: int) -> list[tuple[str, str, Reply]]:
+    """Some replies of a writer whose server counted their tokens, each with the messages of its prefix and its prompt. Nothing is
+    written, and a ledger that cannot be read, or is older than such counts, has none: whoever writes to it is told of that."""
+    select = f"""select messages, prompt, {REPLY} from replies join requests using (key) join prefixes
+        on prefix = digest where writer = ? and prompt_tokens > 0 and completion_tokens is not null limit ?"""
+    try:
+        with closing(sqlite3.connect(f"{place.absolute().as_uri()}?mode=ro", timeout=WAIT, uri=True)) as db:
+            found = db.execute(select, (writer, most)).fetchall()
+    except sqlite3.Error:
+        return []
+    return [(messages, prompt, Reply(*reply)) for messages, prompt, *reply in found]
 
 
 def _sha256(raw: str) -> str:

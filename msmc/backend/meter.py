@@ -71,7 +71,8 @@ class Meter:
     def count(self, request: Request, reply: Reply) -> Usage:
         """As the server has it, else by the target's tokenizer."""
         if reply.prompt_tokens is not None and reply.completion_tokens is not None:
-            return Usage(reply.prompt_tokens, reply.cached_tokens or 0, reply.completion_tokens, 1)
+            cached = min(reply.cached_tokens or 0, reply.prompt_tokens)
+            return Usage(reply.prompt_tokens, cached, reply.completion_tokens, 1)
         if request.messages not in self._heads:
             self._heads[request.messages] = self.tokens.of_messages(m.content for m in request.prefix.messages)
         prompt = self._heads[request.messages] + self.tokens.count(request.row.prompt) + TEMPLATE

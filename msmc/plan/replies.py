@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from msmc.backend.ledger import Ledger
+from msmc.backend.ledger import past as past_replies
 from msmc.backend.tokens import TEMPLATE, Tokens
 from msmc.plan.estimate import Estimate, total
 from msmc.writer import Served
@@ -57,13 +57,7 @@ class Past:
     @classmethod
     def read(cls, place: Path, served: Served, tokens: Tokens) -> "Past | None":
         """None where there is too little."""
-        if not place.is_file():
-            return None
-        ledger = Ledger(place)
-        try:
-            found = ledger.past(served.sampling, MOST)
-        finally:
-            ledger.close()
+        found = past_replies(place, served.sampling, MOST)
         if len(found) < ENOUGH:
             return None
         counted = sum(

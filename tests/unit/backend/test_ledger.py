@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from msmc.backend.ledger import Ledger, Reply, Request
+from msmc.backend.ledger import Ledger, Reply, Request, past
 from msmc.build import Cell, DocumentRow, Message, Prefix
 from msmc.diagnostics import Failed
 
@@ -143,9 +143,14 @@ def test_what_a_server_counted_is_known_afterwards(tmp_path: Path) -> None:
     for one, reply in zip(rows, replies, strict=True):
         list(ledger.replies([one], lambda requests, reply=reply: iter([[(requests[0], reply)]])))
     assert not list(ledger.missing(rows))
-    past = ledger.past("w 1", 10)
-    assert {reply for _, _, reply in past} == set(replies[:2])
-    assert {(messages, prompt) for messages, prompt, _ in past} == {(rows[0].messages, "Write.")}
+    found = past(tmp_path / "l", "w 1", 10)
+    assert {reply for _, _, reply in found} == set(replies[:2])
+    assert {(messages, prompt) for messages, prompt, _ in found} == {(rows[0].messages, "Write.")}
+    assert past(tmp_path / "none", "w 1", 10) == [] and not (tmp_path / "none").exists()
+    with sqlite3.connect(tmp_path / "old") as db:
+        db.executescript(OLD)
+    assert past(tmp_path / "old", "w 1", 10) == []
+    assert table(tmp_path / "old", "select * from pragma_table_info('replies') where name = 'finish'") == []
 
 
 def test_an_interrupt_while_a_reply_is_kept_does_not_lose_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
