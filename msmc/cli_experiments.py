@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from msmc.cli_frame import Command, compiled, out_option, quiet_option, runs_option, set_option, summary, target_option
+
+if TYPE_CHECKING:
+    from msmc.compile import Outcome
+    from msmc.target import Target
 
 KINDS = {"generate": "corpus", "midtrain": "midtrain", "finetune": "finetune", "evaluate": "scores"}
 """What `--stages` takes, and the kind of stage each ends with."""
@@ -15,6 +19,18 @@ KINDS = {"generate": "corpus", "midtrain": "midtrain", "finetune": "finetune", "
 
 stages_option = click.option(
     "--stages", metavar="LIST", help="Stop early: the first of generate,midtrain,finetune,evaluate, by commas."
+)
+max_tokens_option = click.option(
+    "--max-tokens",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Send no request that could pass N tokens, prompts and replies.",
+)
+max_cost_option = click.option(
+    "--max-cost",
+    type=click.FloatRange(0, min_open=True),
+    metavar="X",
+    help="Send no request that could cost more than X in all, in the currency of the writer's price.",
 )
 
 
@@ -30,6 +46,8 @@ stages_option = click.option(
     help="Of training order and adapter initialisation; the text is the same for all.",
 )
 @stages_option
+@max_tokens_option
+@max_cost_option
 @set_option
 @out_option
 @runs_option
@@ -39,6 +57,8 @@ def run(
     target: str,
     seed: int,
     stages: str | None,
+    max_tokens: int | None,
+    max_cost: float | None,
     settings: tuple[str, ...],
     out: Path,
     runs: Path,
@@ -46,10 +66,11 @@ def run(
 ) -> None:
     """Write, gate, midtrain, fine-tune, evaluate and report SPEC's arm `full`, beside the untouched model.
 
-    Finished stages are kept and never done again: after a stop, the same command goes on.
+    Finished stages are kept and never done again: after a stop, the same command goes on. The caps are for what this command
+    asks its writer for; replies that are in the ledger cost nothing. At the end what was forecast stands beside what was used.
     """
-    until = _until(stages)
-    _experiment(spec, target, None, settings, out, runs, [seed], until, quiet)
+    wanted = Wanted([seed], _until(stages), max_tokens, max_cost, quiet)
+    _experiment(spec, target, None, settings, out, runs, wanted)
 
 
 def _until(stages: str | None) -> str:
@@ -65,6 +86,8 @@ def _until(stages: str | None) -> str:
 @click.argument("ablation")
 @target_option
 @stages_option
+@max_tokens_option
+@max_cost_option
 @set_option
 @out_option
 @runs_option
@@ -74,6 +97,8 @@ def ablate(
     ablation: str,
     target: str,
     stages: str | None,
+    max_tokens: int | None,
+    max_cost: float | None,
     settings: tuple[str, ...],
     out: Path,
     runs: Path,
@@ -81,9 +106,22 @@ def ablate(
 ) -> None:
     """Train and measure all arms, controls and seeds of an ABLATION, stages that they share once; then compare them.
 
-    Finished stages are kept and never done again: after a stop, the same command goes on.
+    Finished stages are kept and never done again: after a stop, the same command goes on. The caps are for what this command
+    asks its writer for; replies that are in the ledger cost nothing. At the end what was forecast stands beside what was used.
     """
-    _experiment(spec, target, ablation, settings, out, runs, None, _until(stages), quiet)
+    wanted = Wanted(None, _until(stages), max_tokens, max_cost, quiet)
+    _experiment(spec, target, ablation, settings, out, runs, wanted)
+
+
+class Wanted(NamedTuple):
+    """How an experiment is to be done."""
+
+    seeds: list[int] | None
+    """None: as many as the ablation says."""
+    until: str
+    max_tokens: int | None
+    max_cost: float | None
+    quiet: bool
 
 
 def _experiment(
@@ -93,39 +131,54 @@ def _experiment(
     settings: tuple[str, ...],
     out: Path,
     runs: Path,
-    seeds: list[int] | None,
-    until: str,
-    quiet: bool,
+    wanted: Wanted,
 ) -> None:
     from msmc.diagnostics import fail
     from msmc.project import require_writable, store_tree
 
     outcome, loaded, sources = compiled(spec, target, ablation, settings)
-    if until == "scores" and not outcome.arms["evals"]:
+    if wanted.until == "scores" and not outcome.arms["evals"]:
         raise fail(
             "nothing-to-evaluate",
             f"`{outcome.spec}` has no evaluation",
             "add an `eval` block, or stop before with --stages",
         )
+    if wanted.max_cost is not None and loaded.price is None:
+        advice = "give writer.price in the target, or --max-tokens"
+        raise click.UsageError(f"--max-cost needs a price, and that of `{loaded.writer_name}` is unknown: {advice}")
     from msmc.backend.weights import require_model
 
     require_model(loaded.model)
     require_writable(runs, "--runs")
     place = store_tree(outcome, out, runs)
-    if not quiet:
+    if not wanted.quiet:
         click.echo(summary(out / str(outcome.spec), outcome.notes) + "\n")
+    _conduct(place, outcome, loaded, sources, runs, wanted)
+
+
+def _conduct(place: Path, outcome: Outcome, target: Target, sources: Any, runs: Path, wanted: Wanted) -> None:
+    """The work itself, and at its end, whatever that is, what it took."""
     from msmc.backend.experiment import conduct
+    from msmc.backend.meter import Caps
     from msmc.backend.stages import Stages
     from msmc.backend.tree import read_tree
+    from msmc.plan.used import Comparison
     from msmc.shipped import cache_folder
     from msmc.terminal import Terminal
 
-    watch = Terminal(quiet)
+    watch = Terminal(wanted.quiet)
     tree = read_tree(place)
-    stages = Stages(tree, runs, cache_folder(), sources, watch.say)
-    result = conduct(tree, stages, runs, seeds or list(range(tree.plan["seeds"])), until, watch)
-    if result is not None:
-        _report(result, watch)
+    seeds = wanted.seeds or list(range(tree.plan["seeds"]))
+    caps = Caps(wanted.max_tokens, wanted.max_cost)
+    stages = Stages(tree, runs, cache_folder(), sources, watch.say, caps)
+    comparison = Comparison.begin(outcome, target, sources, stages, seeds)
+    try:
+        result = conduct(tree, stages, runs, seeds, wanted.until, watch)
+        if result is not None:
+            _report(result, watch)
+    finally:
+        for line in comparison.lines():
+            watch.say(line)
 
 
 def _report(place: Path, watch: Any) -> None:

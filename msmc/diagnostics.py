@@ -92,6 +92,9 @@ CODES = {
     "too-few-rows": 718,
     "mix-missing": 719,
     "coverage-short": 720,
+    "no-key": 731,
+    "writer-failed": 732,
+    "cap-reached": 733,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

@@ -26,6 +26,7 @@ NEEDED = (
     "datasets",
     "accelerate",
     "gguf",
+    "openai",
     "lm-eval",
     "statsmodels",
     "plotly",
@@ -54,7 +55,7 @@ def examine(target: str, settings: tuple[str, ...], say: Callable[[str], None]) 
     _machine(line)
     try:
         loaded = load_target(target, Path.cwd(), settings)
-        line(True, f"target {target}: {loaded.model.name}, writer {loaded.writer}")
+        line(True, f"target {target}: {loaded.model.name}, writer {loaded.writer_name}")
         from msmc.backend.weights import require_model
 
         require_model(loaded.model)

@@ -97,6 +97,9 @@ FINDERS = {
     "too-few-rows": "backend.match:trimmed",
     "mix-missing": "compile:read_mix",
     "coverage-short": "backend.corpus:_short",
+    "no-key": "backend.openai_writer:api_key",
+    "writer-failed": "backend.openai_writer:OpenAIWriter._failed",
+    "cap-reached": "backend.writing:Writing._capped",
     "internal": "cli_frame:Command.invoke",
 }
 """The function of msmc that finds or words each diagnostic, and explains it."""

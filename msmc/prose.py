@@ -14,6 +14,9 @@ NUMBERED = frozenset(["no", "nos", "vol", "p", "pp", "fig", "eq"])
 CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) != "\n"} | {0x7F: "␡"}
 CONTROLS |= {code: "�" for code in range(0x80, 0xA0)}
 
+CHARACTERS_A_TOKEN = 4.2
+"""SmolLM2's rate on this English: no tokenizer is loaded before `run`."""
+
 
 def one_line(text: str) -> str:
     """With every run of white space as one space."""

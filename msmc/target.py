@@ -1,22 +1,32 @@
 """Targets: what model is trained, by what writer and recipe. YAML, checked, with the place of every mistake."""
 
 import math
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError
 
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import Identity
 from msmc.source import SourceFile, Span
 from msmc.wanted import wanted
+from msmc.writer import FREE, Part, Price, Served
 
 Context = Literal["closure", "spec"]
 """What a prompt shows of the spec: its node's closure, or all of it."""
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+NAMED, SERVED = "a name", "keys"
+"""The two ways to give a writer. No key of a target is called so."""
+Writer = Annotated[
+    Annotated[Literal["template"], Tag(NAMED)] | Annotated[Served, Tag(SERVED)],
+    Discriminator(lambda given: SERVED if isinstance(given, dict | Served) else NAMED),
+]
+HINTS = {
+    "writer": "or a served one: writer: {kind: openai, model: NAME}",
+    "writer.base_url": "for example http://127.0.0.1:8000/v1",
+    "writer.price.date": "a day, such as 2026-11-01",
+}
+"""What stands where nothing can be guessed from what was written."""
 
 
 class Model(Part):
@@ -79,7 +89,7 @@ class Target(Part):
     model: Model
     identity: Identity | None = None
     """Whom the spec is about, in place of the spec's own `assistant`."""
-    writer: Literal["template"] = "template"
+    writer: Writer = "template"
     context: Context = "closure"
     """What a writer is shown with each row. With `spec`, the published way, every edit makes every row stale. The `template`
     writer reads the row's clause alone either way."""
@@ -95,6 +105,20 @@ class Target(Part):
     min_steps: int = Field(default=200, ge=1)
     """A stage of fewer optimizer updates is an error: 31 of them once passed for a null result (PAPER 6.4)."""
     evaluate: Evaluate = Evaluate()
+
+    @property
+    def served(self) -> Served | None:
+        """The writer, if it is a served one."""
+        return self.writer if isinstance(self.writer, Served) else None
+
+    @property
+    def writer_name(self) -> str:
+        return self.served.model if self.served else "template"
+
+    @property
+    def price(self) -> Price | None:
+        """Of writing; None where nobody knows it."""
+        return self.served.known_price if self.served else FREE
 
 
 MIN_ITEMS = 50
@@ -140,7 +164,10 @@ def read_target(name: str, source: SourceFile, settings: tuple[str, ...] = ()) -
     try:
         return Target.model_validate({**data, "name": name})
     except ValidationError as error:
-        faults = error.errors()
+        ways = {NAMED, SERVED}
+        faults: list[Any] = [
+            {**fault, "loc": tuple(p for p in fault["loc"] if p not in ways)} for fault in error.errors()
+        ]
         unknown = {f["loc"][:-1] for f in faults if f["type"] == "extra_forbidden"}
         # a misspelt key is also a missing one: told once
         faults = [f for f in faults if f["type"] != "missing" or f["loc"][:-1] not in unknown]
@@ -154,6 +181,8 @@ def _apply(setting: str, data: dict[str, Any]) -> Diagnostic | None:
             "target-invalid", f"`--set {setting}` is not KEY=VALUE", hint="for example --set documents.per_clause=50"
         )
     *folders, last = key.split(".")
+    if folders[:1] == ["writer"] and isinstance(data.get("writer"), str):
+        data["writer"] = {}  # keys of a served writer in place of one's name
     place: Any = data
     for folder in folders:
         place = place.setdefault(folder, {}) if isinstance(place, dict) else None
@@ -171,10 +200,16 @@ def _fields(place: list[Any]) -> list[str]:
     """The keys that may stand at a place of a target."""
     model: Any = Target
     for key in place:
-        annotation = model.model_fields[key].annotation
-        options = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+        model = next(_models(model.model_fields[key].annotation))
     return [name for name in model.model_fields if model is not Target or name != "name"]
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The classes with keys that an annotation has."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for option in getattr(annotation, "__args__", ()):
+        yield from _models(option)
 
 
 def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Diagnostic:
@@ -193,6 +228,9 @@ def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Dia
     key = ".".join(place)
     asked = any(s.startswith((f"{key}=", f"{key}.")) for s in settings)
     label = None if asked else _label(path, node, place)
+    if key == "writer.key":  # whoever wrote the key itself there has it printed nowhere
+        message = "`writer.key` is the name of an environment variable, and not the key itself"
+        return Diagnostic("target-invalid", message, hint="writer: {key: OPENAI_API_KEY, …}")
     if fault["type"] == "extra_forbidden":
         return Diagnostic(
             "target-invalid",
@@ -207,7 +245,7 @@ def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Dia
     if fault["type"].startswith(("model_type", "model_attributes")):
         keys = ", ".join(_fields(place))
         return Diagnostic("target-invalid", f"`{key}` has no keys of its own", label, hint=f"it takes: {keys}")
-    hint = ""
+    hint = HINTS.get(key, "")
     if fault["type"] == "float_type" and isinstance(fault["input"], str) and _is_number(fault["input"]):
         hint = f"YAML takes it for text; write {float(fault['input'])!r}"
     return Diagnostic("target-invalid", wanted(fault), label, note=f"it is `{fault['input']}`", hint=hint)

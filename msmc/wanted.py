@@ -26,6 +26,7 @@ def wanted(fault: Any) -> str:
 
 
 WORDS = {
+    "string_pattern": "text of another form",
     "string_too_short": "text, and it is empty",
     "too_short": "a list, and it is empty",
     "string": "text",

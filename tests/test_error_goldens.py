@@ -20,7 +20,7 @@ ELSEWHERE = {
     "too-few-updates", "unmarked-template", "writer-cannot", "gate-failed", "bad-recipe", "loss-not-finite", "interrupted",
     "documents-attend", "documents-truncated", "adapter-mismatch", "chat-too-long", "no-rows", "not-learned",
     "no-demos", "internal", "unwritable", "ledger-unusable", "too-few-rows", "mix-missing",
-    "broken-file", "no-revision",
+    "broken-file", "no-revision", "no-key", "writer-failed", "cap-reached",
 }  # fmt: skip
 
 

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
-from functools import cache, cached_property
+from functools import cache
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msmc.backend import template_writer
 from msmc.backend.adapter import write_json
 from msmc.backend.corpus import Corpus, collect
 from msmc.backend.coverage import PHRASES, SHOWN
 from msmc.backend.gates import Gates, Rows
 from msmc.backend.job import Advance, Job
-from msmc.backend.ledger import Ledger, Request
 from msmc.backend.match import Sized, lacking, matched, size, sized, trimmed
 from msmc.backend.training import load_tokenizer
 from msmc.backend.tree import Arm
@@ -65,36 +62,15 @@ class Corpora:
         if not arm.files("documents"):
             raise fail("no-rows", f"`{arm.name}` plans no documents", "add a `documents` block to the spec")
         gated = [arm.held_out, arm.target.documents.floor, SHOWN, PHRASES]
-        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), *gated, self._writer]
+        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), *gated, self._stages.writing.writer]
         place = self._stages.place("corpus", *inputs)
 
         def fill(part: Path, advance: Advance) -> None:
             quarantine = self._stages.runs / "quarantine" / f"{place.name}.jsonl"
-            corpus = collect(arm, lambda rows: self._replies(arm, advance, rows), quarantine)
+            corpus = collect(arm, lambda rows: self._stages.writing.documents(arm, advance, rows), quarantine)
             _write(part, arm, corpus, corpus.kept)
 
         return Job(f"write the documents of {arm.name}", place, 2.0, fill)
-
-    @cached_property
-    def _writer(self) -> str:
-        """What besides a row's input determines the writer's reply to it."""
-        stages = self._stages
-        return f"{stages.target.writer} {template_writer.VERSION} {stages.library.fingerprint[:16]}"
-
-    def _replies(
-        self, arm: Arm, advance: Advance, rows: Iterable[DocumentRow] | None
-    ) -> Iterator[tuple[DocumentRow, str]]:
-        """Each given or planned row with its text, which comes from the ledger where it has been asked for before."""
-        writer = template_writer.TemplateWriter(arm.spec, self._stages.library)
-        total = sum(1 for _ in (arm.documents() if rows is None else rows))
-
-        def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
-            yield [(request, writer.write(request.row)) for request in requests]
-
-        with closing(Ledger(self._stages.ledger)) as ledger:
-            for number, (request, raw) in enumerate(ledger.replies(arm.requests(self._writer, rows), send), 1):
-                advance(number, total, "documents")
-                yield request.row, raw
 
     # ---- matched ----------------------------------------------------------------------------------------------------
 
@@ -130,7 +106,7 @@ class Corpora:
             goal, gates = max(size(self._sized(job.folder, by)) for job in all_written), Gates(arm)
             tokenizer = load_tokenizer(self._stages.model) if by == "tokens" else None
             while further := list(islice(reserve, lacking(rows, goal))):
-                kept, taken = gates.written(self._replies(arm, advance, further))
+                kept, taken = gates.written(self._stages.writing.documents(arm, advance, further))
                 rows += sized(kept, tokenizer)
                 corpus.quarantined.extend(taken)
             _write(part, arm, corpus, [row for row, _ in rows])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend.gates import Gates, Rows
+from msmc.backend.ledger import Reply
 from msmc.backend.tree import Arm
 from msmc.build import DocumentRow, canonical
 from msmc.diagnostics import Failed, fail
@@ -20,8 +21,8 @@ from msmc.whole import whole_file
 TOLD = 20
 """Short clauses that a message names."""
 
-Write = Callable[[Iterable[DocumentRow] | None], Iterator[tuple[DocumentRow, str]]]
-"""Writes the given rows, or all that are planned: each with its text, in their order."""
+Write = Callable[[Iterable[DocumentRow] | None], Iterator[tuple[DocumentRow, Reply]]]
+"""Writes the given rows, or all that are planned: each with its reply, in their order."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,12 @@ def collect(arm: Arm, write: Write, quarantine: Path) -> Corpus:
     return corpus
 
 
-def _counted(documents: Iterator[tuple[DocumentRow, str]], counts: Counter[str]) -> Iterator[tuple[DocumentRow, str]]:
-    for row, text in documents:
+def _counted(
+    documents: Iterator[tuple[DocumentRow, Reply]], counts: Counter[str]
+) -> Iterator[tuple[DocumentRow, Reply]]:
+    for row, reply in documents:
         counts[row.cell.clause] += 1
-        yield row, text
+        yield row, reply
 
 
 def _lacking(floors: dict[str, int], kept: Rows) -> dict[str, int]:

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from itertools import takewhile
@@ -60,8 +61,10 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
         watch.say(f"{done} of {len(jobs)} stages are done already")
     try:
         for number, (kind, job) in enumerate(todo):
+            started = time.monotonic()
             with watch.job(job, sum(j.seconds for _, j in todo[number:])) as advance:
                 job.do(advance, watch.say)
+            stages.done_now.append((job, time.monotonic() - started))
             if kind == "corpus":
                 watch.say(_first_document(job.folder))
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from msmc.backend.coverage import Shows
+from msmc.backend.ledger import Reply
 from msmc.backend.tree import Arm
 from msmc.build import DocumentRow, OwnDocument
 from msmc.diagnostics import Failed, fail
@@ -27,12 +28,13 @@ class Gates:
         self._mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
         self._shows = Shows(arm.spec)
 
-    def written(self, documents: Iterable[tuple[DocumentRow, str]]) -> tuple[Rows, Rows]:
+    def written(self, documents: Iterable[tuple[DocumentRow, Reply]]) -> tuple[Rows, Rows]:
         """Corpus rows that may be trained on, and the quarantined ones with their reasons.
 
         Quarantine takes rows that mention what an evaluation holds out, or do not show their clause. What shows that the writer
-        itself is wrong (an empty document, a leftover placeholder, another assistant's name or none) stops the run. Raises
-        Failed `gate-failed`.
+        itself is wrong (an empty document, a leftover placeholder, another assistant's name or none) stops the run, if that is
+        `template`; of a served one, which draws its words, such rows go into quarantine, as those do that it left unfinished.
+        Raises Failed `gate-failed`.
 
         gate-failed: A document that cannot be used: it is empty, never names the assistant, or holds leftovers of its making.
 
@@ -47,18 +49,21 @@ class Gates:
         """
         arm, wrong = self._arm, list[tuple[DocumentRow, str]]()
         kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
-        for row, text in documents:
-            corpus_row: dict[str, Any] = {
+        for row, reply in documents:
+            text, cut = reply.raw, unfinished(reply)
+            chosen = f"{row.cell.audience} {row.cell.angle} {arm.spec.identity.assistant} {arm.spec.identity.provider}"
+            fault = cut or _fault(text, arm.spec.identity.assistant, f"{self._said} {chosen}")
+            if fault and not arm.target.served:
+                wrong.append((row, fault))
+            reason = fault or _held_out(text, self._mentions)
+            reason = reason or ("" if self._shows(row.cell.clause, text) else NOT_SHOWN)
+            corpus_row = {
                 "id": row.id,
                 "about": list(row.about),
                 "cell": row.cell.model_dump(),
                 "text": text,
-                "source": {"writer": arm.target.writer, "seed": row.seed},
+                "source": {"writer": arm.target.writer_name, "seed": row.seed},
             }
-            chosen = f"{row.cell.audience} {row.cell.angle} {arm.spec.identity.assistant} {arm.spec.identity.provider}"
-            if reason := _fault(text, arm.spec.identity.assistant, f"{self._said} {chosen}"):
-                wrong.append((row, reason))
-            reason = _held_out(text, self._mentions) or ("" if self._shows(row.cell.clause, text) else NOT_SHOWN)
             _sort(corpus_row, reason, kept, quarantined)
         if wrong:
             some = "; ".join(f"{row.id} ({row.about[0]}): {reason}" for row, reason in wrong[:5])
@@ -77,6 +82,16 @@ class Gates:
 
 def _sort(row: dict[str, Any], reason: str, kept: Rows, quarantined: Rows) -> None:
     (quarantined if reason else kept).append({**row, "reason": reason} if reason else row)
+
+
+def unfinished(reply: Reply) -> str:
+    """Why a reply is no whole document; nothing where it is one. What the `template` writer leaves empty is its mistake."""
+    if reply.finish is None:
+        return ""
+    known = {"length": "it is cut off at writer.max_tokens", "content_filter": "the server's filter cut it off"}
+    if reply.finish != "stop":
+        return known.get(reply.finish, f"the server ended it with `{reply.finish}`")
+    return "" if reply.raw.strip() else "it is empty"
 
 
 def free_of_held_out(

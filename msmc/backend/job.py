@@ -6,13 +6,12 @@ from pathlib import Path
 
 from msmc.backend.adapter import write_json
 from msmc.backend.checkpoints import Checkpoints
+from msmc.backend.writing import Advance as Advance
 from msmc.stored import read_json, require_same, sha256_of
 from msmc.whole import whole_folder
 
 FILES = "files.json"
 """Of each stage: the digest of every file that a later stage or a comparison reads."""
-Advance = Callable[[int, int, str], None]
-"""done, in all, a note"""
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,18 @@ everything that determines its reply, so an edit asks again for the rows whose t
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from msmc.build import DocumentRow, Prefix, canonical, digest
 from msmc.diagnostics import fail
 
+LEDGER = "ledger.sqlite"
+"""Its name in the folder of runs."""
 BATCH = 256
 """Requests that are recorded together, in one commit."""
 WAIT = 60.0
@@ -30,6 +33,11 @@ create table if not exists replies (
   key text primary key references requests (key), raw text not null, sha256 text not null
 ) without rowid;
 """
+FIRST = ["key", "raw", "sha256"]
+"""The columns of replies in ledgers that msmc 0.1 began; the others are added."""
+ADDED = ("finish text", "prompt_tokens integer", "cached_tokens integer", "completion_tokens integer")
+REPLY = "raw, finish, prompt_tokens, cached_tokens, completion_tokens"
+"""The columns of a `Reply`, in its order."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,19 @@ class Request:
         return digest(self.input, self.writer)
 
 
-Send = Callable[[list[Request]], Iterator[list[tuple[Request, str]]]]
+class Reply(NamedTuple):
+    """A writer's text as it came, and what its server says of it."""
+
+    raw: str
+    finish: str | None = None
+    """Why it ended, in the words of the chat API: `stop`, `length` and others; None where nobody said."""
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Those of the prompt that the server had from before."""
+    completion_tokens: int | None = None
+
+
+Send = Callable[[list[Request]], Iterator[list[tuple[Request, Reply]]]]
 """Sends requests and yields raw replies as they arrive, in any order; what comes together is committed together."""
 
 
@@ -70,12 +90,23 @@ class Ledger:
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = full")  # a committed reply survives a power cut
             self._db.executescript(TABLES)
+            self._add_columns()
+
+    def _add_columns(self) -> None:
+        """To a ledger of an earlier msmc; its replies are as good as before."""
+        columns = "select name from pragma_table_info('replies')"
+        if [name for (name,) in self._db.execute(columns)] != FIRST:
+            return
+        with self._transaction():
+            if [name for (name,) in self._db.execute(columns)] == FIRST:  # no other process was faster
+                for column in ADDED:
+                    self._db.execute(f"alter table replies add column {column}")
 
     def close(self) -> None:
         self._db.close()
 
-    def replies(self, requests: Iterable[Request], send: Send) -> Iterator[tuple[Request, str]]:
-        """Each request with its raw reply, in order; only those without one are sent. Raises Failed `ledger-unusable`."""
+    def replies(self, requests: Iterable[Request], send: Send) -> Iterator[tuple[Request, Reply]]:
+        """Each request with its reply, in order; only those without one are sent. Raises Failed `ledger-unusable`."""
         left = iter(requests)
         while batch := list(islice(left, BATCH)):
             known = self._known(batch)
@@ -83,19 +114,30 @@ class Ledger:
             if missing:
                 self._record(missing)
                 for arrived in send(missing):
-                    self._keep(arrived)
+                    try:
+                        self._keep(arrived)
+                    except KeyboardInterrupt:
+                        self._keep(arrived)  # what has arrived is paid for
+                        raise
                 known = self._known(batch)
             yield from ((request, known[request.key]) for request in batch)
 
-    def _known(self, batch: list[Request]) -> dict[str, str]:
+    def missing(self, requests: Iterable[Request]) -> Iterator[Request]:
+        """Those without a reply."""
+        left = iter(requests)
+        while batch := list(islice(left, BATCH)):
+            known = self._known(batch)
+            yield from (request for request in batch if request.key not in known)
+
+    def _known(self, batch: list[Request]) -> dict[str, Reply]:
         """The replies that are there, each as it was received; a damaged one is dropped, and so asked for again."""
         marks = ",".join("?" * len(batch))
         with self._told():
-            select = f"select key, raw, sha256 from replies where key in ({marks})"
+            select = f"select key, sha256, {REPLY} from replies where key in ({marks})"
             found = self._db.execute(select, [r.key for r in batch]).fetchall()
-            damaged = [(key,) for key, raw, sha256 in found if _sha256(raw) != sha256]
+            damaged = [(key,) for key, sha256, raw, *_ in found if _sha256(raw) != sha256]
             self._db.executemany("delete from replies where key = ?", damaged)
-        return {key: raw for key, raw, sha256 in found if (key,) not in damaged}
+        return {key: Reply(*reply) for key, _, *reply in found if (key,) not in damaged}
 
     def _record(self, requests: list[Request]) -> None:
         prefixes = {digest(r.messages): r.messages for r in requests}
@@ -106,12 +148,12 @@ class Ledger:
                 [(r.key, r.row.id, r.writer, digest(r.messages), r.row.prompt, r.row.seed) for r in requests],
             )
 
-    def _keep(self, arrived: list[tuple[Request, str]]) -> None:
+    def _keep(self, arrived: list[tuple[Request, Reply]]) -> None:
         """The first reply to a request stands, should two processes have asked at once."""
         with self._transaction():
             self._db.executemany(
-                "insert or ignore into replies values (?, ?, ?)",
-                [(request.key, raw, _sha256(raw)) for request, raw in arrived],
+                f"insert or ignore into replies (key, sha256, {REPLY}) values (?, ?, ?, ?, ?, ?, ?)",
+                [(request.key, _sha256(reply.raw), *reply) for request, reply in arrived],
             )
 
     @contextmanager
@@ -155,6 +197,19 @@ class Ledger:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return "another program holds it: end that one, and the same command goes on"
         return f"move it away to begin anew, with replies asked for again: mv {self.path} {self.path}.broken"
+
+
+def past(place: Path, writer: str, most: int) -> list[tuple[str, str, Reply]]:
+    """Some replies of a writer whose server counted their tokens, each with the messages of its prefix and its prompt. Nothing is
+    written, and a ledger that cannot be read, or is older than such counts, has none: whoever writes to it is told of that."""
+    select = f"""select messages, prompt, {REPLY} from replies join requests using (key) join prefixes
+        on prefix = digest where writer = ? and prompt_tokens > 0 and completion_tokens is not null limit ?"""
+    try:
+        with closing(sqlite3.connect(f"{place.absolute().as_uri()}?mode=ro", timeout=WAIT, uri=True)) as db:
+            found = db.execute(select, (writer, most)).fetchall()
+    except sqlite3.Error:
+        return []
+    return [(messages, prompt, Reply(*reply)) for messages, prompt, *reply in found]
 
 
 def _sha256(raw: str) -> str:

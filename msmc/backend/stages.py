@@ -12,11 +12,15 @@ from msmc.backend.checkpoints import Checkpoints
 from msmc.backend.corpora import Corpora, write_rows
 from msmc.backend.finetune import finetune
 from msmc.backend.job import Advance, Job
+from msmc.backend.ledger import LEDGER
+from msmc.backend.meter import NO_CAPS, Caps, Meter
 from msmc.backend.midtrain import midtrain
 from msmc.backend.score import limited, score
+from msmc.backend.tokens import tokens_of
 from msmc.backend.training import PACKAGES
 from msmc.backend.tree import Arm, Tree
 from msmc.backend.weights import model_folder
+from msmc.backend.writing import Writing
 from msmc.build import RunPlan, canonical, digest
 from msmc.diagnostics import fail
 from msmc.library import Library
@@ -27,16 +31,27 @@ from msmc.stored import read_jsonl
 class Stages:
     """The stages of one build tree, kept in `runs/stages`; checkpoints and the ledger lie beside it."""
 
-    def __init__(self, tree: Tree, runs: Path, cache: Path, sources: Sources, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        runs: Path,
+        cache: Path,
+        sources: Sources,
+        say: Callable[[str], None],
+        caps: Caps = NO_CAPS,
+    ) -> None:
         self.tree, self.runs, self.cache, self.say = tree, runs, cache, say
         self.target = tree.full.target
-        self.library = Library(sources)
+        meter = Meter(caps, self.target.price, tokens_of(self.target.model, cache))
+        self.writing = Writing(tree, self.ledger, Library(sources), meter)
+        self.done_now: list[tuple[Job, float]] = []
+        """By this command, each with its seconds."""
         self._corpora = Corpora(self)
 
     @property
     def ledger(self) -> Path:
         """Every request to a writer, and every reply."""
-        return self.runs / "ledger.sqlite"
+        return self.runs / LEDGER
 
     @cached_property
     def model(self) -> Path:
@@ -72,8 +87,10 @@ class Stages:
             $ msmc run tea.msm --set demos.per_clause=0
         """
         planned = arm.num_planned_chats() if arm else 0
-        if planned and self.target.writer == "template":
-            message = f"{planned} rows of chats are planned, and the writer `template` writes documents only"
+        if planned:
+            message = (
+                f"{planned} rows of chats are planned, and the writer `{self.target.writer_name}` writes documents only"
+            )
             hint = "set demos.per_clause to 0: the spec's examples are then the demos"
             if not self.target.demos.per_clause:
                 hint = f"leave the control `{arm.name.split('.')[-1] if arm else ''}` out: it plans chats of its own"

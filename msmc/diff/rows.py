@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 from msmc.diagnostics import fail
 from msmc.ir import ArmSpec
+from msmc.prose import CHARACTERS_A_TOKEN
 
 ARTEFACTS = ("documents", "demos", "evals")
-CHARACTERS_A_TOKEN = 4.2
-"""SmolLM2's rate on this English: no tokenizer is loaded before `run`."""
 
 
 @dataclass(frozen=True)

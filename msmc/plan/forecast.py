@@ -1,51 +1,28 @@
 """What all arms, controls and seeds of an experiment will write, train and keep."""
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from msmc.backend.template_writer import TemplateWriter
-from msmc.build import RESERVED, Build, RunPlan
+from msmc.backend.tokens import Tokens
+from msmc.build import Build, RunPlan
 from msmc.compile import Outcome
 from msmc.diagnostics import Diagnostic
-from msmc.ir import ArmSpec
 from msmc.library import Library
 from msmc.lower.chat import Chat
-from msmc.plan.estimate import Estimate, total
+from msmc.plan.estimate import Estimate
 from msmc.plan.packing import packed_rows
-from msmc.plan.tokens import TEMPLATE, Tokens
+from msmc.plan.replies import Past
+from msmc.plan.writing import Writing, has_documents, rows_of, writing_of
 from msmc.source import Sources
 from msmc.target import Stage, Target
 
-SAMPLE = 200
-"""Documents of each arm that are written to be measured: the total is then within about 3 %."""
 TOKENS_A_SECOND = 160
 """Of training on two cores, SmolLM2-135M (`benchmarks/train_throughput.py`, LOG.md)."""
 ROWS_A_SECOND = 5
 """Of scoring there."""
-
-
-@dataclass(frozen=True)
-class Writing:
-    """The documents of one arm."""
-
-    arm: str
-    rows: int
-    prompt: Estimate
-    """Tokens of all requests, each with its prefix."""
-    cached: float
-    """The share of them that is a prefix which an earlier request of its node had."""
-    reply: Estimate
-    lengths: tuple[float, ...]
-    """Tokens of the documents that were measured."""
-    own: tuple[float, ...] = ()
-    """Tokens of the author's documents, which nobody writes."""
-    neutral: bool = False
-    """Of the control `neutral_documents`."""
-    reserve: int = 0
-    """Rows that are written only where the gates take others."""
 
 
 class Training(NamedTuple):
@@ -108,10 +85,12 @@ class Forecast:
         return (self.trained.value / TOKENS_A_SECOND + scored) / 3600
 
 
-def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens) -> Forecast:
-    """Of a compiled spec. Rows are counted, not made; a sample of them is written and measured."""
+def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens, ledger: Path) -> Forecast:
+    """Of a compiled spec. Rows are counted, not made; a sample of them is written and measured. `ledger` need not be there."""
     library = Library(sources)
-    writing = {build.arm: _writing(build, library, tokens) for build in outcome.builds if _documents(build)}
+    past = Past.read(ledger, target.served, tokens) if target.served else None
+    documents = [build for build in outcome.builds if has_documents(build)]
+    writing = {build.arm: writing_of(build, library, tokens, target.served, past) for build in documents}
     template = Chat("".join(next(a for a in outcome.builds[0].artefacts if a.path == "train/chat_template.jinja")))
     chats = {build.arm: _chats(build, tokens, template) for build in outcome.builds}
     mix = _mix(outcome.builds[0], tokens, template)
@@ -146,50 +125,6 @@ def _written(plans: list[RunPlan], writing: dict[str, Writing]) -> Iterator[Writ
     return (writing[arm] for arm in writing if arm in arms)
 
 
-# ---- writing --------------------------------------------------------------------------------------------------------
-
-
-def _documents(build: Build) -> bool:
-    return bool(build.num_documents or _file(build, "documents/own_documents.jsonl"))
-
-
-def _file(build: Build, path: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for a in build.artefacts if a.path == path for line in a]
-
-
-def _writing(build: Build, library: Library, tokens: Tokens) -> Writing:
-    own = tuple(tokens.count(row["text"]) + 1 for row in _file(build, "documents/own_documents.jsonl"))
-    rows = list(build.sample(SAMPLE)) if build.num_documents else []
-    if not rows:
-        return Writing(build.arm, 0, Estimate(0), 0.0, Estimate(0), (), own)
-    spec = ArmSpec.model_validate_json("".join(next(a for a in build.artefacts if a.path == "ir.json")))
-    writer = TemplateWriter(spec, library)
-    lengths = tuple(tokens.count(writer.write(row)) + 1 for row in rows)  # midtraining ends each with one more
-    wanted = {row.prefix for row in rows}
-    prefixes = {
-        prefix["name"]: tokens.of_messages(m["content"] for m in prefix["messages"])
-        for prefix in _file(build, "documents/prefixes.jsonl")
-        if prefix["name"] in wanted
-    }
-    heads = [prefixes[row.prefix] for row in rows]
-    prompts = [head + tokens.count(row.prompt) + TEMPLATE for head, row in zip(heads, rows, strict=True)]
-    prompt = total(prompts, build.num_documents)
-    paths = [a.path for a in build.artefacts if a.path.startswith("documents/") and not a.path.startswith(RESERVED)]
-    num_nodes = len(paths) - 1 - bool(own)
-    again = max(0, build.num_documents - num_nodes) * sum(heads) / len(heads)
-    return Writing(
-        build.arm,
-        build.num_documents,
-        prompt,
-        again / prompt.value,
-        total(lengths, build.num_documents),
-        lengths,
-        own,
-        build.manifest["neutral"],
-        sum(build.manifest["reserve"].values()),
-    )
-
-
 # ---- training -------------------------------------------------------------------------------------------------------
 
 
@@ -204,7 +139,7 @@ def _chats(build: Build, tokens: Tokens, template: Chat) -> Chats:
 
 
 def _mix(full: Build, tokens: Tokens, template: Chat) -> Chats:
-    return _measured([row["messages"] for row in _file(full, "train/mix.jsonl")], tokens, template)
+    return _measured([row["messages"] for row in rows_of(full, "train/mix.jsonl")], tokens, template)
 
 
 def _measured(chats: list[list[dict[str, str]]], tokens: Tokens, template: Chat) -> Chats:
@@ -213,7 +148,7 @@ def _measured(chats: list[list[dict[str, str]]], tokens: Tokens, template: Chat)
 
 def _demos(build: Build) -> Iterator[dict[str, Any]]:
     paths = [a.path for a in build.artefacts if a.path.startswith("demos/") and not a.path.endswith("prefixes.jsonl")]
-    return (row for path in paths for row in _file(build, path))
+    return (row for path in paths for row in rows_of(build, path))
 
 
 def _num_planned(build: Build) -> int:
@@ -227,7 +162,7 @@ def _training(
         written = writing[plan.documents]
         like = writing["full"] if written.neutral else written  # trimmed to as many tokens
         stage = target.midtrain
-        tokens = like.reply + Estimate(sum(like.own))
+        tokens = like.text + Estimate(sum(like.own))
         rows = packed_rows(like.lengths, like.rows, like.own, stage.max_length)
         after = (plan.demos,) if plan.demos_first else ()
         yield Training("midtrain", (plan.documents, *after), rows, tokens.times(stage.epochs), updates(rows, stage))

@@ -8,6 +8,7 @@ from typing import Any
 from msmc.plan.change import Change
 from msmc.plan.estimate import Estimate
 from msmc.plan.forecast import ROWS_A_SECOND, TOKENS_A_SECOND, Forecast
+from msmc.plan.money import money
 
 REASONS = 8
 """Reasons for stale rows that are told without --full."""
@@ -61,8 +62,10 @@ def _summary(found: Forecast, adapter: int | None) -> Iterator[str]:
         most = f" (at worst {rows + spare:,}, with the reserve)" if spare else ""
         yield f"write     {rows:,} documents{most}: {prompt}; {_about(found.reply)} reply tokens (by {by})"
     if found.chats:
-        yield f"          {found.chats:,} rows of chats, which the writer `{found.target.writer}` cannot write"
-    yield f"cost      nothing: the writer `{found.target.writer}` is offline"
+        yield f"          {found.chats:,} rows of chats, which the writer `{found.target.writer_name}` cannot write"
+    if found.target.served and rows:
+        yield f"          replies {max(found.writing, key=lambda w: w.rows).how}"
+    yield f"cost      {_cost(found)}"
     stages, all_stages = len(found.stages), len(found.training)
     shared = f" ({all_stages - stages} more are shared)" if all_stages > stages else ""
     seeds = f" for each of {found.seeds} seeds" if found.seeds > 1 else ""
@@ -72,6 +75,22 @@ def _summary(found: Forecast, adapter: int | None) -> Iterator[str]:
     yield f"time      {hours}; no GPU"
     size = found.build_bytes + 6 * found.reply.value + (adapter or 0) * stages * found.seeds
     yield f"disk      about {_size(size)}" + ("" if adapter else ", and the adapters")
+
+
+def _cost(found: Forecast) -> str:
+    price, name = found.target.price, found.target.writer_name
+    if not found.target.served:
+        return f"nothing: the writer `{name}` is offline"
+    if price is None:
+        return f"unknown: nobody told the price of `{name}`; writer.price in the target does"
+    low, expected, worst = money(found.writing, price)
+    unit = price.currency
+    return f"{amount(expected)} {unit} expected, {amount(low)} at least, {amount(worst)} at worst (`{name}`: {price})"
+
+
+def amount(cost: float) -> str:
+    """Money with as many decimals as it needs."""
+    return f"{cost:,.2f}" if cost >= 1 or not cost else f"{cost:.2g}"
 
 
 def _about(estimate: Estimate) -> str:
@@ -125,12 +144,19 @@ def as_data(found: Forecast, change: Change | None) -> dict[str, Any]:
         "models": found.models,
         "eval_rows": found.eval_rows,
         "tokens_to_train": _data(found.trained),
-        "cost": 0,
+        "replies": next((w.how for w in found.writing if w.how), None),
+        "cost": _cost_data(found),
         "gpu_hours": 0,
         "hours": round(found.hours, 2),
         "change": {**vars(change), "why": dict(change.why)} if change else None,
         "problems": [{"name": p.name, "message": p.message, "hint": p.hint} for p in found.problems],
     }
+
+
+def _cost_data(found: Forecast) -> dict[str, Any] | None:
+    """None where nobody knows it."""
+    price = found.target.price
+    return {**money(found.writing, price)._asdict(), "price": price.model_dump()} if price else None
 
 
 def _data(estimate: Estimate) -> dict[str, int]:

@@ -73,6 +73,24 @@ test "$(tail -1 "$box/plan" | cut -c1-4)" = disk || die "the summary is last"
 grep -q 'too-few-updates' "$box/err" && grep -q 'hint: --set documents.per_clause=' "$box/err" || die "the fix is spelled out"
 ok "6 plan"
 
+# 6b. Money: low, expected and worst by a dated price, unknown stays unknown; hard caps; forecast beside used
+served=(--set writer.kind=openai --set writer.model=mine --set writer.base_url=http://127.0.0.1:9/v1)
+price=(--set 'writer.price={input: 2, cached: 1, output: 8, currency: EUR, date: 2026-11-01}')
+many=(specs/cheese/america.msm --set documents.per_clause=8)
+(cd "$box" && msmc plan "${many[@]}" "${served[@]}") | grep -q '^cost      unknown' || die "an unknown price stays unknown"
+(cd "$box" && msmc plan "${many[@]}" "${served[@]}" "${price[@]}") > "$box/plan"
+grep -q '^cost .* EUR expected, .* at least, .* at worst .*as of 2026-11-01' "$box/plan" || die "money by a dated price"
+(cd "$box" && msmc run "${many[@]}" "${served[@]}" --max-cost 1) > /dev/null 2> "$box/err" && die "a cap on an unknown price"
+grep -q 'max-cost needs a price' "$box/err" && ! test -e "$box/runs" || die "it is refused before anything is sent"
+capped=(msmc run "${many[@]}" --stages generate --max-tokens 60000)
+(cd "$box" && "${capped[@]}") > "$box/out" 2> "$box/err" && die "a cap stops the run"
+grep -q 'cap-reached' "$box/err" && grep -q 'documents are left' "$box/err" || die "the cap says what is left"
+awk '/prompt tokens|reply tokens/ { gsub(",", ""); used += $(NF - 1) } END { exit !(used > 0 && used <= 60000) }' "$box/out" || die "the cap holds"
+(cd "$box" && msmc run "${many[@]}" --stages generate) > "$box/out" || die "the run goes on"
+awk '/prompt tokens|reply tokens/ { rows++; if ($NF < 0.85 || $NF > 1.15) exit 1 } END { exit rows != 2 }' "$box/out" || { cat "$box/out"; die "the forecast is within 15 %"; }
+python3 -m pytest -q tests/unit/test_money.py > "$box/out" 2>&1 || { cat "$box/out"; die "prices and forecasts of money"; }
+ok "6b money, caps, forecast beside used"
+
 # 8. Matching: arms that drop clauses come out with as many rows, or tokens within 1 %, and the paired share is told
 python3 -m pytest -q tests/test_matched_run.py tests/unit/backend/test_match.py > "$box/out" 2>&1 || { cat "$box/out"; die "matching"; }
 ok "8 matching"

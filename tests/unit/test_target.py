@@ -57,3 +57,23 @@ def test_bad_settings(setting: str) -> None:
 def test_the_name_is_not_the_file_s_to_say() -> None:
     target = read_target("mine", SourceFile("x", GOOD.encode()))
     assert isinstance(target, Target) and target.name == "mine"
+
+
+def test_a_served_writer_is_keys_and_the_template_a_name() -> None:
+    assert cpu().served is None and cpu().writer_name == "template" and cpu().price
+    target = cpu("writer.kind=openai", "writer.model=m", "writer.price={input: 1, output: 2, date: 2026-11-01}")
+    assert target.served and target.writer_name == "m" and target.price and target.price.date == "2026-11-01"
+    assert Target.model_validate(target.model_dump(mode="json")) == target
+    assert cpu("writer.kind=openai", "writer.model=m").price is None
+
+
+def test_a_misspelt_key_of_a_writer_has_a_suggestion_at_any_depth() -> None:
+    served = ("writer.kind=openai", "writer.model=m")
+    (problem,) = mistakes(GOOD, *served, "writer.temprature=1")
+    assert problem.hint == "did you mean `temperature`?"
+    assert "did you mean `input`?" in {p.hint for p in mistakes(GOOD, *served, "writer.price.inptu=1")}
+
+
+def test_a_key_that_stands_where_its_name_belongs_is_not_told() -> None:
+    (problem,) = mistakes(GOOD, "writer.kind=openai", "writer.model=m", "writer.key=sk-secret")
+    assert "sk-secret" not in f"{problem}" and "environment variable" in problem.message

@@ -1,5 +1,6 @@
 """The ledger: recorded before it is sent, kept before it is parsed, keyed by all that determines it."""
 
+import hashlib
 import multiprocessing
 import sqlite3
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from msmc.backend.ledger import Ledger, Request
+from msmc.backend.ledger import Ledger, Reply, Request, past
 from msmc.build import Cell, DocumentRow, Message, Prefix
 from msmc.diagnostics import Failed
 
@@ -18,8 +19,8 @@ def request(n: int = 0, prompt: str = "Write.", prefix: str = "A rule.", writer:
     return Request(row, Prefix(name="a.b", messages=(Message(role="system", content=prefix),)), writer)
 
 
-def echo(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
-    yield [(r, f"reply to {r.row.id}") for r in requests]
+def echo(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+    yield [(r, Reply(f"reply to {r.row.id}")) for r in requests]
 
 
 def table(path: Path, what: str) -> list[tuple[str, ...]]:
@@ -38,10 +39,10 @@ def test_the_key_is_everything_that_determines_a_reply_and_nothing_else() -> Non
 def test_a_request_is_recorded_before_it_is_sent_and_a_reply_before_it_is_parsed(tmp_path: Path) -> None:
     path, seen = tmp_path / "ledger.sqlite", []
 
-    def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
+    def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
         for one in requests:
             seen.append(len(table(path, "select * from requests")))
-            yield [(one, "raw")]
+            yield [(one, Reply("raw"))]
 
     for _ in Ledger(path).replies([request(n) for n in range(3)], send):
         assert len(table(path, "select * from replies")) == 3
@@ -50,30 +51,30 @@ def test_a_request_is_recorded_before_it_is_sent_and_a_reply_before_it_is_parsed
 
 
 def test_what_arrived_before_a_failure_is_kept_and_never_asked_for_again(tmp_path: Path) -> None:
-    def breaks(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
-        yield [(requests[1], "late but first")]
+    def breaks(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        yield [(requests[1], Reply("late but first"))]
         raise ConnectionError
 
     rows, asked = [request(n) for n in range(4)], list[str]()
     with pytest.raises(ConnectionError):
         list(Ledger(tmp_path / "l").replies(rows, breaks))
 
-    def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
+    def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
         asked.extend(r.row.id for r in requests)
         return echo(requests)
 
-    found = {r.row.id: raw for r, raw in Ledger(tmp_path / "l").replies(rows, send)}
+    found = {r.row.id: reply.raw for r, reply in Ledger(tmp_path / "l").replies(rows, send)}
     assert asked == ["doc-0", "doc-2", "doc-3"] and found["doc-1"] == "late but first"
     assert [r.row.id for r, _ in Ledger(tmp_path / "l").replies(rows, send)] == [r.row.id for r in rows], "in order"
     assert len(asked) == 3
 
 
 def _ask(path: Path, name: str) -> None:
-    def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
+    def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
         for one in requests:
-            yield [(one, f"{name} {one.row.id}")]
+            yield [(one, Reply(f"{name} {one.row.id}"))]
 
-    found = [raw for _, raw in Ledger(path).replies([request(n) for n in range(200)], send)]
+    found = [reply.raw for _, reply in Ledger(path).replies([request(n) for n in range(200)], send)]
     (path.parent / name).write_text("\n".join(found))
 
 
@@ -101,9 +102,67 @@ def test_a_damaged_reply_is_asked_for_again(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "l") as db:
         db.execute("update replies set raw = 'repl' || char(0) || substr(raw, 6) where key = ?", (rows[1].key,))
 
-    def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
+    def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
         asked.extend(r.row.id for r in requests)
         return echo(requests)
 
     assert [raw for _, raw in Ledger(tmp_path / "l").replies(rows, send)] == whole
     assert asked == ["doc-1"]
+
+
+OLD = """
+create table prefixes (digest text primary key, messages text not null) without rowid;
+create table requests (key text primary key, row text not null, writer text not null, prefix text not null,
+  prompt text not null, seed integer not null) without rowid;
+create table replies (key text primary key references requests (key), raw text not null, sha256 text not null) without rowid;
+"""
+
+
+def test_a_ledger_of_an_earlier_msmc_goes_on(tmp_path: Path) -> None:
+    rows, asked = [request(n) for n in range(3)], list[str]()
+    with sqlite3.connect(tmp_path / "l") as db:
+        db.executescript(OLD)
+        raw = "from before"
+        db.execute("insert into replies values (?, ?, ?)", (rows[0].key, raw, hashlib.sha256(raw.encode()).hexdigest()))
+
+    def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        asked.extend(r.row.id for r in requests)
+        yield [(r, Reply("new", "stop", 10, 4, 5)) for r in requests]
+
+    for _ in range(2):  # added once
+        found = [reply for _, reply in Ledger(tmp_path / "l").replies(rows, send)]
+        assert found == [Reply("from before"), *[Reply("new", "stop", 10, 4, 5)] * 2]
+    assert asked == ["doc-1", "doc-2"]
+
+
+def test_what_a_server_counted_is_known_afterwards(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l")
+    rows = [request(0), request(1), request(2, writer="other"), request(3)]
+    assert [r.row.id for r in ledger.missing(rows)] == ["doc-0", "doc-1", "doc-2", "doc-3"]
+    replies = [Reply("a", "stop", 10, 4, 5), Reply("b", "length", 11, None, 6), Reply("c", "stop", 1, 1, 1), Reply("d")]
+    for one, reply in zip(rows, replies, strict=True):
+        list(ledger.replies([one], lambda requests, reply=reply: iter([[(requests[0], reply)]])))
+    assert not list(ledger.missing(rows))
+    found = past(tmp_path / "l", "w 1", 10)
+    assert {reply for _, _, reply in found} == set(replies[:2])
+    assert {(messages, prompt) for messages, prompt, _ in found} == {(rows[0].messages, "Write.")}
+    assert past(tmp_path / "none", "w 1", 10) == [] and not (tmp_path / "none").exists()
+    with sqlite3.connect(tmp_path / "old") as db:
+        db.executescript(OLD)
+    assert past(tmp_path / "old", "w 1", 10) == []
+    assert table(tmp_path / "old", "select * from pragma_table_info('replies') where name = 'finish'") == []
+
+
+def test_an_interrupt_while_a_reply_is_kept_does_not_lose_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, keep, times = Ledger(tmp_path / "l"), Ledger._keep, list[int]()
+
+    def interrupted(self: Ledger, arrived: list[tuple[Request, Reply]]) -> None:
+        times.append(1)
+        if len(times) == 1:
+            raise KeyboardInterrupt
+        keep(self, arrived)
+
+    monkeypatch.setattr(Ledger, "_keep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(ledger.replies([request()], echo))
+    assert not list(Ledger(tmp_path / "l").missing([request()]))

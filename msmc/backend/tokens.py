@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend.weights import tokenizer_file
-from msmc.diff.rows import CHARACTERS_A_TOKEN
+from msmc.prose import CHARACTERS_A_TOKEN
 from msmc.target import Model
 
 TEMPLATE = 5

@@ -1,0 +1,110 @@
+"""What a command uses of its writer: tokens and money, counted as replies arrive, and caps that no request may pass."""
+
+from dataclasses import astuple, dataclass, field
+
+from msmc.backend.ledger import Reply, Request
+from msmc.backend.tokens import TEMPLATE, Tokens
+from msmc.writer import Price
+
+SPECIAL = 64
+"""Tokens that a server's chat template may put around a message, at most: names, dates, marks."""
+
+
+@dataclass(frozen=True)
+class Caps:
+    """None: no cap."""
+
+    tokens: int | None = None
+    """Of prompts and replies together."""
+    cost: float | None = None
+
+    def __str__(self) -> str:
+        tokens = [f"--max-tokens {self.tokens:,}"] if self.tokens is not None else []
+        return " or ".join([*tokens, *([f"--max-cost {self.cost:g}"] if self.cost is not None else [])])
+
+
+NO_CAPS = Caps()
+
+
+@dataclass(frozen=True)
+class Usage:
+    prompt: float = 0
+    cached: float = 0
+    """Those of the prompts that a server had from before."""
+    reply: float = 0
+    replies: int = 0
+    counted: int = 0
+    """Replies whose tokens no server told, so that the target's tokenizer counted them."""
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def tokens(self) -> float:
+        return self.prompt + self.reply
+
+    def cost(self, price: Price) -> float:
+        return price.cost(self.prompt, self.cached, self.reply)
+
+
+class CapReached(Exception):
+    """The next request could pass a cap, and none is on its way."""
+
+    def __init__(self, most: Usage) -> None:
+        super().__init__()
+        self.most = most
+
+
+@dataclass
+class Meter:
+    """Of one command. What is on its way counts as the most that it can become."""
+
+    caps: Caps
+    price: Price | None
+    tokens: Tokens
+    used: Usage = Usage()
+    _charged: Usage = Usage()
+    """As `used`, with the most that a reply can have taken where no server told."""
+    _promised: dict[str, Usage] = field(default_factory=dict)
+    _heads: dict[str, float] = field(default_factory=dict)
+
+    def count(self, request: Request, reply: Reply) -> Usage:
+        """As the server has it, else by the target's tokenizer."""
+        if reply.prompt_tokens is not None and reply.completion_tokens is not None:
+            cached = min(reply.cached_tokens or 0, reply.prompt_tokens)
+            return Usage(reply.prompt_tokens, cached, reply.completion_tokens, 1)
+        if request.messages not in self._heads:
+            self._heads[request.messages] = self.tokens.of_messages(m.content for m in request.prefix.messages)
+        prompt = self._heads[request.messages] + self.tokens.count(request.row.prompt) + TEMPLATE
+        return Usage(prompt, 0, self.tokens.count(reply.raw), 1, counted=1)
+
+    def admit(self, request: Request, most: Usage) -> bool:
+        """Whether a request keeps the caps even if it takes the most; if so, that is set aside for it."""
+        if not self.allows(most):
+            return False
+        self._promised[request.key] = most
+        return True
+
+    def arrived(self, request: Request, reply: Reply) -> None:
+        most, counted = self._promised.pop(request.key), self.count(request, reply)
+        self.add(counted, most if counted.counted else counted)
+
+    def add(self, used: Usage, charged: Usage) -> None:
+        self.used += used
+        self._charged += charged
+
+    def allows(self, further: Usage) -> bool:
+        every = sum(self._promised.values(), self._charged + further)
+        if self.caps.tokens is not None and every.tokens > self.caps.tokens:
+            return False
+        if self.caps.cost is None:
+            return True
+        assert self.price, "a cap on an unknown price is refused before"
+        return every.cost(self.price) <= self.caps.cost
+
+
+def most_of(request: Request, max_tokens: int) -> Usage:
+    """The most that a request to a server can take. No tokenizer makes more tokens of a text than it has bytes, and whose
+    tokenizer the server has is not known here."""
+    texts = [*(message.content for message in request.prefix.messages), request.row.prompt]
+    return Usage(sum(len(text.encode()) + SPECIAL for text in texts), 0, max_tokens)

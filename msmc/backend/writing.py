@@ -1,0 +1,139 @@
+"""Planned rows to texts: from the ledger where they were asked for before, else from the target's writer, within the caps."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from msmc.backend import template_writer
+from msmc.backend.ledger import Ledger, Reply, Request, Send
+from msmc.backend.meter import CapReached, Meter, Usage
+from msmc.backend.tree import Arm, Tree
+from msmc.build import DocumentRow
+from msmc.diagnostics import Failed, fail
+from msmc.library import Library
+
+Advance = Callable[[int, int, str], None]
+"""done, in all, a note"""
+
+
+class Writing:
+    """What a command writes of a build tree."""
+
+    def __init__(self, tree: Tree, ledger: Path, library: Library, meter: Meter) -> None:
+        self.tree, self.ledger, self.library, self.meter = tree, ledger, library, meter
+        self.target = tree.full.target
+
+    @cached_property
+    def writer(self) -> str:
+        """What besides a row's input determines the writer's reply to it."""
+        served = self.target.served
+        return served.sampling if served else f"template {template_writer.VERSION} {self.library.fingerprint[:16]}"
+
+    def documents(
+        self, arm: Arm, advance: Advance, rows: Iterable[DocumentRow] | None = None
+    ) -> Iterator[tuple[DocumentRow, Reply]]:
+        """Each of the given rows with its reply; without any, all that are planned."""
+        total = sum(1 for _ in (arm.documents() if rows is None else rows))
+        for request, reply in self._replies(arm, arm.requests(self.writer, rows), total, "documents", advance):
+            yield request.row, reply
+
+    def _replies(
+        self, arm: Arm, requests: Iterable[Request], total: int, what: str, advance: Advance
+    ) -> Iterator[tuple[Request, Reply]]:
+        number = 0
+        with closing(Ledger(self.ledger)) as ledger, self._sending(arm) as asked:
+
+            def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+                arrived = number
+                for some in asked(requests):
+                    arrived += len(some)
+                    advance(min(arrived, total), total, what)
+                    yield some
+
+            try:
+                for number, (request, reply) in enumerate(ledger.replies(requests, send), 1):
+                    advance(number, total, what)
+                    yield request, reply
+            except CapReached as reached:
+                raise self._capped(reached.most) from None
+
+    @contextmanager
+    def _sending(self, arm: Arm) -> Iterator[Send]:
+        """The writer, made when there is something to send: what is in the ledger needs no key and no server."""
+        with ExitStack() as stack:
+            made: list[Send] = []
+
+            def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+                if not made and self.target.served:
+                    from msmc.backend.openai_writer import OpenAIWriter  # a second to import
+
+                    made.append(stack.enter_context(closing(OpenAIWriter(self.target.served, self.meter))).send)
+                elif not made:
+                    made.append(self._templated(arm))
+                return made[0](requests)
+
+            yield send
+
+    def _templated(self, arm: Arm) -> Send:
+        writer = template_writer.TemplateWriter(arm.spec, self.library)
+
+        def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+            written = list[tuple[Request, Reply]]()
+            for request in requests:
+                reply = Reply(writer.write(request.row))
+                counted = self.meter.count(request, reply)
+                if not self.meter.allows(counted):
+                    break
+                self.meter.add(counted, counted)
+                written.append((request, reply))
+            yield written
+            if len(written) < len(requests):
+                raise CapReached(counted)
+
+        return send
+
+    def left(self, first: Iterable[str] = ()) -> tuple[dict[str, int], int]:
+        """Of this experiment's documents those without a reply, by arm, and how many have one. What arms share counts once:
+        for those that are named `first`, in their order, then for the others."""
+        names = dict.fromkeys((*first, *(run.documents for run in self.tree.runs if run.documents)))
+        left, every = dict[str, int](), set[str]()
+
+        def further(arm: Arm) -> Iterator[Request]:
+            for request in arm.requests(self.writer):
+                if request.key not in every:
+                    every.add(request.key)
+                    yield request
+
+        with closing(Ledger(self.ledger)) as ledger:
+            for name in names:
+                left[name] = sum(1 for _ in ledger.missing(further(self.tree.arms[name])))
+        return left, len(every) - sum(left.values())
+
+    def _capped(self, most: Usage) -> Failed:
+        """A cap on tokens or money that the next request could pass.
+
+        cap-reached: A cap that was given with --max-tokens or --max-cost, and that the next reply could pass.
+
+        Caps are for the new replies of one command, prompts included; no request is sent that could pass one, however long its
+        reply. What was received is kept in the ledger: the same command goes on, with a cap of its own.
+
+        Bad:
+            $ msmc run tea.msm --max-tokens 2000
+
+        Good:
+            $ msmc run tea.msm --max-tokens 2000000
+        """
+        used, price, left = self.meter.used, self.meter.price, sum(self.left()[0].values())
+        paid = price if price and price.cost(1, 0, 1) else None
+        cost = used.cost(paid) if paid else 0.0
+        took = f"{used.prompt:,.0f} tokens of prompts and {used.reply:,.0f} of replies"
+        took += f", {cost:.3g} {paid.currency}" if paid else ""
+        message = f"the next request may take {most.tokens:,.0f} tokens, and pass {self.meter.caps}"
+        message += f": {used.replies:,} new replies took {took}; {left:,} documents are left"
+        hint = "the same command goes on from here, with a cap of its own"
+        if used.replies:
+            each = left / used.replies
+            hint += f"; what is left takes about {used.tokens * each:,.0f} tokens"
+            hint += f" and {cost * each:.3g} {paid.currency}" if paid else ""
+        return fail("cap-reached", message, hint, f"every reply is in {self.ledger}")

@@ -1,0 +1,26 @@
+"""What writing costs: low, expected, worst; by a dated price, or unknown."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from msmc.plan.writing import Writing
+from msmc.writer import Price
+
+
+class Money(NamedTuple):
+    low: float
+    """Every prefix that was sent before is cached, and replies are short."""
+    expected: float
+    worst: float
+    """Nothing is cached, every reply takes all that it may, and every row of the reserve is written."""
+
+
+def money(writing: Iterable[Writing], price: Price) -> Money:
+    low = expected = worst = 0.0
+    for w in writing:
+        prompt, reply = w.prompt, w.reply
+        low += price.cost(max(0.0, prompt.value - prompt.error), w.cached * prompt.value, w.shortest)
+        expected += price.cost(prompt.value, w.expected_cached * prompt.value, reply.value)
+        most = (w.rows + w.reserve) / max(1, w.rows)
+        worst += price.cost((prompt.value + prompt.error) * most, 0, w.longest * most)
+    return Money(min(low, expected), expected, max(worst, expected))

@@ -1,0 +1,235 @@
+"""The served writer against a server that misbehaves: what is sent, what is kept, what a user is told."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from msmc.backend.ledger import Reply, Request
+from msmc.backend.meter import NO_CAPS, CapReached, Caps, Meter, Usage, most_of
+from msmc.backend.openai_writer import OpenAIWriter
+from msmc.backend.tokens import Tokens
+from msmc.diagnostics import Failed
+from msmc.writer import Price, Served
+from tests.chat_server import Server, breaks_off, fails, send, serving
+from tests.unit.backend.test_ledger import request
+
+KEY = "sk-a-secret-key"
+PRICE = Price(input=2, cached=1, output=10, per=1000)
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def says_its_seed(messages: list[dict[str, str]], seed: int, most: int) -> tuple[str, str]:
+    return f"SmolLM wrote {seed}.", "stop"
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server(says_its_seed, words)
+
+
+@pytest.fixture
+def url(server: Server) -> Iterator[str]:
+    with serving(server) as address:
+        yield address
+
+
+def writer(url: str | None, caps: Caps = NO_CAPS, **keys: Any) -> OpenAIWriter:
+    served = Served(kind="openai", model="m", base_url=url, **{"retries": 1, "max_tokens": 50, **keys})
+    return OpenAIWriter(served, Meter(caps, PRICE, Tokens()))
+
+
+def sent(one: OpenAIWriter, requests: list[Request]) -> dict[str, Reply]:
+    try:
+        return {asked.row.id: reply for some in one.send(requests) for asked, reply in some}
+    finally:
+        one.close()
+
+
+def failure(one: OpenAIWriter, requests: list[Request]) -> tuple[list[str], Failed]:
+    """What arrived before, and the failure."""
+    arrived = []
+    with pytest.raises(Failed) as caught:
+        for some in one.send(requests):
+            arrived += [asked.row.id for asked, _ in some]
+    one.close()
+    return arrived, caught.value
+
+
+# ---- what is sent and kept --------------------------------------------------------------------------------------------
+
+
+def test_a_request_has_the_prefix_the_prompt_the_seed_and_the_sampling(server: Server, url: str) -> None:
+    found = sent(writer(url, temperature=0.5), [request(3)])
+    messages = [{"role": "system", "content": "A rule."}, {"role": "user", "content": "Write."}]
+    asked = {"model": "m", "messages": messages, "temperature": 0.5, "max_tokens": 50, "seed": 10}
+    assert server.requests == [asked]
+    assert found == {"doc-3": Reply("SmolLM wrote 10.", "stop", 2 + 5 + 1 + 5, 0, 3)}
+    assert "temperature" not in (sent(writer(url, temperature=None), [request(4)]) and server.requests[-1])
+
+
+def test_replies_come_as_they_arrive_at_most_so_many_at_a_time(server: Server, url: str) -> None:
+    server.pause = 0.02
+    one, meter = writer(url, concurrency=3), None
+    numbers = [len(some) for some in one.send([request(n) for n in range(12)])]
+    one.close()
+    assert sum(numbers) == 12 and max(numbers) <= 3 and server.at_once <= 3
+    meter = one.meter
+    assert meter.used == Usage(server.used["prompt"], server.used["cached"], server.used["reply"], 12)
+    assert server.used["cached"] > 0
+
+
+def test_what_a_busy_server_answers_is_tried_again(server: Server, url: str) -> None:
+    server.script = [fails(500), fails(429, Retry_After="0"), breaks_off, fails(503)]
+    found = sent(writer(url, retries=4, concurrency=1), [request(0)])
+    assert found["doc-0"].raw == "SmolLM wrote 7." and len(server.requests) == 5
+
+
+def test_a_server_that_says_when_is_asked_then(server: Server, url: str) -> None:
+    server.script = [fails(429, Retry_After="1")]
+    started = time.monotonic()
+    sent(writer(url), [request(0)])
+    assert time.monotonic() - started >= 1
+
+
+def test_a_reply_of_a_server_that_counts_nothing_is_counted_here(server: Server, url: str) -> None:
+    server.usage = False
+    one = writer(url)
+    found = sent(one, [request(0)])
+    assert found["doc-0"] == Reply("SmolLM wrote 7.", "stop")
+    assert one.meter.used.counted == 1 and one.meter.used.reply == pytest.approx(len("SmolLM wrote 7.") / 4.2)
+
+
+def test_a_server_that_counts_nonsense_is_not_believed(server: Server, url: str) -> None:
+    def nonsense(handler: Any) -> bool:
+        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "SmolLM."}}
+        send(handler, 200, {"choices": [choice], "usage": {"prompt_tokens": -1, "completion_tokens": "many"}})
+        return True
+
+    server.script = [nonsense]
+    assert sent(writer(url), [request(0)])["doc-0"] == Reply("SmolLM.", "stop")
+
+
+# ---- failures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (fails(401, f"Incorrect API key provided: {KEY}"), "refuses the key of the writer `m` (401)"),
+        (fails(403, "No"), "refuses the key of the writer `m` (403)"),
+        (fails(404, "The model `m` does not exist"), "has no model `m`, or no chat API (404)"),
+        (fails(400, f"max_tokens is too large, {KEY}"), "refuses a request to `m` (400)"),
+        (fails(500), "fails (500), after 0 retries"),
+        (fails(429), "takes no more requests (429), after 0 retries"),
+        (breaks_off, "cannot be reached"),
+        (lambda handler: send(handler, 200, {"choices": []}) or True, "sends what is no reply of the chat API"),
+        (lambda handler: send(handler, 200, "a page for people") or True, "sends what is no reply of the chat API"),
+    ],
+    ids=["401", "403", "404", "400", "500", "429", "cut", "no choice", "no object"],
+)
+def test_a_failure_says_what_happened_and_what_to_do_and_never_the_key(
+    server: Server, url: str, monkeypatch: pytest.MonkeyPatch, answer: Any, said: str
+) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+    server.script = [answer]
+    arrived, failed = failure(writer(url, key="MY_KEY", retries=0, concurrency=1), [request(0)])
+    assert not arrived and failed.name == "writer-failed" and said in failed.message and failed.hint
+    everything = " ".join([failed.message, failed.hint, failed.problems[0].note, repr(failed)])
+    assert KEY not in everything
+    assert "Authorization" not in everything
+
+
+def test_a_refused_request_says_the_servers_words(server: Server, url: str) -> None:
+    server.script = [fails(400, "This model's maximum context length is 10 tokens")]
+    _, failed = failure(writer(url), [request(0)])
+    assert failed.problems[0].note == "the server says: This model's maximum context length is 10 tokens"
+
+
+def test_a_failure_waits_for_what_is_on_its_way_and_asks_for_no_more(server: Server, url: str) -> None:
+    server.pause = 0.3
+    server.script = [fails(400)]
+    arrived, _ = failure(writer(url, concurrency=4), [request(n) for n in range(20)])
+    assert len(arrived) == 3 and len(server.requests) == 4
+
+
+def test_a_server_that_is_not_there() -> None:
+    _, failed = failure(writer("http://127.0.0.1:9/v1", retries=0), [request(0)])
+    assert failed.message == "the writer's server http://127.0.0.1:9/v1 cannot be reached"
+
+
+def test_a_server_that_hangs(server: Server, url: str) -> None:
+    server.pause = 1
+    _, failed = failure(writer(url, timeout=0.1, retries=0), [request(0)])
+    assert failed.message == f"{url} gave no reply within 0.1 s"
+
+
+def test_a_key_is_asked_for_by_name_and_openais_goes_nowhere_else(
+    server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for served in (None, url):
+        with pytest.raises(Failed, check=lambda f: f.name == "no-key" and "$" in f.message):
+            writer(served, key="MISSING_KEY" if served else None)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    seen: list[str] = []
+    server.script = [lambda handler: seen.append(handler.headers["Authorization"])]  # type: ignore[list-item, func-returns-value]
+    sent(writer(url), [request(0)])
+    assert seen == ["Bearer none"]
+
+
+# ---- Ctrl-C -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupt_stops_at_once_and_hands_on_what_arrived(server: Server, url: str) -> None:
+    server.script = [lambda _: False] * 3 + [lambda handler: time.sleep(20) or True] * 5
+    one, arrived = writer(url, concurrency=4), list[str]()
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        for some in one.send([request(n) for n in range(8)]):
+            arrived += [asked.row.id for asked, _ in some]
+    one.close()
+    assert len(arrived) == 3
+    assert time.monotonic() - started < 10
+
+
+# ---- caps ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("caps", [Caps(tokens=1200), Caps(cost=4.0), Caps(tokens=1500, cost=4.0)])
+@pytest.mark.parametrize("usage", [True, False])
+def test_no_request_is_sent_that_could_pass_a_cap_with_those_on_their_way(
+    server: Server, url: str, caps: Caps, usage: bool
+) -> None:
+    server.pause, server.usage = 0.02, usage
+    one, arrived = writer(url, caps, concurrency=4), 0
+    most = most_of(request(0), 50)
+    with pytest.raises(CapReached):
+        for some in one.send([request(n) for n in range(200)]):
+            arrived += len(some)
+    one.close()
+    taken = Usage(server.used["prompt"], server.used["cached"], server.used["reply"])
+    assert arrived == len(server.requests) == server.used["replies"] > 0
+    limits = [(caps.tokens, taken.tokens, most.tokens), (caps.cost, taken.cost(PRICE), most.cost(PRICE))]
+    assert all(spent <= cap for cap, spent, _ in limits if cap is not None)
+    if usage:  # and no sooner than it must
+        assert any(cap is not None and spent + further > cap for cap, spent, further in limits)
+
+
+def test_a_cap_that_not_one_request_fits_sends_none(server: Server, url: str) -> None:
+    with pytest.raises(CapReached):
+        sent(writer(url, Caps(tokens=100)), [request(0)])
+    assert not server.requests
+
+
+def test_no_tokenizer_makes_more_of_a_prompt_than_is_set_aside_for_it() -> None:
+    asked = request(prompt="Où? 你好 👋" * 5)
+    assert most_of(asked, 50).prompt >= sum(len(text.encode()) for text in ("A rule.", asked.row.prompt))
