@@ -30,9 +30,11 @@ class Chain:
         draw, words = random.Random(json.dumps([messages, seed])), ["", ""]
         while word := draw.choice(self.next[words[-2], words[-1]]):
             words.append(word)
-            if self.count("".join(words)) > most:
-                return "".join(words[:-1]), "length"
-        return "".join(words), "stop"
+        if self.count("".join(words)) <= most:
+            return "".join(words), "stop"
+        while self.count("".join(words)) > most:
+            words.pop()
+        return "".join(words), "length"
 
 
 @dataclass

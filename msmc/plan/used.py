@@ -48,7 +48,7 @@ class Comparison:
         compared = [*self._written(), *self._trained()]
         if not compared:
             return
-        yield f"\n{'used, and forecast':<22} {'forecast':>14} {'used':>14} {'used / forecast':>17}"
+        yield f"\n{'forecast and used':<22} {'forecast':>14} {'used':>14} {'used / forecast':>17}"
         yield from map(_row, compared)
         if used.replies:
             told = f"  {used.replies:,} new replies; {self.known:,} documents had theirs in the ledger"
