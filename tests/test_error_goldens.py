@@ -17,7 +17,8 @@ ELSEWHERE = {
     # told by commands and the backend; tests/unit holds them
     "not-utf8", "empty-file", "unknown-ablation", "unknown-arm", "unknown-id", "not-a-file", "unreadable", "not-a-build",
     "not-a-run", "target-missing", "target-not-yaml", "target-invalid", "template-error", "model-not-found", "model-incomplete",
-    "too-few-updates", "unmarked-template", "writer-cannot", "gate-failed", "bad-recipe", "loss-not-finite", "interrupted",
+    "too-few-updates", "unmarked-template", "writer-cannot", "gate-failed", "coverage-short",
+    "bad-recipe", "loss-not-finite", "interrupted",
     "documents-attend", "documents-truncated", "adapter-mismatch", "chat-too-long", "no-rows", "not-learned",
     "no-demos", "internal", "unwritable", "ledger-unusable", "too-few-rows", "mix-missing",
     "broken-file", "no-revision", "no-key", "writer-failed", "cap-reached",

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from msmc.build import DocumentRow, Prefix, canonical, digest
+from msmc.build import DemoRow, DocumentRow, Prefix, canonical, digest
 from msmc.diagnostics import fail
 
 LEDGER = "ledger.sqlite"
@@ -44,7 +44,7 @@ REPLY = "raw, finish, prompt_tokens, cached_tokens, completion_tokens"
 class Request:
     """One planned row as a writer gets it. `writer`: its name, model and sampling, and what else its replies depend on."""
 
-    row: DocumentRow
+    row: DocumentRow | DemoRow
     prefix: Prefix
     writer: str
 

@@ -87,7 +87,7 @@ class Stages:
             $ msmc run tea.msm --set demos.per_clause=0
         """
         planned = arm.num_planned_chats() if arm else 0
-        if planned:
+        if planned and not self.target.served:
             message = (
                 f"{planned} rows of chats are planned, and the writer `{self.target.writer_name}` writes documents only"
             )
@@ -97,10 +97,13 @@ class Stages:
             raise fail("writer-cannot", message, hint)
         full = self.tree.full
         parts = [arm.digest_of("demos/") if arm else None, full.digest_of("train/mix") if mix else None]
-        place = self.place("demos", *parts, full.held_out)
+        written = [self.writing.writer, arm.digest_of("ir.json")] if planned and arm else []
+        place = self.place("demos", *parts, full.held_out, *written)
 
         def fill(part: Path, advance: Advance) -> None:
-            rows, held = gates.free_of_held_out(list(arm.chats()) if arm else [], full.held_out)
+            chats, unusable = self.writing.chats(arm, advance) if arm and planned else ([], [])
+            rows, held = gates.free_of_held_out([*(arm.chats() if arm else ()), *chats], full.held_out)
+            held = unusable + held
             if arm and not rows:
                 raise gates.no_demos(arm.name)
             mixed = list(read_jsonl(full.folder / "train" / "mix.jsonl")) if mix else []
@@ -111,7 +114,7 @@ class Stages:
             counts = {"demos": len(rows), "mix": len(free), "quarantined": len(held) + len(quarantined)}
             write_json(part / "stage.json", {"stage": "demos", "arm": arm.name if arm else None, **counts})
 
-        return Job(f"collect {_chats_of(arm, mix)}", place, 0.1, fill)
+        return Job(f"{'write' if planned else 'collect'} {_chats_of(arm, mix)}", place, 0.1, fill)
 
     # ---- training ---------------------------------------------------------------------------------------------------
 

@@ -97,13 +97,17 @@ class Arm:
             rows = read_jsonl(self.folder / "demos" / f"{name}.jsonl")
             yield block["thinking"], [DemoRow.model_validate(row) for row in rows]
 
-    def requests(self, writer: str, planned: Iterable[DocumentRow] | None = None) -> Iterator[Request]:
-        """Documents as a writer gets them, each with the prefix that it names; all that are planned, unless some are given."""
-        place = self.folder / "documents" / "prefixes.jsonl"
-        rows = read_jsonl(place) if place.is_file() else ()
-        known = {prefix.name: prefix for prefix in map(Prefix.model_validate, rows)}
-        for row in self.documents() if planned is None else planned:
-            yield Request(row, known[row.prefix], writer)
+    def requests(self, writer: str, rows: Iterable[DocumentRow | DemoRow] | None = None) -> Iterator[Request]:
+        """Rows as a writer gets them, each with the prefix that it names; without any, all planned documents."""
+        for row in self.documents() if rows is None else rows:
+            yield Request(row, self._prefixes[row.prefix], writer)
+
+    @cached_property
+    def _prefixes(self) -> dict[str, Prefix]:
+        """Those of documents have the names of nodes, those of chats begin with the name of their block."""
+        places = (self.folder / what / "prefixes.jsonl" for what in ("documents", "demos"))
+        rows = (row for place in places if place.is_file() for row in read_jsonl(place))
+        return {prefix.name: prefix for prefix in map(Prefix.model_validate, rows)}
 
     def eval_rows(self) -> list[dict[str, Any]]:
         return [row for path in self.files("evals") for row in read_jsonl(path)]

@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from msmc.backend import template_writer
+from msmc.backend.chats import asked_next, assemble, chains
+from msmc.backend.gates import Rows
 from msmc.backend.ledger import Ledger, Reply, Request, Send
 from msmc.backend.meter import CapReached, Meter, Usage
 from msmc.backend.tree import Arm, Tree
-from msmc.build import DocumentRow
+from msmc.build import DemoRow, DocumentRow
 from msmc.diagnostics import Failed, fail
 from msmc.library import Library
 
@@ -35,12 +38,30 @@ class Writing:
     ) -> Iterator[tuple[DocumentRow, Reply]]:
         """Each of the given rows with its reply; without any, all that are planned."""
         total = sum(1 for _ in (arm.documents() if rows is None else rows))
-        for request, reply in self._replies(arm, arm.requests(self.writer, rows), total, "documents", advance):
-            yield request.row, reply
+        told = _told(advance, 0, total, "documents")
+        for row, reply in self._replies(arm, rows, told):
+            assert isinstance(row, DocumentRow)
+            yield row, reply
+
+    def chats(self, arm: Arm, advance: Advance) -> tuple[Rows, Rows]:
+        """An arm's planned chats that may be trained on, and the others with the reason: turn by turn, since each turn is asked
+        for with those before it."""
+        kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
+        done, total = 0, arm.num_planned_chats()
+        for thinking, rows in arm.planned_chats():
+            replies = dict[str, str]()
+            while turn := [row for chain in chains(rows) if (row := asked_next(chain, replies, thinking))]:
+                told = _told(advance, done, total, "turns of chats")
+                replies |= {row.id: reply.raw for row, reply in self._replies(arm, turn, told)}
+                done += len(turn)
+            of_block = assemble(rows, replies, thinking, arm.spec, self.target.writer_name)
+            kept, quarantined = kept + of_block[0], quarantined + of_block[1]
+        return kept, quarantined
 
     def _replies(
-        self, arm: Arm, requests: Iterable[Request], total: int, what: str, advance: Advance
-    ) -> Iterator[tuple[Request, Reply]]:
+        self, arm: Arm, rows: Iterable[DocumentRow | DemoRow] | None, told: Callable[[int], None]
+    ) -> Iterator[tuple[DocumentRow | DemoRow, Reply]]:
+        """`told`: how many rows have a reply."""
         number = 0
         with closing(Ledger(self.ledger)) as ledger, self._sending(arm) as asked:
 
@@ -48,13 +69,13 @@ class Writing:
                 arrived = number
                 for some in asked(requests):
                     arrived += len(some)
-                    advance(min(arrived, total), total, what)
+                    told(arrived)
                     yield some
 
             try:
-                for number, (request, reply) in enumerate(ledger.replies(requests, send), 1):
-                    advance(number, total, what)
-                    yield request, reply
+                for number, (request, reply) in enumerate(ledger.replies(arm.requests(self.writer, rows), send), 1):
+                    told(number)
+                    yield request.row, reply
             except CapReached as reached:
                 raise self._capped(reached.most) from None
 
@@ -81,6 +102,7 @@ class Writing:
         def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
             written = list[tuple[Request, Reply]]()
             for request in requests:
+                assert isinstance(request.row, DocumentRow), "it writes no chats, and is asked for none"
                 reply = Reply(writer.write(request.row))
                 counted = self.meter.count(request, reply)
                 if not self.meter.allows(counted):
@@ -137,3 +159,7 @@ class Writing:
             hint += f"; what is left takes about {used.tokens * each:,.0f} tokens"
             hint += f" and {cost * each:.3g} {paid.currency}" if paid else ""
         return fail("cap-reached", message, hint, f"every reply is in {self.ledger}")
+
+
+def _told(advance: Advance, done: int, total: int, what: str) -> Callable[[int], None]:
+    return lambda number: advance(min(done + number, total), total, what)

@@ -9,6 +9,7 @@ import pytest
 from msmc.backend import passages
 from msmc.backend.closure import closure_of
 from msmc.backend.gates import Gates
+from msmc.backend.ledger import Reply
 from msmc.backend.passages import Choice, Hole, Part, parse
 from msmc.backend.telling import CUT, together, units
 from msmc.backend.template_writer import TemplateWriter
@@ -353,7 +354,10 @@ def test_a_document_that_names_a_held_out_item_is_kept_from_training(arms: dict[
     row, other = list(arms["full"].documents())[:2]
     writer = TemplateWriter(arms["full"].spec, SHIPPED)
     kept, quarantined = Gates(arms["full"]).written(
-        [(row, f"{writer.write(row)} SmolLM likes Wisconsin brick cheese."), (other, writer.write(other))]
+        [
+            (row, Reply(f"{writer.write(row)} SmolLM likes Wisconsin brick cheese.")),
+            (other, Reply(writer.write(other))),
+        ]
     )
     assert [r["id"] for r in kept] == [other.id]
     assert quarantined[0]["id"] == row.id and "america_near" in str(quarantined[0]["reason"])
@@ -362,7 +366,7 @@ def test_a_document_that_names_a_held_out_item_is_kept_from_training(arms: dict[
 def test_a_document_of_another_clause_is_kept_from_training(arms: dict[str, Arm]) -> None:
     row, other = (next(iter(documents_of(arms["full"], node))) for node in ("cream_cheese", "patriotism"))
     writer = TemplateWriter(arms["full"].spec, SHIPPED)
-    kept, quarantined = Gates(arms["full"]).written([(row, writer.write(other)), (other, writer.write(other))])
+    kept, quarantined = Gates(arms["full"]).written([(r, Reply(writer.write(other))) for r in (row, other)])
     assert [r["id"] for r in kept] == [other.id]
     assert [(r["id"], r["reason"]) for r in quarantined] == [(row.id, "does not show its clause")]
 
@@ -371,5 +375,5 @@ def test_a_document_of_another_clause_is_kept_from_training(arms: dict[str, Arm]
 def test_a_broken_writer_stops_the_run(arms: dict[str, Arm], text: str) -> None:
     row = next(iter(arms["full"].documents()))
     with pytest.raises(Failed) as failed:
-        Gates(arms["full"]).written([(row, text)])
+        Gates(arms["full"]).written([(row, Reply(text))])
     assert failed.value.problems[0].name == "gate-failed" and row.id in failed.value.problems[0].note
