@@ -40,6 +40,8 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     """
     target = tree.full.target
     kinds = ("corpus", "demos", "midtrain", "finetune", "scores")
+    if until == "corpus" and any(arm.num_planned_chats() for arm in tree.arms.values()):
+        until = "demos"  # all text is written; without planned chats nothing is left to write
     wanted = kinds[: kinds.index(until) + 1]
     models = [(run, seed, stages.of_run(run, seed)) for seed in seeds for run in tree.runs]
     # the text first: it takes seconds, and a reader may look at it while the models train
