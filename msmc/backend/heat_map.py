@@ -20,7 +20,9 @@ def heat_map(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Columns with their headings; rows by clause, each with its cells: text, a shade from 0 to 4, and the whole in words."""
     columns: dict[str, Column] = {}
     clauses: dict[str, Covered] = {}
-    for run in runs:
+    # neutral documents are of other clauses, and as many as the tokens of `full`'s ask for
+    neutral = {arm for run in runs for arm, manifest in run["builds"].items() if manifest["neutral"]}
+    for run in (run for run in runs if run["run"]["documents"] not in neutral):
         found = {row["clause"]: Covered(**row) for row in run["coverage"]}
         clauses |= {clause: row for clause, row in found.items() if clause not in clauses}
         for stage, what, fields in (

@@ -125,11 +125,13 @@ def test_the_same_as_data(project: Path) -> None:
 def test_the_heat_map_has_a_column_for_each_corpus_and_each_set_of_demos() -> None:
     def made(arm: str, corpus: str, coverage: list[dict[str, Any]]) -> dict[str, Any]:
         stages = {"corpus": {"folder": corpus}, "demos": {"folder": "demos-1"}}
-        return {"run": {"documents": arm, "demos": "full"}, "stages": stages, "coverage": coverage}
+        run, builds = {"documents": arm, "demos": "full"}, {arm: {"neutral": arm.endswith("neutral_documents")}}
+        return {"run": run, "stages": stages, "coverage": coverage, "builds": builds}
 
-    base = {"run": {"documents": None, "demos": None}, "stages": {}, "coverage": COVERED}
+    base = {"run": {"documents": None, "demos": None}, "stages": {}, "coverage": COVERED, "builds": {}}
+    neutral = made("w.neutral_documents", "corpus-3", [{**COVERED[0], "clause": "neutral.dates"}])
     seeds = [made("full", "corpus-1", COVERED)] * 2
-    found = heat_map([base, *seeds, made("w.bare", "corpus-2", COVERED[:1])])
+    found = heat_map([base, neutral, *seeds, made("w.bare", "corpus-2", COVERED[:1])])
     assert found["columns"] == [
         {"what": "documents", "arm": "full"}, {"what": "documents", "arm": "w.bare"}, {"what": "demos", "arm": "full"},
     ]  # fmt: skip
