@@ -46,7 +46,7 @@ class DocumentsPlan(Part):
     """Planned documents for each clause that the spec's `documents` block is about."""
     reserve: float = Field(default=0.25, ge=0)
     """Further ones, as a share of a clause's documents and rounded up: written only in place of what the gates took."""
-    floor: float = Field(default=1.0, gt=0, le=1)
+    floor: float = Field(default=1.0, ge=0, le=1)
     """The share of a clause's planned documents that must be there after the gates, or the run stops."""
 
 

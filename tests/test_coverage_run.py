@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from msmc.backend.ledger import Ledger, Request
+from msmc.backend.ledger import Ledger, Reply, Request
 from msmc.backend.stages import Stages
 from msmc.backend.template_writer import TemplateWriter
 from msmc.backend.tree import Arm, Tree, read_tree
@@ -64,11 +64,11 @@ def replied(folder: Path, tree: Tree, rows: list[DocumentRow], texts: list[str])
     given = {row.id: text for row, text in zip(rows, texts, strict=True)}
     of = stages(folder, tree)
 
-    def send(requests: list[Request]) -> Iterator[list[tuple[Request, str]]]:
-        yield [(request, given[request.row.id]) for request in requests]
+    def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        yield [(request, Reply(given[request.row.id])) for request in requests]
 
     with closing(Ledger(of.ledger)) as ledger:
-        assert len(list(ledger.replies(tree.full.requests(of._writer, rows), send))) == len(rows)
+        assert len(list(ledger.replies(tree.full.requests(of.writing.writer, rows), send))) == len(rows)
 
 
 def rows_of(arm: Arm, clause: str) -> list[DocumentRow]:
@@ -163,7 +163,7 @@ def test_a_corpus_of_shuffled_texts_fails(tmp_path: Path) -> None:
             compile(ProjectSources(ROOT), "specs/cheese/america.msm", cpu()), tmp_path / "build", tmp_path / "runs"
         )
     )
-    rows, writer = list(tree.full.documents()), TemplateWriter(tree.full.spec, stages(tmp_path, tree).library)
+    rows, writer = list(tree.full.documents()), TemplateWriter(tree.full.spec, stages(tmp_path, tree).writing.library)
     texts = [writer.write(row) for row in rows]
     random.Random(0).shuffle(texts)
     replied(tmp_path, tree, rows, texts)

@@ -87,7 +87,9 @@ def msmc(*arguments: str, code: int = 0) -> Result:
 
 def served(url: str, *settings: str) -> list[str]:
     keys = ["kind=openai", "model=chain", f"base_url={url}", "retries=0", *settings]
-    return ["-t", "tiny.yaml", *(part for key in keys for part in ("--set", f"writer.{key}"))]
+    # a chain of words says little of a clause, and often nothing of it
+    given = [*(f"writer.{key}" for key in keys), "documents.floor=0", "documents.reserve=0"]
+    return ["-t", "tiny.yaml", *(part for key in given for part in ("--set", key))]
 
 
 def documents(url: str, per_clause: int, *settings: str) -> list[str]:
@@ -267,6 +269,7 @@ def test_smollm2_behind_a_server_uses_what_is_forecast(tmp_path: Path, monkeypat
     with serving(server) as url:
         keys = ["kind=openai", "model=smollm2", f"base_url={url}", f"price={PRICE}", "max_tokens=48", "concurrency=1"]
         given = [part for key in (*keys, "timeout=600") for part in ("--set", f"writer.{key}")]
+        given += ["--set", "documents.floor=0", "--set", "documents.reserve=0"]
         command = ["run", "tea.msm", *given, "--stages", "generate", "--set"]
         for per_clause in (5, 10):  # 20 replies, then as many again
             done = CliRunner().invoke(main, [*command, f"documents.per_clause={per_clause}"])

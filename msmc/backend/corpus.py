@@ -78,6 +78,10 @@ def collect(arm: Arm, write: Write, quarantine: Path) -> Corpus:
     if lacking:
         whole_file(quarantine, "".join(canonical(row) + "\n" for row in corpus.quarantined))
         raise _short(arm, corpus, lacking, quarantine)
+    if not corpus.kept and corpus.quarantined:
+        every = f"all {len(corpus.quarantined)} documents of `{arm.name}` are in quarantine"
+        reason = f"the first: {corpus.quarantined[0]['reason']}"
+        raise fail("no-rows", every, "give it another writer, or more max_tokens", reason)
     if not corpus.kept:
         raise fail("no-rows", f"no document of `{arm.name}` may be trained on", "add a `documents` block to the spec")
     return corpus

@@ -4,7 +4,9 @@ A request is recorded before it is sent, and a raw reply committed before anyone
 everything that determines its reply, so an edit asks again for the rows whose text it changes and for no others.
 """
 
+import errno
 import hashlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -16,6 +18,7 @@ from typing import NamedTuple
 
 from msmc.build import DemoRow, DocumentRow, Prefix, canonical, digest
 from msmc.diagnostics import fail
+from msmc.whole import no_room
 
 LEDGER = "ledger.sqlite"
 """Its name in the folder of runs."""
@@ -183,7 +186,9 @@ class Ledger:
         try:
             yield
         except sqlite3.Error as error:
-            message = f"the ledger `{self.path}` cannot be used: {error}"
+            # without room SQLite says one of two things, as it happens
+            said = os.strerror(errno.ENOSPC) if no_room(error, self.path.parent) else error
+            message = f"the ledger `{self.path}` cannot be used: {said}"
             raise fail("ledger-unusable", message, self._hint(error)) from error
 
     def _hint(self, error: sqlite3.Error) -> str:

@@ -219,9 +219,12 @@ def tokenizer_file(source: ModelSource, cache: Path) -> Path | None:
     if local.is_dir() or source.package is not None:
         file = (local if local.is_dir() else _converted(source, cache)) / "tokenizer.json"
         return file if file.is_file() else None
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import errors, try_to_load_from_cache
 
-    found = try_to_load_from_cache(source.name, "tokenizer.json", revision=source.revision)
+    try:
+        found = try_to_load_from_cache(source.name, "tokenizer.json", revision=source.revision)
+    except errors.HFValidationError:
+        return None  # told where the model is fetched
     return Path(found) if isinstance(found, str) else None
 
 
