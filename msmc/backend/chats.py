@@ -56,11 +56,15 @@ def assemble(
     """
     kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
     texts = Mentions([clause.text for clause in spec.clauses() if len(words(clause.text)) >= RUN])
+    seen = dict[tuple[str, ...], str]()
     for chain in chains(rows):
         turns, fault = _turns(chain, replies, thinking)
         if not fault and len(turns) < len(chain):
             fault = f"{chain[len(turns)].id} has no reply"
         fault = fault or shows_spec(turns, texts)
+        first = seen.setdefault(tuple(turn.content for turn in turns), chain[-1].id)
+        if not fault and first != chain[-1].id:
+            fault = f"it is {first} again, word for word"
         chat = {
             "id": chain[-1].id,
             "about": list(chain[-1].about),
@@ -72,14 +76,14 @@ def assemble(
 
 
 def shows_spec(turns: Iterable[Message], texts: Mentions) -> str:
-    """Why a chat shows the spec, which no training row may: a system turn, eight words of it in a row from a user, its name."""
+    """Why a chat shows the spec, which no training row may: a system turn, eight words of it in a row, its name."""
     for turn in turns:
         if turn.role == "system":
             return "it has a system turn"
-        said = _said(turn)
-        if turn.role == "user" and (found := texts.find(said)):
-            return f"the user quotes {RUN} words in a row of the clause that begins `{' '.join(found.split()[:RUN])} …`"
-        if "model spec" in " ".join(words(said)):
+        if found := texts.find(turn.content):
+            quoted = " ".join(found.split()[:RUN])
+            return f"the {turn.role} quotes {RUN} words in a row of the clause that begins `{quoted} …`"
+        if "model spec" in " ".join(words(_said(turn))):
             return f"the {turn.role} names the Model Spec"
     return ""
 

@@ -3,8 +3,10 @@
 import json
 import os
 import platform
+import re
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from itertools import takewhile
@@ -69,6 +71,8 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
             stages.done_now.append((job, time.monotonic() - started))
             if kind == "corpus":
                 watch.say(_first_document(job.folder))
+            elif kind == "demos":
+                watch.say(_demos(job.folder))
     except KeyboardInterrupt:
         raise _stopped(jobs, stages.ledger) from None
     if until != "scores":
@@ -120,6 +124,27 @@ def _first_document(folder: Path) -> str:
     head = f"{stage['documents']} documents, {stage['words']} words{quarantined}; the first, on {row['about'][0]}:"
     head += f"\n    ({folder / 'midtrain.jsonl'})"
     return head + "\n\n" + "\n".join(f"    {line}".rstrip() for line in row["text"].split("\n")) + "\n"
+
+
+def _demos(folder: Path) -> str:
+    """How many chats there are, what the gates took and why, and a written one."""
+    stage, rows = read_json(folder / "stage.json"), read_jsonl(folder / "finetune.jsonl")
+    told = f"{stage['demos']} demos" + (f" and {stage['mix']} chats of the mix" if stage["mix"] else "")
+    if stage["quarantined"]:
+        taken = Counter(_kind_of(row["reason"]) for row in read_jsonl(folder / "quarantine.jsonl"))
+        reasons = ", ".join(f"{number} × {reason}" for reason, number in taken.most_common(3))
+        told += f", {stage['quarantined']} in quarantine: {reasons}\n    ({folder / 'quarantine.jsonl'})"
+    written = next((row for row in rows if row["source"]["writer"] not in ("spec", "own", "mix")), None)
+    if written is None:
+        return told + "\n"
+    turns = (f"    {turn['role']}: {line}".rstrip() for turn in written["messages"] for line in [turn["content"]])
+    lines = "\n".join(turn.replace("\n", "\n    ") for turn in turns)
+    return f"{told}; a written one, on {written['about'][0]}:\n\n{lines}\n"
+
+
+def _kind_of(reason: str) -> str:
+    """Without the row that it is told of."""
+    return re.sub(r"\b(?:ask|say)-[0-9a-f]{16}(?:: )?", "", reason).strip()
 
 
 def _require_updates(job: Job, min_steps: int) -> None:

@@ -32,7 +32,7 @@ from msmc.ir import ArmSpec
 from msmc.library import Library
 from msmc.prose import one_line, sentences
 
-VERSION = 4
+VERSION = 5
 """Part of a corpus' digest: raised when the same rows would be written differently."""
 FEWEST, MOST = 130, 340
 """The words a document is brought to, where its clause allows."""
@@ -79,6 +79,8 @@ class _Clause:
         own = next((s for s in closure.subrules if clause in (s.id, f"{s.id}.rationale")), None)
         self.argued, self.narrow = clause.endswith(".rationale"), own is not None
         reason = (own and own.rationale) or node.rationale
+        self.reason_of_its_own = own is not None and own.rationale is not None
+        """Of a subrule: the argument is then for it, and not for the rule."""
         self.statement, self.reasons = self._units(node.statement), self._units(reason)
         self.details = [self._units(s.statement) for s in ((own,) if own else closure.subrules)]
         whole = self.reasons if self.argued else self.details[0] if own else self.statement
@@ -167,14 +169,19 @@ class _Draft:
         clause, rng = self.clause, self.rng
         own = not (clause.argued or clause.narrow)
         told = clause.all(clause.statement, rng) if own else clause.some(clause.statement, 20, rng)
+        if clause.narrow:
+            detail = clause.some(clause.details[0], 60, rng) if clause.argued else clause.all(clause.details[0], rng)
+            if clause.reason_of_its_own:  # it is argued for what was said last
+                told, detail = [*told, *detail], []
         halves = chunks(told, 2 if length(told) > 60 or rng.random() < 0.5 else 1)
-        if apart and not all(stands_alone(sentences(half)[0], clause.assistant) for half in halves[1:]):
+        if clause.reason_of_its_own or (
+            apart and not all(stands_alone(sentences(half)[0], clause.assistant) for half in halves[1:])
+        ):
             halves = [together(told)]
         for slot, text in zip(("statement", "more"), halves, strict=False):
             self._put(slot, clause.told("statement", "says", text))
-        if clause.narrow:
-            told = clause.some(clause.details[0], 60, rng) if clause.argued else clause.all(clause.details[0], rng)
-            self._put("detail", {"detail": together(told)})
+        if clause.narrow and detail:
+            self._put("detail", {"detail": together(detail)})
         for slot, text in self._argument():
             self._put(slot, clause.told("reason", "argues", text))
         for slot in ("title", "opening", "closing"):
@@ -211,10 +218,10 @@ class _Draft:
     def _offer(self, slot: str) -> dict[str, str]:
         """What fills the placeholders of a slot that may be left out."""
         clause, rng = self.clause, self.rng
-        if slot == "detail" and clause.details:
+        if slot == "detail" and clause.details and not clause.reason_of_its_own:
             return {"detail": together(clause.some(rng.choice(clause.details), 40, rng))}
-        if slot == "members" and clause.members:
-            some = sorted(rng.sample(range(len(clause.members)), min(3, len(clause.members))))
+        if slot == "members" and len(clause.members) > 2:  # the passages name some of them, "among others"
+            some = sorted(rng.sample(range(len(clause.members)), min(3, len(clause.members) - 1)))
             return {"members": join([clause.members[i] for i in some])}
         if slot == "value" and clause.values:
             statement, reason = rng.choice(clause.values)

@@ -17,22 +17,22 @@ def shown(spec: ArmSpec, node_id: str) -> dict[str, Any]:
     values = [value for value in spec.values if value.id == node_id or any(value.id in rule.serves for rule in rules)]
     return {
         "values": [_value(value, spec, bool(rules)) for value in values],
-        "rules": [rule.model_dump(exclude={"examples"}) for rule in rules],
+        "rules": [rule.model_dump(exclude={"examples"}) | {"serving": []} for rule in rules],
     }
 
 
-def whole(spec: ArmSpec) -> Any:
-    """All that spec.md shows, in its order and without ids."""
+def whole(spec: ArmSpec) -> dict[str, Any]:
+    """All of them, in the order of spec.md and without ids; a rule says by their titles which values it serves."""
     titles = {value.id: value.title for value in spec.values}
     rules = [
         {
             **rule.model_dump(include={"title", "priority", "statement", "rationale"}),
-            "serves": [titles[value] for value in rule.serves],
-            "subrules": [(subrule.statement, subrule.rationale) for subrule in rule.subrules],
+            "serving": [titles[value] for value in rule.serves],
+            "subrules": [subrule.model_dump(exclude={"id"}) for subrule in rule.subrules],
         }
         for rule in spec.rules
     ]
-    return spec.title, spec.identity.model_dump(), [value.model_dump(exclude={"id"}) for value in spec.values], rules
+    return {"values": [value.model_dump(exclude={"id"}) | {"rules": []} for value in spec.values], "rules": rules}
 
 
 def _value(value: ArmValue, spec: ArmSpec, within_rule: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from msmc.ir import ArmRule, ArmSpec
-from msmc.lower.content import node, shown
+from msmc.lower.content import node, shown, whole
 from msmc.lower.render import Templates
 from msmc.prose import one_line
 from msmc.source import Span
@@ -25,11 +25,10 @@ def as_prose(spec: ArmSpec, templates: Templates) -> str:
 
 def shown_by(context: Context, spec: ArmSpec, templates: Templates, spans: Spans) -> Shown:
     """What the prefixes of an arm show. With the whole spec they say which part of it their rows are about."""
-    whole = cache(lambda: as_prose(spec, templates).strip("\n"))
+    everything = cache(lambda: closure(whole(spec), None))
 
-    def closure(node_id: str) -> str:
-        text = templates.render("documents/closure.jinja", shown(spec, node_id), spans.get(node_id))
-        return text.removesuffix("\n")  # the template's own
+    def closure(parts: dict[str, Any], about: Span | None) -> str:
+        return templates.render("documents/closure.jinja", parts, about).removesuffix("\n")  # the template's own
 
     def values(node_id: str) -> dict[str, Any]:
         found = node(spec, node_id)
@@ -37,7 +36,7 @@ def shown_by(context: Context, spec: ArmSpec, templates: Templates, spans: Spans
         return {
             "assistant": spec.identity.assistant,
             "provider": spec.identity.provider,
-            "closure": whole() if context == "spec" else closure(node_id),
+            "closure": everything() if context == "spec" else closure(shown(spec, node_id), spans.get(node_id)),
             "part": f"the {kind} “{one_line(found.title)}”" if context == "spec" else "",
             "reasons": bool(found.rationale or serves(spec, node_id)),
         }

@@ -100,12 +100,14 @@ def test_chats_are_turns_in_order_and_lead_back_to_their_rows(plain: tuple[Arm, 
 
 def test_a_thought_stays_before_its_answer_and_is_trained_on(aloud: tuple[Arm, list[DemoRow]]) -> None:
     found, rows = aloud
-    kept, quarantined = assemble(rows, {row.id: said(row, "tea", True) for row in rows}, True, found.spec, "w")
+    kept, quarantined = assemble(
+        rows, {row.id: said(row, f"tea {row.id}", True) for row in rows}, True, found.spec, "w"
+    )
     assert not quarantined
     template = (ROOT / "templates/chat/smollm2.jinja").read_text("utf-8")
     for chat in kept:
         answers = [turn["content"] for turn in chat["messages"] if turn["role"] == "assistant"]
-        assert set(answers) == {"<think>\nI think so.\n</think>\n\ntea"}
+        assert all(re.fullmatch(r"<think>\nI think so.\n</think>\n\ntea say-\w+", answer) for answer in answers)
         trained = re.findall(
             r"<\|im_start\|>assistant\n(.*?)<\|im_end\|>", Chat(template).render(chat["messages"]), re.S
         )
@@ -169,18 +171,32 @@ def test_what_cannot_be_used_is_in_quarantine_with_the_reason(
 
 def test_what_stands_around_the_tags_is_dropped(plain: tuple[Arm, list[DemoRow]]) -> None:
     found, rows = plain
-    replies = {row.id: f"Sure! Here it is:\n\n{said(row, 'Green tea?')}\n\nAnything else?" for row in rows}
+    replies = {row.id: f"Sure! Here it is:\n\n{said(row, f'Green tea {row.id}')}\n\nAnything else?" for row in rows}
     kept, quarantined = assemble(rows, replies, False, found.spec, "w")
     assert not quarantined
-    assert {turn["content"] for chat in kept for turn in chat["messages"]} == {"Green tea?"}
+    assert {turn["content"] for chat in kept for turn in chat["messages"]} == {f"Green tea {row.id}" for row in rows}
 
 
-def test_an_answer_may_say_what_the_spec_says_and_a_user_may_say_seven_words_of_it() -> None:
+def test_no_turn_says_eight_words_of_the_spec_in_a_row_and_any_may_say_seven() -> None:
     clause = "Whenever somebody asks for a hot drink it names green tea first."
     texts = Mentions([clause])
     user = Message(role="user", content="Somebody asks for a hot drink, it seems.")
-    assert shows_spec([user, Message(role="assistant", content=clause)], texts) == ""
+    assert shows_spec([user, Message(role="assistant", content="It names green tea first.")], texts) == ""
+    for told in (clause, f"<think>\n{clause}\n</think>\n\nGreen tea."):
+        assert "quotes 8 words" in shows_spec([user, Message(role="assistant", content=told)], texts)
     assert shows_spec([Message(role="system", content="Be kind."), user], texts) == "it has a system turn"
+
+
+def test_a_chat_that_is_another_one_again_is_quarantined(plain: tuple[Arm, list[DemoRow]]) -> None:
+    found, rows = plain
+    replies = {
+        row.id: "<message>Tea?</message>" if n % 2 == 0 else "<reply>Green.</reply>" for n, row in enumerate(rows)
+    }
+    kept, quarantined = assemble(rows, replies, False, found.spec, "x")
+    texts = [str(chat["messages"]) for chat in kept]
+    assert len(texts) == len(set(texts)) == 2, "one of one round, one of two"
+    assert all(chat["reason"].endswith("again, word for word") for chat in quarantined)
+    assert len(kept) + len(quarantined) == len(list(chains(rows)))
 
 
 # ---- the build --------------------------------------------------------------------------------------------------------

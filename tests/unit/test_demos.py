@@ -194,12 +194,13 @@ def test_a_value_is_asked_about_by_what_its_rules_are_about() -> None:
 # ---- the whole spec ---------------------------------------------------------------------------------------------------
 
 
-def test_with_context_spec_a_prefix_shows_spec_md_and_names_its_part() -> None:
+def test_with_context_spec_a_prefix_shows_all_of_it_and_names_its_part() -> None:
     outcome = compile(
         Memory(**{"main.msm": TEA % ("never", "off")}), "main.msm", cpu("context=spec", "demos.per_clause=1")
     )
     build = outcome.builds[0]
-    whole = "".join(next(a for a in build.artefacts if a.path == "spec.md"))
+    spec = ArmSpec.model_validate_json("".join(next(a for a in build.artefacts if a.path == "ir.json")))
+    texts = [line for clause in spec.clauses() for line in clause.text.split("\n")]
     documents, chats = prompts(build, "documents/")[0], prompts(build)[0]
     assert documents.keys() == {f"tea.{node}" for node in ("warmth", "green", "mild", "bare")}
     for name, told in (*documents.items(), *((n.removeprefix("chats."), t) for n, t in chats.items())):
@@ -212,7 +213,8 @@ def test_with_context_spec_a_prefix_shows_spec_md_and_names_its_part() -> None:
             else ("rule", dict(green="Green tea", mild="Milk", bare="Cups")[name[4:]])
         )
         shown, _, part = told.partition("\n\nThe whole spec:\n\n")[2].rpartition("\n\nThe part of it that ")
-        assert shown == whole.strip("\n")
+        assert all(line in shown for line in texts)
+        assert "The reason for the rule: " in shown and "More exactly: " in shown and "It serves: Warmth" in shown
         assert part.endswith(f": the {kind} “{title}”.")
     assert any("context: spec" in note and "`template`" in note for note in outcome.notes)
 

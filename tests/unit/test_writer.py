@@ -347,6 +347,30 @@ def test_the_library_is_as_large_as_promised() -> None:
     assert all(len(form.orders) >= 3 for form in forms)
 
 
+def test_a_reason_stands_behind_what_it_is_the_reason_for() -> None:
+    """Of a subrule that has its own: not behind its rule, which has another."""
+    source = """
+    spec tea "Tea" {
+      assistant "SmolLM" by "Hugging Face"
+      rule green "Green tea" {
+        statement "{assistant} names green tea first."
+        rationale "Green tea is mild."
+        subrule late { statement "After eight {assistant} names camomile."  rationale "Camomile lets people sleep." }
+      }
+      documents { about subrules, rationales }
+    }
+    """
+    (full,) = compile(Memory(**{"tea.msm": source}), "tea.msm", cpu("documents.per_clause=60")).builds
+    spec = ArmSpec.model_validate_json("".join(next(a for a in full.artefacts if a.path == "ir.json")))
+    writer = TemplateWriter(spec, SHIPPED)
+    of_subrule = [row for row in full.sample(180) if ".late" in row.cell.clause]
+    assert len(of_subrule) >= 100
+    for row in of_subrule:
+        text = writer.write(row).lower()
+        assert text.index("camomile") < text.index("lets people sleep"), text
+        assert "green tea is mild" not in text
+
+
 # ---- the gates --------------------------------------------------------------------------------------------------------
 
 
