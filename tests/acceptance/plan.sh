@@ -35,3 +35,14 @@ test "$(tail -1 "$box/plan" | cut -c1-4)" = disk || die "the summary is last"
 (cd "$box" && msmc plan specs/cheese/america.msm --set documents.per_clause=1) > "$box/plan" 2> "$box/err" && die "too few updates is an error"
 grep -q 'too-few-updates' "$box/err" && grep -q 'hint: --set documents.per_clause=' "$box/err" || die "the fix is spelled out"
 ok "6 plan"
+
+# 7. Incremental: an edited rationale touches its prefix, and no row; what somebody changed is made anew
+cp -r "$box/build" "$box/before"
+sed -i 's/among the pioneers/one of the pioneers/' "$box/specs/cheese/america.msm"
+(cd "$box" && msmc compile -q specs/cheese/america.msm)
+changed=$(diff -rq "$box/before/cheese_america" "$box/build/cheese_america" | grep -o 'documents/[a-z_]*.jsonl' | sort -u)
+test "$changed" = documents/prefixes.jsonl || die "an edited rationale touches its prefix alone: $changed"
+: > "$box/build/cheese_america/full/documents/cream_cheese.jsonl"
+(cd "$box" && msmc compile -q specs/cheese/america.msm && msmc compile -q specs/cheese/america.msm -o fresh)
+diff -r "$box/build/cheese_america" "$box/fresh/cheese_america" > "$box/out" || { cat "$box/out"; die "built again is built from nothing"; }
+ok "7 incremental"
