@@ -15,6 +15,8 @@ from msmc.stored import read_json, sha256_of
 
 Entry = dict[str, str | int]
 """Of a file in a manifest: `sha256`; `rows`; and `inputs`, where it can be kept."""
+KEPT = frozenset({"sha256", "rows", "inputs"})
+"""What the entry has of a file that can be kept."""
 CHUNK = 1 << 15
 """Characters that are hashed and written at once: as many as stay in a processor's cache."""
 THREADS = 2
@@ -101,7 +103,9 @@ def _entries(last: Path) -> dict[str, Entry]:
     except Failed:
         return {}
     files = manifest.get("files")
-    return files if manifest.get("schema_version") == SCHEMA_VERSION and isinstance(files, dict) else {}
+    if manifest.get("schema_version") != SCHEMA_VERSION or not isinstance(files, dict):
+        return {}
+    return {path: entry for path, entry in files.items() if isinstance(entry, dict) and entry.keys() == KEPT}
 
 
 def _link(old: Path, new: Path) -> None:

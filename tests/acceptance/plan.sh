@@ -94,3 +94,14 @@ ok "6b money, caps, forecast beside used"
 # 8. Matching: arms that drop clauses come out with as many rows, or tokens within 1 %, and the paired share is told
 python3 -m pytest -q tests/test_matched_run.py tests/unit/backend/test_match.py > "$box/out" 2>&1 || { cat "$box/out"; die "matching"; }
 ok "8 matching"
+
+# 7. Incremental: an edited rationale touches its prefix, and no row; what somebody changed is made anew
+cp -r "$box/build" "$box/before"
+sed -i 's/among the pioneers/one of the pioneers/' "$box/specs/cheese/america.msm"
+(cd "$box" && msmc compile -q specs/cheese/america.msm)
+changed=$(diff -rq "$box/before/cheese_america" "$box/build/cheese_america" | grep -o 'documents/[a-z_]*.jsonl' | sort -u || true)
+test "$changed" = documents/prefixes.jsonl || die "an edited rationale touches its prefix alone: $changed"
+: > "$box/build/cheese_america/full/documents/cream_cheese.jsonl"
+(cd "$box" && msmc compile -q specs/cheese/america.msm && msmc compile -q specs/cheese/america.msm -o fresh)
+diff -r "$box/build/cheese_america" "$box/fresh/cheese_america" > "$box/out" || { cat "$box/out"; die "built again is built from nothing"; }
+ok "7 incremental"

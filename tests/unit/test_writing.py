@@ -79,6 +79,16 @@ def test_a_file_that_was_changed_is_made_anew(tmp_path: Path, harm: bytes) -> No
     assert tree(build(tmp_path)) == whole_tree
 
 
+@pytest.mark.parametrize("entry", [None, {}, {"inputs": "x"}], ids=str)
+def test_a_manifest_that_was_changed_is_no_reason_to_keep_a_file(tmp_path: Path, entry: object) -> None:
+    place = build(tmp_path)
+    whole_tree, path = tree(place), place / "full/manifest.json"
+    manifest = json.loads(path.read_text("utf-8"))
+    manifest["files"]["documents/green.jsonl"] = entry
+    path.write_text(json.dumps(manifest), "utf-8")
+    assert tree(build(tmp_path)) == whole_tree
+
+
 def test_the_copy_for_runs_shares_no_file_with_the_build(tmp_path: Path) -> None:
     build(tmp_path / "build")
     kept = store_tree(outcome(), tmp_path / "build", tmp_path / "runs")
