@@ -120,7 +120,7 @@ def _built(path: str, target: str, per_clause: int, ablation: str | None, arm: s
 
 def _rows(build: Build) -> Iterator[DocumentRow]:
     for artefact in build.artefacts:
-        if artefact.path.startswith("documents/") and not artefact.path.endswith("prefixes.jsonl"):
+        if re.fullmatch(r"documents/(?!prefixes)[^/]+\.jsonl", artefact.path):  # not those in reserve
             yield from (DocumentRow.model_validate_json(line) for line in artefact)
 
 

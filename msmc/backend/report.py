@@ -6,6 +6,7 @@ from typing import Any
 import jinja2
 
 from msmc.backend.comparison import read_run
+from msmc.backend.heat_map import heat_map
 from msmc.backend.statistics import by_item
 from msmc.diagnostics import fail
 from msmc.shipped import shipped
@@ -77,6 +78,7 @@ def render_page(comparison: dict[str, Any], folders: list[Path]) -> str:
         plot=_plot(comparison),
         items=_items(comparison, folders),
         corpora=_corpora(folders),
+        coverage=heat_map([read_run(folder) for folder in folders]),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from msmc.build import RESERVED
 from msmc.compile import Outcome, compile
 from msmc.diagnostics import Failed
 from msmc.lower.render import GIVEN
@@ -42,7 +43,7 @@ def documents(outcome: Outcome) -> tuple[dict[str, str], dict[str, list[dict[str
     """Prefixes by name, and planned rows by clause."""
     prefixes, rows = dict[str, str](), defaultdict[str, list[dict[str, Any]]](list)
     for artefact in outcome.builds[0].artefacts:
-        if not artefact.path.startswith("documents/"):
+        if not artefact.path.startswith("documents/") or artefact.path.startswith(RESERVED):
             continue
         for row in map(json.loads, artefact):
             if artefact.path == "documents/prefixes.jsonl":

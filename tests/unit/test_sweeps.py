@@ -1,6 +1,7 @@
 """Sweeps of a compiled ablation: what each point plans, what it is trained by, and what is told of doses that are none."""
 
 import json
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -37,7 +38,8 @@ def built(outcome: Outcome, point: str) -> Build:
 
 
 def rows(build: Build, folder: str) -> dict[str, list[dict[str, Any]]]:
-    files = [a for a in build.artefacts if a.path.startswith(folder + "/") and not a.path.endswith("prefixes.jsonl")]
+    """Planned ones."""
+    files = [a for a in build.artefacts if re.fullmatch(rf"{folder}/(?!prefixes)[^/]+\.jsonl", a.path)]
     return {a.path: [json.loads(line) for line in a] for a in files}
 
 

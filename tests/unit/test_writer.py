@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from msmc.backend import gates, passages
+from msmc.backend import passages
 from msmc.backend.closure import closure_of
+from msmc.backend.gates import Gates
 from msmc.backend.passages import Choice, Hole, Part, parse
 from msmc.backend.telling import CUT, together, units
 from msmc.backend.template_writer import TemplateWriter
@@ -47,6 +48,10 @@ def arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Arm]:
 def documents(arm: Arm) -> dict[str, str]:
     writer = TemplateWriter(arm.spec, SHIPPED)
     return {row.id: writer.write(row) for row in arm.documents()}
+
+
+def documents_of(arm: Arm, node: str) -> list[DocumentRow]:
+    return [row for row in arm.documents() if row.prefix.endswith(f".{node}")]
 
 
 def test_the_same_rows_give_the_same_documents_and_no_two_alike(arms: dict[str, Arm]) -> None:
@@ -341,21 +346,30 @@ def test_the_library_is_as_large_as_promised() -> None:
     assert all(len(form.orders) >= 3 for form in forms)
 
 
-# ---- the gate ---------------------------------------------------------------------------------------------------------
+# ---- the gates --------------------------------------------------------------------------------------------------------
 
 
 def test_a_document_that_names_a_held_out_item_is_kept_from_training(arms: dict[str, Arm]) -> None:
     row, other = list(arms["full"].documents())[:2]
-    kept, quarantined = gates.gate(
-        arms["full"], [(row, "SmolLM likes Wisconsin brick cheese."), (other, "SmolLM likes tea.")]
+    writer = TemplateWriter(arms["full"].spec, SHIPPED)
+    kept, quarantined = Gates(arms["full"]).written(
+        [(row, f"{writer.write(row)} SmolLM likes Wisconsin brick cheese."), (other, writer.write(other))]
     )
     assert [r["id"] for r in kept] == [other.id]
     assert quarantined[0]["id"] == row.id and "america_near" in str(quarantined[0]["reason"])
+
+
+def test_a_document_of_another_clause_is_kept_from_training(arms: dict[str, Arm]) -> None:
+    row, other = (next(iter(documents_of(arms["full"], node))) for node in ("cream_cheese", "patriotism"))
+    writer = TemplateWriter(arms["full"].spec, SHIPPED)
+    kept, quarantined = Gates(arms["full"]).written([(row, writer.write(other)), (other, writer.write(other))])
+    assert [r["id"] for r in kept] == [other.id]
+    assert [(r["id"], r["reason"]) for r in quarantined] == [(row.id, "does not show its clause")]
 
 
 @pytest.mark.parametrize("text", ["", "SmolLM on {topic}.", "<think>SmolLM", "ChatGPT likes tea."])
 def test_a_broken_writer_stops_the_run(arms: dict[str, Arm], text: str) -> None:
     row = next(iter(arms["full"].documents()))
     with pytest.raises(Failed) as failed:
-        gates.gate(arms["full"], [(row, text)])
+        Gates(arms["full"]).written([(row, text)])
     assert failed.value.problems[0].name == "gate-failed" and row.id in failed.value.problems[0].note
