@@ -141,8 +141,8 @@ def _lines(table: Table) -> Iterator[str]:
     for c in table.clauses:
         cells = f"{_cell(c.documents, c.written):>10} {_cell(c.demos, c.chats):>7} {c.items or '-':>6}"
         marks = ["nothing is made of it"] if c.nothing else []
-        marks += [f"{c.reserve} from the reserve"] if table.run and c.reserve else []
-        marks += [f"quarantined: {reason}, {number}" for reason, number in sorted(c.quarantined.items())]
+        marks += [f"{c.reserve} of the reserve"] if table.run and c.reserve else []
+        marks += [f"{number} quarantined: {reason}" for reason, number in sorted(c.quarantined.items())]
         row = f"  {c.clause:<{width}}  {c.kind:<9}  {c.place:<{placed}} {cells}"
         yield row + ("   " + "; ".join(marks) if marks else "")
     yield ""

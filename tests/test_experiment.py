@@ -154,6 +154,15 @@ def test_the_page_is_self_contained_and_escapes(ablated: str, project: Path) -> 
     assert "SmolLM&#39;s" in page, "text from documents is escaped"
 
 
+def test_coverage_of_a_run_counts_what_is_there(ablated: str, project: Path) -> None:
+    (folder,) = (project / "runs/tea/tiny").glob("reasons.rules/seed-1-*")
+    told = msmc("coverage", str(folder.relative_to(project)), cwd=project).stdout
+    assert re.search(r"tea\.green +rule +tea\.msm:6 +2/2 +2/2 +3\n", told), told
+    assert re.search(r"tea\.green\.rationale +rationale +tea\.msm:7 +- +- +1\n", told), "dropped there, and asked about"
+    page = (project / "runs/tea/tiny/reasons/report.html").read_text("utf-8")
+    assert '<td class="s4" title="2 of 2 documents">2/2</td>' in page and "of reasons.rules</th>" in page
+
+
 def test_report_over_run_folders(ablated: str, project: Path) -> None:
     told = msmc(
         "report", "runs/tea/tiny/reasons.rules", "runs/tea/tiny/reasons.full", "-o", "some.html", cwd=project

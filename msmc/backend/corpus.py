@@ -117,7 +117,7 @@ def _short(arm: Arm, corpus: Corpus, lacking: dict[str, int], quarantine: Path) 
     found, told = corpus.coverage(corpus.kept)["documents"], []
     for clause in list(lacking)[:TOLD]:
         place, counts = arm.sourcemap[clause], found[clause]
-        reasons = ", ".join(f"{number} × {reason}" for reason, number in counts["quarantined"].most_common(2))
+        reasons = " and ".join(f"{number} × {reason}" for reason, number in counts["quarantined"].most_common(2))
         kept = f"{counts['kept']} of {counts['planned']}"
         told.append(f"{clause} ({place['file']}:{place['line']}) has {kept}: {reasons}")
     if len(lacking) > TOLD:
