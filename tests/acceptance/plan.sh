@@ -28,6 +28,14 @@ rm -r "$box/specs" && cp -r specs "$box/"
 test -e "$box/export/cheese_america-lm-eval/export.json" || die "msmc export writes tasks"
 ok "4 export"
 
+# 5. Coverage: by clause, of a build; in a run shuffled texts fail, and short cells are written again from the reserve
+(cd "$box" && msmc coverage build/cheese_america) > "$box/covered" || die "msmc coverage"
+grep -q 'cheese_america.cream_cheese.rationale  *rationale  *specs/cheese/america.msm:[0-9]*  *3 ' "$box/covered" || die "a rationale is counted apart"
+for word in values rules rationales; do grep -q "^  $word .*documents" "$box/covered" || die "coverage sums the $word"; done
+test -e "$box/build/cheese_america/full/documents/reserve/cream_cheese.jsonl" || die "the build holds a reserve"
+python3 -m pytest -q tests/unit/test_coverage.py tests/test_coverage_run.py > "$box/out" 2>&1 || { cat "$box/out"; die "coverage of written text"; }
+ok "5 coverage"
+
 # 6. The forecast: rows, tokens, updates, the change against the last build, and an error below min_steps
 (cd "$box" && msmc plan specs/cheese/america.msm --set documents.per_clause=8) > "$box/plan" || die "msmc plan"
 for word in 'unchanged' 'prompt tokens' 'reply tokens' 'train ' 'disk '; do grep -q "$word" "$box/plan" || die "the forecast says $word"; done
