@@ -94,7 +94,7 @@ FINDERS = {
     "model-incomplete": "backend.weights:_checked",
     "chat-too-long": "backend.finetune:_require_trainable",
     "ledger-unusable": "backend.ledger:Ledger._told",
-    "too-few-rows": "backend.match:trimmed",
+    "too-few-rows": "backend.match:too_few",
     "mix-missing": "compile:read_mix",
     "coverage-short": "backend.corpus:_short",
     "no-key": "backend.openai_writer:api_key",

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping, Set
 from functools import cache
 from typing import Any
 
-from msmc.diagnostics import fail
+from msmc.diagnostics import Failed, fail
 from msmc.digest import seed_of
 
 TOLERANCE = 0.01
 """Two corpora are matched when their tokens agree within this share (DESIGN section 5)."""
+
+MOST_GIVEN_UP = 10
+"""Hundredths of the smallest corpus that it may lose too, so that all come out alike."""
 
 DROPPED = 8
 """Up to so many rows of the end are left out again where another row comes nearer in their place."""
@@ -39,15 +42,30 @@ def lacking(corpus: Sized, goal: int) -> int:
 
 
 def matched(corpora: Mapping[str, Sized]) -> dict[str, Sized]:
-    """Each trimmed to the size of the smallest. Rows that all of them have are kept first. Raises Failed `too-few-rows`."""
-    goal = min(map(size, corpora.values()))
+    """Each trimmed to the size of the smallest, or where whole documents do not come near it to a little less, so that any two
+    agree. Rows that all of them have are kept first. Raises Failed `too-few-rows`."""
     shared = set[str].intersection(*({row["id"] for row, _ in corpus} for corpus in corpora.values()))
-    return {name: trimmed(name, corpus, goal, shared) for name, corpus in corpora.items()}
+    smallest = min(map(size, corpora.values()))
+    for given_up in range(MOST_GIVEN_UP + 1):
+        goal = round(smallest * (1 - given_up / 100))
+        found = {name: _nearest(corpus, goal, shared) for name, corpus in corpora.items()}
+        sizes = {name: size(corpus) for name, corpus in found.items()}
+        if max(sizes.values()) - min(sizes.values()) <= TOLERANCE * min(sizes.values()):
+            return found
+    whole = {name: size(corpus) for name, corpus in corpora.items()}
+    raise too_few(max(whole, key=whole.__getitem__), max(whole.values()), smallest)
 
 
-def trimmed(name: str, corpus: Sized, goal: int, first: Set[str] = frozenset()) -> Sized:
-    """As many rows as come nearest to a goal, in the order of the corpus: the first of each clause, then the second of each,
-    and so on; before them, in the same way, those whose ids are in `first`. Raises Failed where they miss it.
+def trimmed(name: str, corpus: Sized, goal: int) -> Sized:
+    """As many rows as come nearest to a goal. Raises Failed where they miss it."""
+    found = _nearest(corpus, goal, frozenset())
+    if abs(size(found) - goal) > TOLERANCE * goal:
+        raise too_few(name, size(found), goal)
+    return found
+
+
+def too_few(name: str, tokens: int, goal: int) -> Failed:
+    """Whole documents that cannot come near enough to others.
 
     too-few-rows: Documents that cannot be matched with those of another arm, or of a control.
 
@@ -60,16 +78,20 @@ def trimmed(name: str, corpus: Sized, goal: int, first: Set[str] = frozenset()) 
     Good:
         $ msmc ablate tea.msm reasons --set documents.per_clause=40
     """
+    message = f"the documents of `{name}` come to {tokens} tokens, and to match they should have {goal}"
+    return fail("too-few-rows", message, "raise documents.per_clause: whole documents then come nearer")
+
+
+def _nearest(corpus: Sized, goal: int, first: Set[str]) -> Sized:
+    """In the order of the corpus: the first of each clause, then the second of each, and so on; before them, in the same way,
+    those whose ids are in `first`."""
     order = _in_turns(corpus, first)
     total, num_taken = 0, 0
     while num_taken < len(order) and total + corpus[order[num_taken]][1] <= goal:
         total += corpus[order[num_taken]][1]
         num_taken += 1
     endings = [_ending(corpus, order, num_taken - dropped, goal) for dropped in range(min(DROPPED, num_taken) + 1)]
-    taken, total = min(endings, key=lambda ending: abs(ending[1] - goal))
-    if abs(total - goal) > TOLERANCE * goal:
-        message = f"the documents of `{name}` come to {total} tokens, and to match they should have {goal}"
-        raise fail("too-few-rows", message, "raise documents.per_clause: whole documents then come nearer")
+    taken, _ = min(endings, key=lambda ending: abs(ending[1] - goal))
     return [corpus[number] for number in sorted(taken)]
 
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import count
-from math import lcm
+from math import gcd, lcm
 from typing import NamedTuple
 
 from msmc.digest import seed_of
@@ -40,14 +40,21 @@ def _places(num_kinds: int, num_audiences: int, num_angles: int, block: int) -> 
 
     From cell to cell each axis goes on by one. Two axes would so meet in the same pairs again after the least common multiple of
     their lengths: there the second one leaves one out, until every pair was there; and in the same way angles with the pairs.
+    With few angles that would come late, after a beginning in which they are in step with audiences or kinds: where they go into
+    the pairs without a rest, they leave one out at each end of a common round too, or two where audiences leave one out there.
+    (Where there is a rest, such a step would fall into the midst of a round, and the shares would differ by more than one.)
     """
     num_pairs = num_kinds * num_audiences
+    common = [lcm(num, num_angles) for num in (num_kinds, num_audiences) if gcd(num, num_angles) > 1]
+    round_ = min(common, default=num_pairs) if num_pairs % num_angles == 0 else 0
+    step = 2 if round_ == lcm(num_kinds, num_audiences) else 1
     before_pair, before_angle = lcm(num_kinds, num_audiences), lcm(num_pairs, num_angles)
     found: tuple[list[int], ...] = ([], [], [], [])
     for i in range(block * BLOCK, (block + 1) * BLOCK):
         n, at = divmod(i, num_pairs * num_angles)
         pair = at % num_pairs
-        places = (at % num_kinds, (pair + pair // before_pair) % num_audiences, (at + at // before_angle) % num_angles)
+        angle = at + at // before_angle + (step * (pair // round_) if round_ else 0)
+        places = (at % num_kinds, (pair + pair // before_pair) % num_audiences, angle % num_angles)
         for column, place in zip(found, (*places, n), strict=True):
             column.append(place)
     return found

@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import islice
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,3 +32,14 @@ def test_the_order_of_a_spec_s_lists_means_nothing(axes: tuple[list[str], ...]) 
         return list(islice(cells("s.r", *lists), 12))
 
     assert some(*axes) == some(*([*reversed(a), a[0]] for a in axes))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "size"),
+    [((3, 2, 2), 6), ((17, 2, 2), 8), ((2, 2, 2), 8), ((4, 4, 4), 16), ((6, 3, 3), 18), ((5, 4, 2), 16)],
+)
+def test_short_lists_are_crossed(lengths: tuple[int, ...], size: int) -> None:
+    """No audience stands with one angle alone: what either does could not be told from the other."""
+    found = list(islice(cells("s.r", *(["abcdefghijklmnopqr"[at] for at in range(n)] for n in lengths)), size))
+    pairs = Counter((cell.audience, cell.angle) for cell in found)
+    assert len(pairs) > max(lengths[1:]), pairs
