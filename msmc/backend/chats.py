@@ -33,7 +33,7 @@ def chains(rows: Iterable[DemoRow]) -> Iterator[Chain]:
 
 def request_text(row: DemoRow, earlier: Sequence[Message]) -> str:
     """What is sent behind the row's prefix: its prompt, then the chat so far as its user sees it, without thoughts."""
-    turns = (f"<{turn.role}>\n{_said(turn)}\n</{turn.role}>" for turn in earlier)
+    turns = (f"<{turn.role}>\n{said(turn)}\n</{turn.role}>" for turn in earlier)
     return "\n".join((row.prompt, *turns))
 
 
@@ -76,10 +76,10 @@ def shows_spec(turns: Iterable[Message], texts: Mentions) -> str:
     for turn in turns:
         if turn.role == "system":
             return "it has a system turn"
-        said = _said(turn)
-        if turn.role == "user" and (found := texts.find(said)):
+        text = said(turn)
+        if turn.role == "user" and (found := texts.find(text)):
             return f"the user quotes {RUN} words in a row of the clause that begins `{' '.join(found.split()[:RUN])} …`"
-        if "model spec" in " ".join(words(said)):
+        if "model spec" in " ".join(words(text)):
             return f"the {turn.role} names the Model Spec"
     return ""
 
@@ -94,14 +94,14 @@ def _turns(chain: Chain, replies: Mapping[str, str], thinking: bool) -> tuple[li
         raw = replies.get(row.id)
         if raw is None:
             break
-        content, fault = _content(raw, role, thinking and role == "assistant")
+        content, fault = content_of(raw, role, thinking and role == "assistant")
         if fault:
             return turns, f"{row.id}: {fault}"
         turns.append(Message(role=role, content=content))
     return turns, ""
 
 
-def _content(raw: str, role: str, thinking: bool) -> tuple[str, str]:
+def content_of(raw: str, role: str, thinking: bool) -> tuple[str, str]:
     """A turn as it is trained on, and what is wrong with the raw reply."""
     tag = TAG[role]
     before, opened, rest = raw.partition(f"<{tag}>")
@@ -131,6 +131,6 @@ def _unasked(tag: str) -> str:
     return ", and no thought was asked for" if "think" in tag.lower() else ""
 
 
-def _said(turn: Message) -> str:
+def said(turn: Message) -> str:
     """A turn without its thought."""
     return THOUGHT.sub("", turn.content, count=1) if turn.role == "assistant" else turn.content
