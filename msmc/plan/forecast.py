@@ -102,13 +102,13 @@ def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens,
     sizes = {arm: sample.sizes for arm, sample in samples.items()}
     matched = match(outcome.arms, {arm: sample.counts for arm, sample in samples.items()}, sizes)
     demonstrated = [build for build in outcome.builds if build.arm in {plan.demos for plan in plans}]
-    chats = {build.arm: _existing(rows_of_demos(build), tokens, template) for build in demonstrated}
+    chats = {build.arm: _existing(_demos(build, planned=False), tokens, template) for build in demonstrated}
     written, unwritten = list[Asked](), 0
     if target.served:
         writer, seen = Writer(target.served, ledger, tokens, template), set[int]()
         written = [found for build in demonstrated if (found := asked(build, writer, tokens, seen))]
     else:
-        unwritten = sum("prompt" in row for build in demonstrated for row in rows_of_demos(build))
+        unwritten = sum(1 for build in demonstrated for _ in _demos(build, planned=True))
     full = outcome.builds[0]
     mix = _existing(rows_of(full, "train/mix.jsonl"), tokens, template)
     parts = {arm: [there, *(a.learned for a in written if a.writing.arm == arm)] for arm, there in chats.items()}
@@ -176,14 +176,15 @@ def _corpus(sample: Sample, matched: Matched | None) -> Corpus:
     return Corpus(rows, text, found.lengths, own, False)
 
 
-def rows_of_demos(build: Build) -> Iterator[dict[str, Any]]:
-    paths = [a.path for a in build.artefacts if a.path.startswith("demos/") and not a.path.endswith("prefixes.jsonl")]
-    return (row for path in paths for row in rows_of(build, path))
+def _demos(build: Build, planned: bool) -> Iterator[dict[str, Any]]:
+    """Rows of planned chats, or chats that stand as they are."""
+    blocks = {f"demos/{name}.jsonl" for name in build.manifest["demos"]}
+    every = {a.path for a in build.artefacts if a.path.startswith("demos/")} - {"demos/prefixes.jsonl"}
+    return (row for path in sorted(every & blocks if planned else every - blocks) for row in rows_of(build, path))
 
 
 def _existing(rows: Iterable[dict[str, Any]], tokens: Tokens, template: Chat) -> Chats:
-    """The chats among them that stand as they are."""
-    lengths = [tokens.count(template.render(row["messages"])) for row in rows if "messages" in row]
+    lengths = [tokens.count(template.render(row["messages"])) for row in rows]
     return Chats(len(lengths), Estimate(sum(lengths)))
 
 
