@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from msmc.backend.tokens import Tokens
 from msmc.build import Build, RunPlan
 from msmc.compile import Outcome
-from msmc.diagnostics import Diagnostic
+from msmc.diagnostics import Diagnostic, fail
 from msmc.library import Library
 from msmc.lower.chat import Chat
 from msmc.plan.chats import Asked, Chats, Writer, asked
@@ -89,7 +89,10 @@ class Forecast:
 
 
 def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens, ledger: Path) -> Forecast:
-    """Of a compiled spec. Rows are counted, not made; a sample of them is written and measured. `ledger` need not be there."""
+    """Of a compiled spec. Rows are counted, not made; a sample of them is written and measured. `ledger` need not be there.
+
+    Raises Failed `no-rows` where a model is to learn documents and none are planned.
+    """
     library = Library(sources)
     past = Past.read(ledger, target.served, tokens) if target.served else None
     template = Chat("".join(next(a for a in outcome.builds[0].artefacts if a.path == "train/chat_template.jinja")))
@@ -99,6 +102,8 @@ def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens,
         for build in outcome.builds
         if has_documents(build)
     }
+    if lacking := next((plan.documents for plan in plans if plan.documents not in {None, *samples}), None):
+        raise fail("no-rows", f"`{lacking}` plans no documents", "add a `documents` block to the spec")
     sizes = {arm: sample.sizes for arm, sample in samples.items()}
     matched = match(outcome.arms, {arm: sample.counts for arm, sample in samples.items()}, sizes)
     demonstrated = [build for build in outcome.builds if build.arm in {plan.demos for plan in plans}]

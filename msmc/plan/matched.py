@@ -58,15 +58,17 @@ class Matched:
 def match(plan: dict[str, Any], counts: Mapping[str, Counts], sizes: Mapping[str, Sizes]) -> Matched | None:
     """`plan`: the content of arms.json. None where nothing is matched."""
     by, names = plan["match"]["by"], plan["match"]["arms"]
-    if by == "none" or not names:
+    if by == "none" or len(names) < 2:
         return None
     a_row = {n: sizes[n].mean if by == "tokens" else Estimate(1) for n in names}
     own = {n: sizes[n].own if by == "tokens" else counts[n].own.total() for n in names}
     planned = {n: a_row[n].times(counts[n].planned.total()) + Estimate(own[n]) for n in names}
     goal, grown, reached = max(planned.values(), key=_value), dict[str, Counter[str]](), dict[str, Estimate]()
     for n in names:
-        lacks = (goal.value - planned[n].value) / a_row[n].value if a_row[n].value else 0
-        grown[n] = in_turns(counts[n].reserve, math.ceil(round(lacks, 6)))
+        lacks, all_rows = goal.value - planned[n].value, counts[n].planned.total() + counts[n].own.total()
+        # the run first asks for rows as long as all that are there, the author's among them
+        wanted = max(lacks / (a_row[n].value or 1), lacks * all_rows / (planned[n].value or 1))
+        grown[n] = in_turns(counts[n].reserve, math.ceil(round(wanted, 6)))
         there = planned[n] + a_row[n].times(grown[n].total())
         reached[n] = goal if there.value >= goal.value else there
     size = min(reached.values(), key=_value)

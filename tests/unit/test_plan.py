@@ -183,6 +183,14 @@ def test_a_stage_with_too_few_updates_is_an_error_whose_hint_mends_it(folder: Pa
     assert mended.exit_code == 0, mended.output
 
 
+def test_without_documents_there_is_no_forecast_but_the_reason_that_a_run_gives(folder: Path) -> None:
+    (folder / "tea.msm").write_text(
+        TEA.replace("documents {", "demos chats chat {").replace("kinds blog_post, letter", "")
+    )
+    done = msmc("plan", "tea.msm")
+    assert done.exit_code == 1 and "error[no-rows]: `full` plans no documents" in done.stderr
+
+
 def test_every_arm_stands_in_the_full_forecast(folder: Path) -> None:
     told = msmc("plan", "tea.msm", "-a", "w", "--full").stdout
     assert "w.bare" in told and told.index("documents of") < told.index("training of") < told.index("write  ")
