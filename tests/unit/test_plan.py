@@ -184,8 +184,9 @@ def test_a_stage_with_too_few_updates_is_an_error_whose_hint_mends_it(folder: Pa
 
 
 def test_without_documents_there_is_no_forecast_but_the_reason_that_a_run_gives(folder: Path) -> None:
+    text = TEA.partition("  documents")[0] + "}"
     (folder / "tea.msm").write_text(
-        TEA.replace("documents {", "demos chats chat {").replace("kinds blog_post, letter", "")
+        text.replace('statement "Green', 'example a { user "x" assistant "y" } statement "Green')
     )
     done = msmc("plan", "tea.msm")
     assert done.exit_code == 1 and "error[no-rows]: `full` plans no documents" in done.stderr
