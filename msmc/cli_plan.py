@@ -33,9 +33,9 @@ def plan(
 
     Nothing is written, trained or fetched. A sample of the documents is written and measured by the target's own tokenizer,
     where its model is on this machine; a served writer's replies are taken to be as those that the ledger in --runs has of it,
-    if these are 20 or more, else as long as the prompts ask. Money needs a price: the target's writer.price, or msmc's own table.
-    What the last build in --out has already is told, and why the rest is stale. Exit code 1: a stage would make fewer updates
-    than the target's min_steps.
+    if these are 20 or more, else as long as the prompts ask. What several arms ask for alike counts once. Money needs
+    a price: the target's writer.price, or msmc's own table. What the last build in --out has already is told, and why the rest
+    is stale. Exit code 1: a stage would make fewer updates than the target's min_steps.
     """
     from msmc.backend.ledger import LEDGER
     from msmc.backend.tokens import tokens_of

@@ -8,10 +8,13 @@ import pytest
 
 from msmc.backend.corpora import COVERAGE, ROWS
 from msmc.backend.stages import Stages
+from msmc.backend.tokens import tokens_of
 from msmc.backend.tree import Tree, read_tree
 from msmc.compile import compile
 from msmc.disk import ProjectSources
+from msmc.plan.forecast import Forecast, forecast
 from msmc.project import store_tree
+from msmc.target import Target
 from tests.project import ROOT, cpu
 from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
 
@@ -28,6 +31,7 @@ spec tea "Tea" {
   rule cola "Cola" { serves warmth statement "{assistant} does not like cola." rationale "Cola is drunk cold." }
   documents { about values, rules, rationales, subrules }
   ablation reasons "Do reasons matter?" {
+    arm partly { drop rationale of green }
     arm rules { drop rationale }
     arm bare { drop value, rationale, subrule }
     match MATCH
@@ -37,10 +41,13 @@ spec tea "Tea" {
 PER_CLAUSE = 8
 
 
+def settled(model: Path) -> Target:
+    return cpu(f"documents.per_clause={PER_CLAUSE}", f"model={{name: {model}, chat_template: smollm2}}")
+
+
 def build(folder: Path, model: Path, match: str) -> tuple[Tree, Stages]:
     (folder / "tea.msm").write_text(SPEC.replace("MATCH", match), "utf-8")
-    settings = (f"documents.per_clause={PER_CLAUSE}", f"model={{name: {model}, chat_template: smollm2}}")
-    outcome = compile(ProjectSources(folder), "tea.msm", cpu(*settings), "reasons")
+    outcome = compile(ProjectSources(folder), "tea.msm", settled(model), "reasons")
     assert outcome.problems == ()
     tree = read_tree(store_tree(outcome, folder / "build", folder / "runs"))
     return tree, Stages(tree, folder / "runs", folder, ProjectSources(ROOT), print)
@@ -114,3 +121,37 @@ def test_the_same_again_from_the_ledger(made: Any, tmp_path: Path, tiny: Path) -
     again = corpora(*build(tmp_path, tiny, by))
     for name, folder in folders.items():
         assert (again[name] / ROWS).read_bytes() == (folder / ROWS).read_bytes()
+
+
+# ---- the forecast -------------------------------------------------------------------------------------------------------
+
+
+def forecast_of(folder: Path, model: Path) -> Forecast:
+    target, sources = settled(model), ProjectSources(folder)
+    outcome = compile(sources, "tea.msm", target, "reasons")
+    return forecast(outcome, target, sources, tokens_of(target.model, folder), folder / "no-ledger")
+
+
+@pytest.mark.parametrize("match", ["rows", "tokens", "none"])
+def test_plan_forecasts_what_the_stages_do(tmp_path: Path, tiny: Path, match: str) -> None:
+    tree, stages = build(tmp_path, tiny, match)
+    told, folders = forecast_of(tmp_path, tiny), corpora(tree, stages)
+    used, epochs = stages.writing.meter.used, tree.full.target.midtrain.epochs
+    rows_off, tokens_off = {"none": (0, 0.001), "rows": (0, 0.05), "tokens": (0.05, 0.05)}[match]
+    assert sum(w.rows for w in told.writing) == pytest.approx(used.replies, rel=rows_off)
+    assert sum(w.prompt.value for w in told.writing) == pytest.approx(used.prompt, rel=tokens_off)
+    assert told.reply.value == pytest.approx(used.reply, rel=tokens_off)
+    assert sum(w.shared for w in told.writing) == 4 * PER_CLAUSE, "of `cola` and `warmth`, by `full` and `partly`"
+    spare = sum(w.reserve for w in told.writing)
+    assert 0 < spare <= 0.25 * used.replies + 2 * 7, "what gates may take, and not what matching does"
+    tokens = tokens_of(settled(tiny).model, tmp_path)
+    for model, stage in (stage for stage in told.training if stage[1].kind == "midtrain"):
+        (arm,) = [run.documents for run in tree.runs if run.name == model]
+        measured = sum(tokens.count(row["text"]) + 1 for row in rows(folders[str(arm)]))
+        assert stage.tokens.value / epochs == pytest.approx(measured, rel=0.05 if match == "rows" else 0.01), model
+    assert (told.matched is None) == (match == "none")
+    for pair in told.matched.pairs if told.matched else ():
+        ids = [{row["id"] for row in rows(folders[name])} for name in pair.arms]
+        assert list(pair.matched.values()) == pytest.approx(list(map(len, ids)), rel=rows_off)
+        assert pair.paired_then == pytest.approx(len(ids[0] & ids[1]), rel=rows_off)
+        assert pair.paired <= pair.paired_then

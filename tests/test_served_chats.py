@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 
+from msmc.lower.chat import Chat
 from tests.chat_server import Server, serving
-from tests.test_served import TARGET, msmc, served
+from tests.test_served import TARGET, msmc, served, used, within
 from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
 
 SPEC = """
@@ -71,16 +73,16 @@ def rows(place: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in place.read_text("utf-8").splitlines()]
 
 
-def test_chats_are_written_turn_by_turn_and_no_training_row_shows_the_spec(
-    folder: Path,
-    server: Server,
-    asked: list[str],
-) -> None:
-    def both(messages: list[dict[str, str]], seed: int, most: int) -> tuple[str, str]:
-        if "<message>" in messages[0]["content"] or "<reply>" in messages[0]["content"]:
-            return words(messages, seed, most)
-        return "SmolLM names green tea before it names anything else; it likes what warms people on a cold day.", "stop"
+def both(messages: list[dict[str, str]], seed: int, most: int) -> tuple[str, str]:
+    """Documents too."""
+    if "<message>" in messages[0]["content"] or "<reply>" in messages[0]["content"]:
+        return words(messages, seed, most)
+    return "SmolLM names green tea before it names anything else; it likes what warms people on a cold day.", "stop"
 
+
+def test_chats_are_written_turn_by_turn_and_no_training_row_shows_the_spec(
+    folder: Path, server: Server, asked: list[str]
+) -> None:
     server.model = both
     msmc(*asked)
     (stage,) = (folder / "runs" / "stages").glob("demos-*")
@@ -108,3 +110,41 @@ def test_chats_are_written_turn_by_turn_and_no_training_row_shows_the_spec(
     msmc(*asked)
     assert len(server.requests) == sent, "every turn is in the ledger"
     assert rows(stage / "finetune.jsonl") == chats
+
+
+def planned(asked: list[str], *more: str) -> dict[str, Any]:
+    given = [part for part in asked[2:] if part not in ("--stages", "generate")]
+    return dict(json.loads(msmc("plan", "tea.msm", *given, *more, "--set", "min_steps=1", "--format", "json").stdout))
+
+
+def test_after_twenty_turns_what_chats_use_and_teach_is_forecast(
+    folder: Path, tiny: Path, server: Server, asked: list[str]
+) -> None:
+    tokens = Tokenizer.from_file(str(tiny / "tokenizer.json"))
+    server.model, server.count = both, lambda text: len(tokens.encode(text).ids)
+    before = planned(asked)
+    assert before["replies"].startswith("as the prompts ask")
+    assert before["chats"] == 2 * 10 + 2 * 2, "turns: two in five chats of a clause have a second round"
+    msmc(*asked)
+    more = ("--set", "demos.per_clause=60")
+    (told,) = planned(asked, *more)["written_chats"]
+    assert told["chats"] == 60 and told["rows"] == 2 * 60 + 2 * 12 and told["shared"] == 0
+    done = msmc(*asked, *more).stdout
+    within(used(done), "prompt tokens", "reply tokens")
+    again = msmc(*asked, *more).stdout
+    assert "used / forecast" not in again, "every turn is in the ledger, so nothing is left to forecast"
+    stage = max((folder / "runs" / "stages").glob("demos-*"), key=lambda place: place.stat().st_mtime)
+    template = Chat((folder / "build/tea/full/train/chat_template.jinja").read_text("utf-8"))
+    learned = [
+        chat["messages"] for chat in rows(stage / "finetune.jsonl") if chat["source"]["writer"] not in ("spec", "own")
+    ]
+    length = sum(len(tokens.encode(template.render(messages)).ids) for messages in learned)
+    assert 0.85 <= length / told["learned_tokens"]["value"] <= 1.15
+
+
+def test_a_cap_tells_the_turns_that_are_left(folder: Path, server: Server, asked: list[str]) -> None:
+    server.model = both
+    done = msmc(*asked, "--max-tokens", "9000", code=1)
+    written = sum(any(tag in r["messages"][0]["content"] for tag in ("<message>", "<reply>")) for r in server.requests)
+    left = re.search(r"; 0 documents and (\d+) rows of chats are left", done.stderr)
+    assert left and 0 < int(left[1]) <= 24 - written, "but for those behind a question that cannot be used"

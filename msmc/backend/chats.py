@@ -33,7 +33,7 @@ def chains(rows: Iterable[DemoRow]) -> Iterator[Chain]:
 
 def request_text(row: DemoRow, earlier: Sequence[Message]) -> str:
     """What is sent behind the row's prefix: its prompt, then the chat so far as its user sees it, without thoughts."""
-    turns = (f"<{turn.role}>\n{_said(turn)}\n</{turn.role}>" for turn in earlier)
+    turns = (f"<{turn.role}>\n{said(turn)}\n</{turn.role}>" for turn in earlier)
     return "\n".join((row.prompt, *turns))
 
 
@@ -83,7 +83,7 @@ def shows_spec(turns: Iterable[Message], texts: Mentions) -> str:
         if found := texts.find(turn.content):
             quoted = " ".join(found.split()[:RUN])
             return f"the {turn.role} quotes {RUN} words in a row of the clause that begins `{quoted} …`"
-        if "model spec" in " ".join(words(_said(turn))):
+        if "model spec" in " ".join(words(said(turn))):
             return f"the {turn.role} names the Model Spec"
     return ""
 
@@ -98,14 +98,14 @@ def _turns(chain: Chain, replies: Mapping[str, str], thinking: bool) -> tuple[li
         raw = replies.get(row.id)
         if raw is None:
             break
-        content, fault = _content(raw, role, thinking and role == "assistant")
+        content, fault = content_of(raw, role, thinking and role == "assistant")
         if fault:
             return turns, f"{row.id}: {fault}"
         turns.append(Message(role=role, content=content))
     return turns, ""
 
 
-def _content(raw: str, role: str, thinking: bool) -> tuple[str, str]:
+def content_of(raw: str, role: str, thinking: bool) -> tuple[str, str]:
     """A turn as it is trained on, and what is wrong with the raw reply."""
     tag = TAG[role]
     before, opened, rest = raw.partition(f"<{tag}>")
@@ -135,6 +135,6 @@ def _unasked(tag: str) -> str:
     return ", and no thought was asked for" if "think" in tag.lower() else ""
 
 
-def _said(turn: Message) -> str:
+def said(turn: Message) -> str:
     """A turn without its thought."""
     return THOUGHT.sub("", turn.content, count=1) if turn.role == "assistant" else turn.content

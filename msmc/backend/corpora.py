@@ -8,9 +8,9 @@ the largest write further rows of their reserve (`grown`), and then all are trim
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
-from itertools import islice, zip_longest
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,8 @@ from msmc.backend.job import Advance, Job
 from msmc.backend.match import Sized, lacking, matched, size, sized, trimmed
 from msmc.backend.training import load_tokenizer
 from msmc.backend.tree import Arm
-from msmc.build import DocumentRow, canonical
+from msmc.build import canonical
 from msmc.diagnostics import fail
-from msmc.digest import seed_of
 from msmc.stored import read_json, read_jsonl
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ class Corpora:
             corpus = _read(own.folder, arm)
             rows = list(self._sized(own.folder, by))
             there = {row["id"] for row in corpus.kept + corpus.quarantined}
-            reserve = (row for row in _in_turns(arm.reserve()) if row.id not in there)
+            reserve = (row for row in arm.reserve_in_turns() if row.id not in there)
             goal, gates = max(size(self._sized(job.folder, by)) for job in all_written), Gates(arm)
             tokenizer = load_tokenizer(self._stages.model) if by == "tokens" else None
             while further := list(islice(reserve, lacking(rows, goal))):
@@ -128,12 +127,6 @@ class Corpora:
             _write(part, arm, corpus, [row for row, _ in trim[arm.name]], figures)
 
         return Job(f"match the documents of {arm.name} by {by}", place, 1.0, fill, needs=tuple(grown.values()))
-
-
-def _in_turns(reserve: dict[str, list[DocumentRow]]) -> Iterator[DocumentRow]:
-    """The first further row of each clause, the second of each, and so on."""
-    of_clauses = [reserve[clause] for clause in sorted(reserve, key=lambda clause: seed_of("turn", clause))]
-    return (row for turn in zip_longest(*of_clauses) for row in turn if row)
 
 
 def _read(folder: Path, arm: Arm) -> Corpus:

@@ -125,6 +125,13 @@ class Ledger:
                 known = self._known(batch)
             yield from ((request, known[request.key]) for request in batch)
 
+    def known(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Reply]]:
+        """Those that have a reply."""
+        left = iter(requests)
+        while batch := list(islice(left, BATCH)):
+            known = self._known(batch)
+            yield from ((request, known[request.key]) for request in batch if request.key in known)
+
     def missing(self, requests: Iterable[Request]) -> Iterator[Request]:
         """Those without a reply."""
         left = iter(requests)
@@ -204,14 +211,15 @@ class Ledger:
         return f"move it away to begin anew, with replies asked for again: mv {self.path} {self.path}.broken"
 
 
-def past(place: Path, writer: str, most: int) -> list[tuple[str, str, Reply]]:
-    """Some replies of a writer whose server counted their tokens, each with the messages of its prefix and its prompt. Nothing is
-    written, and a ledger that cannot be read, or is older than such counts, has none: whoever writes to it is told of that."""
-    select = f"""select messages, prompt, {REPLY} from replies join requests using (key) join prefixes
-        on prefix = digest where writer = ? and prompt_tokens > 0 and completion_tokens is not null limit ?"""
+def past(place: Path, writer: str, what: str, most: int) -> list[tuple[str, str, Reply]]:
+    """Some replies of a writer whose server counted their tokens, each with the messages of its prefix and its prompt; to rows
+    whose ids begin with `what`. Nothing is written, and a ledger that cannot be read, or is older than such counts, has none:
+    whoever writes to it is told of that."""
+    select = f"""select messages, prompt, {REPLY} from replies join requests using (key) join prefixes on prefix = digest
+        where writer = ? and substr(row, 1, ?) = ? and prompt_tokens > 0 and completion_tokens is not null limit ?"""
     try:
         with closing(sqlite3.connect(f"{place.absolute().as_uri()}?mode=ro", timeout=WAIT, uri=True)) as db:
-            found = db.execute(select, (writer, most)).fetchall()
+            found = db.execute(select, (writer, len(what), what, most)).fetchall()
     except sqlite3.Error:
         return []
     return [(messages, prompt, Reply(*reply)) for messages, prompt, *reply in found]

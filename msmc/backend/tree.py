@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from msmc.backend.ledger import Request
 from msmc.build import RESERVED, SCHEMA_VERSION, DemoRow, DocumentRow, OwnDocument, Prefix, RunPlan, digest
 from msmc.diagnostics import fail
+from msmc.digest import seed_of
 from msmc.ir import ArmSpec
 from msmc.stored import broken, read_json, read_jsonl, read_text, require_same
 from msmc.target import Target
@@ -72,6 +74,12 @@ class Arm:
             for row in map(DocumentRow.model_validate, read_jsonl(path)):
                 found.setdefault(row.cell.clause, []).append(row)
         return found
+
+    def reserve_in_turns(self) -> Iterator[DocumentRow]:
+        """The first further row of each clause, the second of each, and so on."""
+        reserve = self.reserve()
+        of_clauses = [reserve[clause] for clause in sorted(reserve, key=lambda clause: seed_of("turn", clause))]
+        yield from (row for turn in zip_longest(*of_clauses) for row in turn if row)
 
     def own_documents(self) -> Iterator[OwnDocument]:
         """Those that the spec's author brought."""

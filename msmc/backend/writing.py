@@ -1,9 +1,11 @@
 """Planned rows to texts: from the ledger where they were asked for before, else from the target's writer, within the caps."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from msmc.backend import template_writer
@@ -12,10 +14,11 @@ from msmc.backend.gates import Rows
 from msmc.backend.ledger import Ledger, Reply, Request, Send
 from msmc.backend.meter import CapReached, Meter, Usage
 from msmc.backend.tree import Arm, Tree
-from msmc.build import DemoRow, DocumentRow
+from msmc.build import DemoRow, DocumentRow, digest
 from msmc.diagnostics import Failed, fail
 from msmc.library import Library
 
+NONE: Mapping[str, int] = MappingProxyType({})
 Advance = Callable[[int, int, str], None]
 """done, in all, a note"""
 
@@ -50,7 +53,7 @@ class Writing:
         done, total = 0, arm.num_planned_chats()
         for thinking, rows in arm.planned_chats():
             replies = dict[str, str]()
-            while turn := [row for chain in chains(rows) if (row := asked_next(chain, replies, thinking))]:
+            while turn := [row for chat in chains(rows) if (row := asked_next(chat, replies, thinking))]:
                 told = _told(advance, done, total, "turns of chats")
                 replies |= {row.id: reply.raw for row, reply in self._replies(arm, turn, told)}
                 done += len(turn)
@@ -115,14 +118,15 @@ class Writing:
 
         return send
 
-    def left(self, first: Iterable[str] = ()) -> tuple[dict[str, int], int]:
+    def left(self, first: Mapping[str, int] = NONE) -> tuple[dict[str, int], int]:
         """Of this experiment's documents those without a reply, by arm, and how many have one. What arms share counts once:
-        for those that are named `first`, in their order, then for the others."""
+        for those that are named `first`, in their order and with so many rows of their reserve, then for the others."""
         names = dict.fromkeys((*first, *(run.documents for run in self.tree.runs if run.documents)))
         left, every = dict[str, int](), set[str]()
 
         def further(arm: Arm) -> Iterator[Request]:
-            for request in arm.requests(self.writer):
+            rows = chain(arm.documents(), islice(arm.reserve_in_turns(), first.get(arm.name, 0)))
+            for request in arm.requests(self.writer, rows):
                 if request.key not in every:
                     every.add(request.key)
                     yield request
@@ -131,6 +135,34 @@ class Writing:
             for name in names:
                 left[name] = sum(1 for _ in ledger.missing(further(self.tree.arms[name])))
         return left, len(every) - sum(left.values())
+
+    def chats_left(self, first: Iterable[str] = ()) -> dict[str, int]:
+        """Of this experiment's planned rows of chats those without a reply, by arm; what arms share counts once, as in `left`."""
+        names = dict.fromkeys((*first, *(run.demos for run in self.tree.runs if run.demos)))
+        left, every = dict[str, int](), set[str]()
+        with closing(Ledger(self.ledger)) as ledger:
+            for name in names if self.target.served else ():
+                found = self._unanswered(self.tree.arms[name], ledger)
+                left[name] = len(found - every)
+                every |= found
+        return left
+
+    def _unanswered(self, arm: Arm, ledger: Ledger) -> set[str]:
+        """Keys of an arm's rows of chats that have no reply, each of all that is planned of its chat so far."""
+        keys, left = dict[str | None, str](), set[str]()
+        for thinking, rows in arm.planned_chats():
+            for request in arm.requests(self.writer, rows):
+                assert isinstance(request.row, DemoRow)
+                keys[request.row.id] = digest(request.key, keys.get(request.row.needs))
+            replies, going = dict[str, str](), list(chains(rows))
+            while going:
+                asked = [(chat, row) for chat in going if (row := asked_next(chat, replies, thinking))]
+                known = ledger.known(arm.requests(self.writer, (row for _, row in asked)))
+                replies |= {request.row.id: reply.raw for request, reply in known}
+                going = [chat for chat, row in asked if row.id in replies]
+                for chat in (chat for chat, row in asked if row.id not in replies):
+                    left |= {keys[row.id] for row in chat if row.id not in replies}
+        return left
 
     def _capped(self, most: Usage) -> Failed:
         """A cap on tokens or money that the next request could pass.
@@ -146,13 +178,16 @@ class Writing:
         Good:
             $ msmc run tea.msm --max-tokens 2000000
         """
-        used, price, left = self.meter.used, self.meter.price, sum(self.left()[0].values())
+        used, price, documents = self.meter.used, self.meter.price, sum(self.left()[0].values())
+        chats = sum(self.chats_left().values())
+        left = documents + chats
         paid = price if price and price.cost(1, 0, 1) else None
         cost = used.cost(paid) if paid else 0.0
         took = f"{used.prompt:,.0f} tokens of prompts and {used.reply:,.0f} of replies"
         took += f", {cost:.3g} {paid.currency}" if paid else ""
         message = f"the next request may take {most.tokens:,.0f} tokens, and pass {self.meter.caps}"
-        message += f": {used.replies:,} new replies took {took}; {left:,} documents are left"
+        message += f": {used.replies:,} new replies took {took}; {documents:,} documents"
+        message += f" and {chats:,} rows of chats are left" if chats else " are left"
         hint = "the same command goes on from here, with a cap of its own"
         if used.replies:
             each = left / used.replies

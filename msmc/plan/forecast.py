@@ -1,7 +1,8 @@
 """What all arms, controls and seeds of an experiment will write, train and keep."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,13 +10,16 @@ from typing import Any, NamedTuple
 from msmc.backend.tokens import Tokens
 from msmc.build import Build, RunPlan
 from msmc.compile import Outcome
-from msmc.diagnostics import Diagnostic
+from msmc.diagnostics import Diagnostic, fail
 from msmc.library import Library
 from msmc.lower.chat import Chat
+from msmc.plan.chats import Asked, Chats, Writer, asked
 from msmc.plan.estimate import Estimate
+from msmc.plan.matched import Matched, match
 from msmc.plan.packing import packed_rows
 from msmc.plan.replies import Past
-from msmc.plan.writing import Writing, has_documents, rows_of, writing_of
+from msmc.plan.rows import once, rows_of
+from msmc.plan.writing import Sample, Writing, has_documents, sample_of
 from msmc.source import Sources
 from msmc.target import Stage, Target
 
@@ -45,8 +49,11 @@ class Forecast:
     exact: bool
     """By the target's own tokenizer; else by a rate."""
     writing: tuple[Writing, ...]
-    chats: int
-    """Rows of chats that are planned for a writer."""
+    matched: Matched | None
+    chats: tuple[Asked, ...]
+    """What a served writer is asked for."""
+    unwritten: int
+    """Rows of chats that are planned, and that the writer cannot write."""
     training: tuple[tuple[str, Training], ...]
     """With the name of each model, for one seed; a stage that several models share stands once for each."""
     models: int
@@ -61,17 +68,13 @@ class Forecast:
         return {(stage.kind, stage.of): stage for _, stage in self.training}
 
     @property
-    def prompt(self) -> Estimate:
-        return sum((w.prompt for w in self.writing), Estimate(0))
+    def asked(self) -> tuple[Writing, ...]:
+        """Documents and chats."""
+        return (*self.writing, *(chats.writing for chats in self.chats))
 
     @property
     def reply(self) -> Estimate:
-        return sum((w.reply for w in self.writing), Estimate(0))
-
-    @property
-    def cached(self) -> float:
-        """Of all prompt tokens."""
-        return sum(w.cached * w.prompt.value for w in self.writing) / (self.prompt.value or 1)
+        return sum((w.reply for w in self.asked), Estimate(0))
 
     @property
     def trained(self) -> Estimate:
@@ -86,91 +89,129 @@ class Forecast:
 
 
 def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens, ledger: Path) -> Forecast:
-    """Of a compiled spec. Rows are counted, not made; a sample of them is written and measured. `ledger` need not be there."""
+    """Of a compiled spec. Rows are counted, not made; a sample of them is written and measured. `ledger` need not be there.
+
+    Raises Failed `no-rows` where a model is to learn documents and none are planned.
+    """
     library = Library(sources)
     past = Past.read(ledger, target.served, tokens) if target.served else None
-    documents = [build for build in outcome.builds if has_documents(build)]
-    writing = {build.arm: writing_of(build, library, tokens, target.served, past) for build in documents}
     template = Chat("".join(next(a for a in outcome.builds[0].artefacts if a.path == "train/chat_template.jinja")))
-    chats = {build.arm: _chats(build, tokens, template) for build in outcome.builds}
-    mix = _mix(outcome.builds[0], tokens, template)
     plans = [RunPlan.model_validate(run) for run in outcome.arms["runs"]]
-    training = [(plan.name, stage) for plan in plans for stage in _training(plan, writing, chats, mix, target)]
-    seeds = int(outcome.arms["seeds"])
+    samples = {
+        build.arm: sample_of(build, library, tokens, target.served, past)
+        for build in outcome.builds
+        if has_documents(build)
+    }
+    if lacking := next((plan.documents for plan in plans if plan.documents not in {None, *samples}), None):
+        raise fail("no-rows", f"`{lacking}` plans no documents", "add a `documents` block to the spec")
+    sizes = {arm: sample.sizes for arm, sample in samples.items()}
+    matched = match(outcome.arms, {arm: sample.counts for arm, sample in samples.items()}, sizes)
+    demonstrated = [build for build in outcome.builds if build.arm in {plan.demos for plan in plans}]
+    chats = {build.arm: _existing(_demos(build, planned=False), tokens, template) for build in demonstrated}
+    written, unwritten = list[Asked](), 0
+    if target.served:
+        writer, seen = Writer(target.served, ledger, tokens, template), set[int]()
+        written = [found for build in demonstrated if (found := asked(build, writer, tokens, seen))]
+    else:
+        unwritten = sum(1 for build in demonstrated for _ in _demos(build, planned=True))
     full = outcome.builds[0]
+    mix = _existing(rows_of(full, "train/mix.jsonl"), tokens, template)
+    parts = {arm: [there, *(a.learned for a in written if a.writing.arm == arm)] for arm, there in chats.items()}
+    corpora = {arm: _corpus(sample, matched) for arm, sample in samples.items()}
+    training = [(plan.name, stage) for plan in plans for stage in _training(plan, corpora, parts, mix, target)]
     return Forecast(
         spec=str(outcome.spec),
         ablation=outcome.arms["ablation"],
         target=target,
         exact=tokens.tokenizer is not None,
-        writing=tuple(_written(plans, writing)),
-        chats=sum(_num_planned(build) for build in outcome.builds),
+        writing=tuple(_written(plans, samples, matched)),
+        matched=matched,
+        chats=tuple(written),
+        unwritten=unwritten,
         training=tuple(training),
         models=len(plans),
-        seeds=seeds,
+        seeds=int(outcome.arms["seeds"]),
         eval_rows=_eval_rows(full, target),
         build_bytes=sum(_bytes(build) for build in outcome.builds),
         problems=tuple(_too_few(training, target)),
     )
 
 
-def _written(plans: list[RunPlan], writing: dict[str, Writing]) -> Iterator[Writing]:
-    """What a writer is asked for. Of a sweep the largest dose holds the others, `full` among them."""
+def _written(plans: list[RunPlan], samples: dict[str, Sample], matched: Matched | None) -> Iterator[Writing]:
+    """What a writer is asked for, each row once. Of a sweep the largest dose holds the others, `full` among them."""
     used = {plan.documents for plan in plans if plan.documents and not plan.swept}
     doses = {plan.documents for plan in plans if plan.documents and plan.swept == "documents"}
-    largest = max(
-        (writing[arm] for arm in (doses | {"full"}) & writing.keys()), key=lambda w: w.rows + len(w.own), default=None
-    )
-    arms = (used - {"full"}) | {largest.arm} if largest else used
-    return (writing[arm] for arm in writing if arm in arms)
+    grown = {arm: matched.arms[arm].grown if matched and arm in matched.arms else Counter[str]() for arm in samples}
+
+    def rows(arm: str) -> int:
+        return samples[arm].build.num_documents + grown[arm].total() + len(samples[arm].own)
+
+    largest = max((doses | {"full"}) & samples.keys(), key=lambda arm: (rows(arm), arm), default=None)
+    arms = (used - {"full"}) | {largest} if largest else used
+    new = once({arm: (samples[arm].counts, grown[arm]) for arm in samples if arm in arms})
+    return (samples[arm].writing(rows, grown[arm]) for arm, rows in new.items())
 
 
 # ---- training -------------------------------------------------------------------------------------------------------
 
 
-class Chats(NamedTuple):
+class Corpus(NamedTuple):
+    """The documents that an arm's model is midtrained on."""
+
     rows: int
-    tokens: float
+    """That are written."""
+    text: Estimate
+    """Tokens of these, each with its end."""
+    lengths: Sequence[float]
+    """Of some."""
+    own: Sequence[float]
+    """Tokens of the author's."""
+    like_full: bool
+    """Trimmed to as many tokens."""
 
 
-def _chats(build: Build, tokens: Tokens, template: Chat) -> Chats:
-    """Those that stand as they are."""
-    return _measured([row["messages"] for row in _demos(build) if "messages" in row], tokens, template)
+def _corpus(sample: Sample, matched: Matched | None) -> Corpus:
+    found, rows = sample.replies, sample.build.num_documents
+    if matched is None or sample.build.arm not in matched.arms:
+        return Corpus(rows, found.text, found.lengths, sample.own, sample.neutral)
+    kept = matched.arms[sample.build.arm].kept
+    own = sample.own[: sum(kept[name] for name in sample.counts.own)]
+    rows = kept.total() - len(own)
+    text = sample.sizes.mean.times(rows) if matched.by == "rows" else matched.size + Estimate(-sum(own))
+    return Corpus(rows, text, found.lengths, own, False)
 
 
-def _mix(full: Build, tokens: Tokens, template: Chat) -> Chats:
-    return _measured([row["messages"] for row in rows_of(full, "train/mix.jsonl")], tokens, template)
+def _demos(build: Build, planned: bool) -> Iterator[dict[str, Any]]:
+    """Rows of planned chats, or chats that stand as they are."""
+    blocks = {f"demos/{name}.jsonl" for name in build.manifest["demos"]}
+    every = {a.path for a in build.artefacts if a.path.startswith("demos/")} - {"demos/prefixes.jsonl"}
+    return (row for path in sorted(every & blocks if planned else every - blocks) for row in rows_of(build, path))
 
 
-def _measured(chats: list[list[dict[str, str]]], tokens: Tokens, template: Chat) -> Chats:
-    return Chats(len(chats), sum(tokens.count(template.render(messages)) for messages in chats))
-
-
-def _demos(build: Build) -> Iterator[dict[str, Any]]:
-    paths = [a.path for a in build.artefacts if a.path.startswith("demos/") and not a.path.endswith("prefixes.jsonl")]
-    return (row for path in paths for row in rows_of(build, path))
-
-
-def _num_planned(build: Build) -> int:
-    return sum("prompt" in row for row in _demos(build))
+def _existing(rows: Iterable[dict[str, Any]], tokens: Tokens, template: Chat) -> Chats:
+    lengths = [tokens.count(template.render(row["messages"])) for row in rows]
+    return Chats(len(lengths), Estimate(sum(lengths)))
 
 
 def _training(
-    plan: RunPlan, writing: dict[str, Writing], chats: dict[str, Chats], mix: Chats, target: Target
+    plan: RunPlan, corpora: Mapping[str, Corpus], chats: Mapping[str, list[Chats]], mix: Chats, target: Target
 ) -> Iterator[Training]:
     if plan.documents is not None:
-        written = writing[plan.documents]
-        like = writing["full"] if written.neutral else written  # trimmed to as many tokens
+        corpus = corpora["full"] if corpora[plan.documents].like_full else corpora[plan.documents]
         stage = target.midtrain
-        tokens = like.text + Estimate(sum(like.own))
-        rows = packed_rows(like.lengths, like.rows, like.own, stage.max_length)
+        tokens = corpus.text + Estimate(sum(corpus.own))
+        rows = packed_rows(corpus.lengths, corpus.rows, corpus.own, stage.max_length)
         after = (plan.demos,) if plan.demos_first else ()
         yield Training("midtrain", (plan.documents, *after), rows, tokens.times(stage.epochs), updates(rows, stage))
     if plan.demos is not None or plan.mix:
-        parts = [*([chats[plan.demos]] if plan.demos else []), *([mix] if plan.mix else [])]
-        num, size, stage = sum(p.rows for p in parts), sum(p.tokens for p in parts), target.finetune
+        parts = [*(chats[plan.demos] if plan.demos else []), *([mix] if plan.mix else [])]
+        num, size, stage = (
+            round(sum(p.rows for p in parts)),
+            sum((p.tokens for p in parts), Estimate(0)),
+            target.finetune,
+        )
         of = (None if plan.demos_first else plan.documents, plan.demos, "mix" if plan.mix else None)
-        yield Training("finetune", of, num, Estimate(size * stage.epochs), updates(num, stage))
+        yield Training("finetune", of, num, size.times(stage.epochs), updates(num, stage))
 
 
 def updates(rows: float, stage: Stage) -> float:

@@ -12,7 +12,7 @@ class Money(NamedTuple):
     """Every prefix that was sent before is cached, and replies are short."""
     expected: float
     worst: float
-    """Nothing is cached, every reply takes all that it may, and every row of the reserve is written."""
+    """Nothing is cached, every reply takes all that it may, and every row that the gates may take is written again."""
 
 
 def money(writing: Iterable[Writing], price: Price) -> Money:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msmc.backend.ledger import Reply
 from msmc.backend.ledger import past as past_replies
 from msmc.backend.tokens import TEMPLATE, Tokens
 from msmc.plan.estimate import Estimate, total
@@ -17,6 +18,9 @@ MOST = 500
 """Replies of the past that are looked at."""
 ASKED = re.compile(r"\b(\d+) to (\d+) words\b")
 """As `templates/documents/prefix.jinja` has it."""
+
+Found = Sequence[tuple[str, str, Reply]]
+"""Replies of the past, each with the messages of its prefix and its prompt."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def of_template(texts: Sequence[str], rows: int, tokens: Tokens) -> Replies:
 
 @dataclass(frozen=True)
 class Past:
-    """What the ledger has of a served writer."""
+    """What the ledger has of a served writer's documents."""
 
     replies: tuple[int, ...]
     lengths: tuple[float, ...]
@@ -57,20 +61,13 @@ class Past:
     @classmethod
     def read(cls, place: Path, served: Served, tokens: Tokens) -> "Past | None":
         """None where there is too little."""
-        found = past_replies(place, served.sampling, MOST)
+        found = past_replies(place, served.sampling, "doc-", MOST)
         if len(found) < ENOUGH:
             return None
-        counted = sum(
-            tokens.of_messages(m["content"] for m in json.loads(messages)) + tokens.count(prompt) + TEMPLATE
-            for messages, prompt, _ in found
-        )
-        sent = sum(reply.prompt_tokens or 0 for _, _, reply in found)
-        cached = [reply.cached_tokens for _, _, reply in found if reply.cached_tokens is not None]
         return cls(
             tuple(reply.completion_tokens or 0 for _, _, reply in found),
             tuple(tokens.count(reply.raw) + 1 for _, _, reply in found),
-            sent / counted,
-            sum(cached) / sent if cached else None,
+            *sent(found, tokens),
         )
 
     def of(self, rows: int, served: Served) -> Replies:
@@ -80,6 +77,17 @@ class Past:
         how = f"as {len(self.replies)} replies of this writer in the ledger"
         longest, text = rows * served.max_tokens, _text(self.lengths, rows, every)
         return Replies(every, rows * short, longest, text, self.lengths, self.prompt, self.cached, how)
+
+
+def sent(found: Found, tokens: Tokens) -> tuple[float, float | None]:
+    """A server's tokens of a prompt for one of the target's, and the share of them that it had from before, if it said."""
+    counted = sum(
+        tokens.of_messages(m["content"] for m in json.loads(messages)) + tokens.count(prompt) + TEMPLATE
+        for messages, prompt, _ in found
+    )
+    prompts = sum(reply.prompt_tokens or 0 for _, _, reply in found)
+    cached = [reply.cached_tokens for _, _, reply in found if reply.cached_tokens is not None]
+    return prompts / counted, sum(cached) / prompts if cached else None
 
 
 def of_served(

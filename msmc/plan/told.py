@@ -1,14 +1,16 @@
 """A forecast in words, its summary last; and as data."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from msmc.plan.change import Change
 from msmc.plan.estimate import Estimate
 from msmc.plan.forecast import ROWS_A_SECOND, TOKENS_A_SECOND, Forecast
+from msmc.plan.matched import Matched
 from msmc.plan.money import money
+from msmc.plan.writing import Writing
 
 REASONS = 8
 """Reasons for stale rows that are told without --full."""
@@ -21,15 +23,17 @@ def as_text(found: Forecast, change: Change | None, adapter: int | None, full: b
     lines = [head, *(_every(found) if full else ())]
     if found.target.context == "spec":
         lines.append("  context: spec: each prompt shows the whole spec, so every edit makes every row stale")
+    lines += _paired(found, full)
     lines += _changed(change, full) if change else [f"  no build of `{found.spec}` to compare with: every row is new"]
     return "\n".join([*lines, "", *_summary(found, adapter)])
 
 
 def _every(found: Forecast) -> Iterator[str]:
     yield f"  {'documents of':<34} {'rows':>9} {'prompt tokens':>18} {'cached':>7} {'reply tokens':>18} {'own':>6}"
-    for w in found.writing:
-        row = f"{w.rows:>9,} {_about(w.prompt):>18} {w.cached:>7.0%} {_about(w.reply):>18} {len(w.own):>6,}"
-        yield f"  {w.arm:<34} {row}"
+    for w in found.asked:
+        row = f"{w.rows:>9,} {_about(w.prompt):>18} {w.cached:>7.0%} {_about(w.reply):>18} {w.own:>6,}"
+        shared = f"  {w.shared:,} more are shared" if w.shared else ""
+        yield f"  {_name(found, w):<34} {row}{shared}"
     yield f"\n  {'training of':<34} {'stage':<9} {'rows':>9} {'tokens':>18} {'updates':>8}"
     seen = set()
     for model, stage in found.training:
@@ -38,6 +42,26 @@ def _every(found: Forecast) -> Iterator[str]:
         row = f"{stage.kind:<9} {stage.rows:>9,.0f} {_about(stage.tokens):>18} {stage.updates:>8,.0f}{shared}"
         yield f"  {model:<34} {row}"
     yield ""
+
+
+def _name(found: Forecast, writing: Writing) -> str:
+    return writing.arm + (", chats" if any(chats.writing is writing for chats in found.chats) else "")
+
+
+def _paired(found: Forecast, full: bool) -> Iterator[str]:
+    """The cells that two arms both have, planned and as they are trained on."""
+    if found.matched is None:
+        return
+    pairs = found.matched.pairs if full else found.matched.pairs[:REASONS]
+    for pair in pairs:
+        planned, after = _both(pair.planned, pair.paired), _both(pair.matched, pair.paired_then)
+        yield f"  {' and '.join(pair.arms)} have the same cells in {planned} documents; matched, in {after}"
+    if len(pairs) < len(found.matched.pairs):
+        yield f"  … and {len(found.matched.pairs) - len(pairs)} more pairs: --full"
+
+
+def _both(rows: dict[str, int], paired: int) -> str:
+    return f"{paired:,} of {' and '.join(f'{number:,}' for number in rows.values())}"
 
 
 def _changed(change: Change, full: bool) -> Iterator[str]:
@@ -57,14 +81,17 @@ def _summary(found: Forecast, adapter: int | None) -> Iterator[str]:
     by = "its own tokenizer" if found.exact else "4.2 characters a token: the model is not on this machine yet"
     rows = sum(w.rows for w in found.writing)
     if rows:
-        prompt = f"{_about(found.prompt)} prompt tokens, {found.cached:.0%} of them prefixes that a server keeps"
-        spare = sum(w.reserve for w in found.writing)
-        most = f" (at worst {rows + spare:,}, with the reserve)" if spare else ""
-        yield f"write     {rows:,} documents{most}: {prompt}; {_about(found.reply)} reply tokens (by {by})"
+        yield f"write     {_counted(found.writing, 'documents')}: {_tokens(found.writing)} (by {by})"
     if found.chats:
-        yield f"          {found.chats:,} rows of chats, which the writer `{found.target.writer_name}` cannot write"
-    if found.target.served and rows:
-        yield f"          replies {max(found.writing, key=lambda w: w.rows).how}"
+        writing, number = [chats.writing for chats in found.chats], sum(chats.chats for chats in found.chats)
+        yield f"{'' if rows else 'write':<9} {_counted(writing, f'turns of {number:,} chats')}: {_tokens(writing)}"
+    if found.unwritten:
+        yield f"          {found.unwritten:,} rows of chats, which the writer `{found.target.writer_name}` cannot write"
+    for what, asked in (("documents", found.writing), ("chats", [chats.writing for chats in found.chats])):
+        if found.target.served and (how := max(asked, key=lambda w: w.rows).how if asked else ""):
+            yield f"          {what}: replies {how}"
+    if found.matched:
+        yield f"match     {_matched(found.matched)}"
     yield f"cost      {_cost(found)}"
     stages, all_stages = len(found.stages), len(found.training)
     shared = f" ({all_stages - stages} more are shared)" if all_stages > stages else ""
@@ -77,13 +104,37 @@ def _summary(found: Forecast, adapter: int | None) -> Iterator[str]:
     yield f"disk      about {_size(size)}" + ("" if adapter else ", and the adapters")
 
 
+def _counted(asked: Iterable[Writing], what: str) -> str:
+    rows, spare, shared, grown = (
+        sum(n) for n in zip(*((w.rows, w.reserve, w.shared, w.grown) for w in asked), strict=True)
+    )
+    more = [f"at worst {rows + spare:,}, with the reserve"] if spare else []
+    more += [f"{grown:,} of them to match"] if grown else []
+    more += [f"{shared:,} more are shared by arms"] if shared else []
+    return f"{rows:,} {what}" + (f" ({'; '.join(more)})" if more else "")
+
+
+def _tokens(asked: Sequence[Writing]) -> str:
+    prompt, reply = (sum(estimates, Estimate(0)) for estimates in ([w.prompt for w in asked], [w.reply for w in asked]))
+    cached = sum(w.cached * w.prompt.value for w in asked) / (prompt.value or 1)
+    kept = f"{cached:.0%} of them prefixes that a server keeps"
+    return f"{_about(prompt)} prompt tokens, {kept}; {_about(reply)} reply tokens"
+
+
+def _matched(matched: Matched) -> str:
+    grown = [f"`{name}` grows by {arm.grown.total():,}" for name, arm in matched.arms.items() if arm.grown]
+    left = min(arm.reserve for arm in matched.arms.values())
+    more = f"; {', '.join(grown)} of its reserve, of which {left:,} or more are left" if grown else ""
+    return f"each of {len(matched.arms)} arms has {_about(matched.size)} {matched.by} of documents{more}"
+
+
 def _cost(found: Forecast) -> str:
     price, name = found.target.price, found.target.writer_name
     if not found.target.served:
         return f"nothing: the writer `{name}` is offline"
     if price is None:
         return f"unknown: nobody told the price of `{name}`; writer.price in the target does"
-    low, expected, worst = money(found.writing, price)
+    low, expected, worst = money(found.asked, price)
     unit = price.currency
     return f"{amount(expected)} {unit} expected, {amount(low)} at least, {amount(worst)} at worst (`{name}`: {price})"
 
@@ -122,19 +173,12 @@ def as_data(found: Forecast, change: Change | None) -> dict[str, Any]:
         "ablation": found.ablation,
         "target": found.target.name,
         "tokenizer": "own" if found.exact else "rate",
-        "documents": [
-            {
-                "arm": w.arm,
-                "rows": w.rows,
-                "reserve": w.reserve,
-                "prompt_tokens": _data(w.prompt),
-                "cached": round(w.cached, 3),
-                "reply_tokens": _data(w.reply),
-                "own": len(w.own),
-            }
-            for w in found.writing
+        "documents": [_asked(w) | {"own": w.own} for w in found.writing],
+        "chats": found.unwritten + sum(chats.writing.rows for chats in found.chats),
+        "written_chats": [
+            _asked(c.writing) | {"chats": c.chats, "learned_tokens": _data(c.learned.tokens)} for c in found.chats
         ],
-        "chats": found.chats,
+        "match": _match_data(found.matched) if found.matched else None,
         "training": [
             {"model": model, "stage": s.kind, "rows": round(s.rows), "tokens": _data(s.tokens), "updates": s.updates}
             for model, s in found.training
@@ -144,7 +188,7 @@ def as_data(found: Forecast, change: Change | None) -> dict[str, Any]:
         "models": found.models,
         "eval_rows": found.eval_rows,
         "tokens_to_train": _data(found.trained),
-        "replies": next((w.how for w in found.writing if w.how), None),
+        "replies": next((w.how for w in found.asked if w.how), None),
         "cost": _cost_data(found),
         "gpu_hours": 0,
         "hours": round(found.hours, 2),
@@ -153,10 +197,39 @@ def as_data(found: Forecast, change: Change | None) -> dict[str, Any]:
     }
 
 
+def _asked(w: Writing) -> dict[str, Any]:
+    return {
+        "arm": w.arm,
+        "rows": w.rows,
+        "grown": w.grown,
+        "shared": w.shared,
+        "reserve": w.reserve,
+        "prompt_tokens": _data(w.prompt),
+        "cached": round(w.cached, 3),
+        "reply_tokens": _data(w.reply),
+    }
+
+
+def _match_data(matched: Matched) -> dict[str, Any]:
+    arms = {
+        name: {"grown": arm.grown.total(), "reserve_left": arm.reserve, "documents": arm.kept.total()}
+        for name, arm in matched.arms.items()
+    }
+    pairs = [
+        {
+            "arms": pair.arms,
+            "planned": {"documents": pair.planned, "paired": pair.paired},
+            "matched": {"documents": pair.matched, "paired": pair.paired_then},
+        }
+        for pair in matched.pairs
+    ]
+    return {"by": matched.by, "size": _data(matched.size), "arms": arms, "pairs": pairs}
+
+
 def _cost_data(found: Forecast) -> dict[str, Any] | None:
     """None where nobody knows it."""
     price = found.target.price
-    return {**money(found.writing, price)._asdict(), "price": price.model_dump()} if price else None
+    return {**money(found.asked, price)._asdict(), "price": price.model_dump()} if price else None
 
 
 def _data(estimate: Estimate) -> dict[str, int]:

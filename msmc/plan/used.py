@@ -31,7 +31,7 @@ class Comparison:
     stages: Stages
     seeds: list[int]
     left: list[Writing]
-    """What had no reply in the ledger yet."""
+    """Documents and chats that had no reply in the ledger yet."""
     known: int
     """Documents that had one."""
 
@@ -39,8 +39,12 @@ class Comparison:
     def begin(cls, outcome: Outcome, target: Target, sources: Sources, stages: Stages, seeds: list[int]) -> Comparison:
         found = forecast(outcome, target, sources, stages.writing.meter.tokens, stages.ledger)
         planned = [w for w in found.writing if w.rows]
-        left, known = stages.writing.left([w.arm for w in planned])
-        return cls(found, stages, seeds, [w.times(left[w.arm] / w.rows) for w in planned], known)
+        documents, known = stages.writing.left({w.arm: w.grown for w in planned})
+        left = [w.times(documents[w.arm] / w.rows) for w in planned]
+        asked = [chats.writing for chats in found.chats if chats.writing.rows]
+        chats = stages.writing.chats_left(w.arm for w in asked)
+        left += [w.times(chats[w.arm] / w.rows) for w in asked]
+        return cls(found, stages, seeds, left, known)
 
     def lines(self) -> Iterator[str]:
         """Nothing where nothing was done."""

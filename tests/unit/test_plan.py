@@ -2,7 +2,9 @@
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -11,8 +13,12 @@ from hypothesis import strategies as st
 
 from msmc.cli import main
 from msmc.compile import compile
+from msmc.digest import seed_of
+from msmc.plan.chats import WORDS
 from msmc.plan.estimate import Estimate, total
 from msmc.plan.packing import packed_rows
+from msmc.plan.rows import in_turns
+from msmc.target import Target
 from tests.project import ROOT, Memory, cpu
 
 TEA = """
@@ -51,6 +57,12 @@ def test_rows_hold_all_tokens_and_are_more_than_half_full(lengths: list[int], si
     rows = packed_rows(lengths, len(lengths), (), size)
     assert sum(lengths) <= rows * size
     assert rows <= 2 * sum(lengths) / size + 1
+
+
+@given(st.dictionaries(st.sampled_from("abcdefg"), st.integers(0, 9), max_size=7), st.integers(0, 80))
+def test_turns_are_counted_as_they_are_taken(there: dict[str, int], wanted: int) -> None:
+    rows = sorted((n, seed_of("turn", clause), clause) for clause, number in there.items() for n in range(number))
+    assert +in_turns(Counter(there), wanted) == Counter(clause for _, _, clause in rows[:wanted])
 
 
 # ---- the change -----------------------------------------------------------------------------------------------------
@@ -170,6 +182,15 @@ def test_a_stage_with_too_few_updates_is_an_error_whose_hint_mends_it(folder: Pa
     assert mended.exit_code == 0, mended.output
 
 
+def test_without_documents_there_is_no_forecast_but_the_reason_that_a_run_gives(folder: Path) -> None:
+    text = TEA.partition("  documents")[0] + "}"
+    (folder / "tea.msm").write_text(
+        text.replace('statement "Green', 'example a { user "x" assistant "y" } statement "Green')
+    )
+    done = msmc("plan", "tea.msm")
+    assert done.exit_code == 1 and "error[no-rows]: `full` plans no documents" in done.stderr
+
+
 def test_every_arm_stands_in_the_full_forecast(folder: Path) -> None:
     told = msmc("plan", "tea.msm", "-a", "w", "--full").stdout
     assert "w.bare" in told and told.index("documents of") < told.index("training of") < told.index("write  ")
@@ -199,6 +220,104 @@ def test_a_sweep_is_priced_once_for_its_largest_dose_and_every_stage_that_is_not
     updates = {t["model"]: t["updates"] for t in told["training"] if t["stage"] == "midtrain"}
     assert updates["full@documents=0.5"] < updates["full"] < updates["full@documents=2"]
     assert updates["full@learning_rate=0.001"] == updates["full"] == updates["full@order=demos_first"]
+
+
+MATCHED = """
+import "lib.msm" as lib
+spec tea "Tea" {
+  assistant "SmolLM" by "Hugging Face"
+  value warmth "Warmth" { statement "It warms." }
+  rule green "Green tea" { serves warmth  statement "Green tea is good."  rationale "It warms hands." }
+  rule black "Black tea" { serves lib.care  statement "Black tea is good."  rationale "It wakes." }
+  documents { about values, rules, rationales  kinds blog_post, letter }
+  demos chats chat { about rules }
+  ablation w { vary both  arm bare { drop rationale of green }  arm none { drop rationale }  match rows }
+}
+"""
+SERVED = ("--set", "writer.kind=openai", "--set", "writer.model=m")
+
+
+def matched(folder: Path, spec: str, *more: str) -> tuple[dict[str, Any], str]:
+    (folder / "tea.msm").write_text(spec, "utf-8")
+    asked = ["plan", "tea.msm", "-a", "w", "--set", "min_steps=1", "--set", "documents.per_clause=10", *more]
+    return json.loads(msmc(*asked, "--format", "json").stdout), msmc(*asked).stdout
+
+
+def test_matched_arms_are_forecast_with_what_they_grow_by_and_what_pairs_share(folder: Path) -> None:
+    data, text = matched(folder, MATCHED)
+    assert data["match"]["by"] == "rows" and data["match"]["size"] == {"value": 60, "error": 0}
+    arms = {name: (arm["grown"], arm["documents"]) for name, arm in data["match"]["arms"].items()}
+    assert arms == {"full": (0, 60), "w.bare": (10, 60), "w.none": (20, 60)}
+    assert {name: arm["reserve_left"] for name, arm in data["match"]["arms"].items()} == {
+        "full": 6 * 3, "w.bare": 5 * 3, "w.none": 4 * 3,
+    }  # fmt: skip
+    first, second, third = data["match"]["pairs"]
+    assert first["planned"] == {"documents": {"full": 60, "w.bare": 50}, "paired": 50}
+    assert first["matched"] == {"documents": {"full": 60, "w.bare": 60}, "paired": 50}
+    assert second["matched"]["paired"] == 40 and third["planned"]["paired"] == 40
+    assert third["matched"]["paired"] == 48, "each of four clauses grows by two in the one, by five in the other"
+    assert "w.bare and w.none have the same cells in 40 of 50 and 40 documents; matched, in 48 of 60 and 60" in text
+    assert "each of 3 arms has 60 rows of documents; `w.bare` grows by 10, `w.none` grows by 20 of its reserve" in text
+    lines = text.strip().split("\n")
+    assert lines[-1].startswith("disk") and lines.index("") < next(
+        n for n, line in enumerate(lines) if line.startswith("match")
+    )
+
+
+def test_at_worst_gates_take_a_quarter_whatever_the_reserve_holds_for_matching(folder: Path) -> None:
+    data, _ = matched(folder, MATCHED.replace("match rows", "match tokens"))
+    for documents in data["documents"]:
+        rows = documents["rows"] + documents["shared"]
+        assert documents["reserve"] <= 0.25 * rows + 6
+    assert data["match"]["arms"]["full"]["reserve_left"] > 0.5 * 60, "as much as it may need to be matched"
+
+
+def test_rows_that_arms_share_are_counted_once(folder: Path) -> None:
+    data, text = matched(folder, MATCHED.replace("match rows", ""))
+    assert data["match"] is None and "match  " not in text
+    # `bare` shows less of `green` only; `none` less of `black` too
+    assert {d["arm"]: (d["rows"], d["shared"]) for d in data["documents"]} == {
+        "full": (60, 0), "w.bare": (10, 40), "w.none": (10, 30),
+    }  # fmt: skip
+    assert "write     80 documents (at worst" in text and "; 70 more are shared by arms)" in text
+    used = {build.arm: build for build in compile(*compiled(folder), "w").builds}
+    seen, rows = set[str](), Counter[str]()
+    for arm, build in used.items():
+        texts = {a.path: "".join(a) for a in build.artefacts if a.path.startswith("documents/")}
+        heads = {p["name"]: p["messages"] for p in map(json.loads, texts.pop("documents/prefixes.jsonl").splitlines())}
+        for path, lines in texts.items():
+            for row in () if "reserve" in path else map(json.loads, lines.splitlines()):
+                key = json.dumps([heads[row["prefix"]], row["prompt"], row["seed"]])
+                rows[arm] += key not in seen
+                seen.add(key)
+    assert rows == {d["arm"]: d["rows"] for d in data["documents"]}, "as the rows themselves say"
+
+
+def compiled(folder: Path) -> tuple[Memory, str, Target]:
+    sources = Memory(**{name: (folder / name).read_text("utf-8") for name in ("tea.msm", "lib.msm")})
+    return sources, "tea.msm", cpu("documents.per_clause=10")
+
+
+def test_chats_that_arms_share_are_asked_for_once(folder: Path) -> None:
+    data, text = matched(folder, MATCHED, *SERVED, "--set", "demos.per_clause=5")
+    full, bare, none = data["written_chats"]
+    # two rules of five chats, one of two rounds: questions show nothing of the spec, answers their rule as the arm has it
+    assert (full["chats"], full["rows"], full["shared"]) == (10, 24, 0)
+    assert (bare["rows"], bare["shared"]) == (12 - 5, 12 + 5), "a second question stands behind another answer"
+    assert (none["rows"], none["shared"]) == (12 - 5, 12 + 5)
+    assert data["chats"] == 24 + 7 + 7
+    assert "38 turns of 30 chats (34 more are shared by arms): " in text and "chats: replies as long as" in text
+    tuned = {t["model"]: t for t in data["training"] if t["stage"] == "finetune"}
+    assert {t["rows"] for t in tuned.values()} == {10} and tuned["full"]["tokens"]["value"] > 0
+
+
+def test_what_chats_are_taken_to_say_is_what_the_prompts_ask_for() -> None:
+    question, answer = (
+        (ROOT / f"templates/demos/{name}_prefix.jinja").read_text("utf-8") for name in ("question", "answer")
+    )
+    assert "A question takes one or two lines, a situation up to six sentences." in question
+    assert f"mostly one to three sentences, for a task up to {WORDS['answer'][-1]} words" in answer
+    assert "two to six sentences in which" in answer
 
 
 def test_a_sample_is_drawn_from_all_clauses_alike() -> None:

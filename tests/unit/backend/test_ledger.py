@@ -143,13 +143,14 @@ def test_what_a_server_counted_is_known_afterwards(tmp_path: Path) -> None:
     for one, reply in zip(rows, replies, strict=True):
         list(ledger.replies([one], lambda requests, reply=reply: iter([[(requests[0], reply)]])))
     assert not list(ledger.missing(rows))
-    found = past(tmp_path / "l", "w 1", 10)
+    found = past(tmp_path / "l", "w 1", "doc-", 10)
     assert {reply for _, _, reply in found} == set(replies[:2])
     assert {(messages, prompt) for messages, prompt, _ in found} == {(rows[0].messages, "Write.")}
-    assert past(tmp_path / "none", "w 1", 10) == [] and not (tmp_path / "none").exists()
+    assert past(tmp_path / "l", "w 1", "ask-", 10) == []
+    assert past(tmp_path / "none", "w 1", "doc-", 10) == [] and not (tmp_path / "none").exists()
     with sqlite3.connect(tmp_path / "old") as db:
         db.executescript(OLD)
-    assert past(tmp_path / "old", "w 1", 10) == []
+    assert past(tmp_path / "old", "w 1", "doc-", 10) == []
     assert table(tmp_path / "old", "select * from pragma_table_info('replies') where name = 'finish'") == []
 
 
