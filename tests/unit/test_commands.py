@@ -153,6 +153,35 @@ def test_check_of_a_clean_folder_writes_nothing(folder: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, "1 file, no problems\n")
 
 
+def test_check_tells_files_of_the_same_name_apart(folder: Path) -> None:
+    apart = {"x": "\n\nvalue v", "y": "rule r {}\n"}
+    for name, text in apart.items():
+        (folder / name).mkdir()
+        (folder / name / "a.msm").write_text(text, "utf-8")
+    told = msmc("check", "x", "y").stderr
+    assert "--> x/a.msm:3:8\n  |\n3 | value v\n" in told and "--> y/a.msm:1:6\n  |\n1 | rule r {}\n" in told
+    rows = json.loads(msmc("check", "x", str(folder / "y"), "--format", "json").stdout)
+    assert {(row["file"], row["line"]) for row in rows} == {("x/a.msm", 3), ("y/a.msm", 1)}
+    assert "::error file=x/a.msm,line=3," in msmc("check", "x", "y", "--format", "github").stdout
+    assert "::error file=" + str(folder / "y/a.msm") in _in(
+        folder / "x", "check", "a.msm", "../y", "--format", "github"
+    )
+    assert "there is no file `y/none.msm`" in msmc("check", "x", "y/none.msm").stderr
+    assert "--> a.msm:3:8" in msmc("check", "x").stderr, "one project alone: as its build would tell it"
+
+
+def _in(folder: Path, *arguments: str) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return msmc(*arguments).stdout
+
+
+def test_check_takes_each_file_once(folder: Path) -> None:
+    (folder / "inner" / "tea.msm").write_text(GOOD, "utf-8")
+    done = msmc("check", "tea.msm", "./tea.msm", "inner", str(folder / "inner" / "tea.msm"))
+    assert (done.exit_code, done.stdout) == (0, "2 files, no problems\n")
+
+
 def test_a_template_error_names_its_line() -> None:
     sources = Memory(**{"shipped:templates/x.jinja": "one\n{{ two }}\n", "shipped:templates/y.jinja": "{% if %}"})
     for path, place in (("x.jinja", "templates/x.jinja:2"), ("y.jinja", "templates/y.jinja:1")):
