@@ -248,6 +248,57 @@ def test_trace_says_what_an_arm_does_not_have(folder: Path) -> None:
     assert "tea/w.bare: tea.green.rationale   tea.msm:5:5   (not in this arm)" in told
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("show tea.msm --arm bare", "`bare` is an arm, and its whole name is `w.bare`"),
+        ("ablate tea.msm bare", "`bare` is an arm, and its whole name is `w.bare`"),
+        ("ablate tea.msm", "name an ablation of `tea.msm`: w\n"),
+        ("ablate plain.msm", "`plain.msm` declares no ablation; `msmc run plain.msm`"),
+        ("ablate none.msm", "name an ablation\n"),
+        ("show tea.msm doc-0123456789abcdef", "--set documents.per_clause=… as they were given to compile"),
+        ("show tea.msm ask-0123456789abcdef", "--set demos.per_clause=… as they were given to compile"),
+        ("show tea.msm say-0123456789abcdef", "--set demos.per_clause=… as they were given to compile"),
+        ("run tea.msm --stages gen", "there is no stage `gen`; the stages are, in order: generate, midtrain, finetune"),
+        (
+            "run tea.msm --stages midtrain",
+            "to stop after `midtrain`, name every stage up to it, in order: generate,midtrain",
+        ),
+        ("run tea.msm --stages finetune,generate", "in order: generate,midtrain,finetune\n"),
+    ],
+)
+def test_the_next_step_is_named(folder: Path, arguments: str, told: str) -> None:
+    (folder / "plain.msm").write_text(GOOD.replace("  ablation w { arm bare { drop rationale } }\n", ""), "utf-8")
+    done = msmc(*arguments.split(" "))
+    assert done.exit_code in (1, 2) and told in done.stderr, done.stderr
+
+
+def test_chats_that_the_writer_does_not_write_are_noted(folder: Path) -> None:
+    text = GOOD.replace("  eval", "  demos chats chat { about rules }\n  eval", 1)
+    text = text.replace("ablation w {", "ablation w { control deliberative ")
+    (folder / "tea.msm").write_text(text, "utf-8")
+    few = ("compile", "tea.msm")
+    served = ("--set", "writer.kind=openai", "--set", "writer.model=m")
+    assert "note: no chats are planned" in msmc(*few).stdout and "chats are planned by" not in msmc(*few).stdout
+    more = (*few, "--set", "demos.per_clause=2")
+    for command in ("compile", "plan"):
+        told = msmc(command, *more[1:], "-a", "w").stdout
+        assert "note: chats are planned by demos.per_clause 2 and the control `deliberative`" in told, told
+        assert "writer.kind=openai" in told and "no chats are planned" not in told
+    assert "note: chats are planned by the control `deliberative`, and" in msmc(*few, "-a", "w").stdout
+    assert "no chats are planned" not in msmc(*few, "-a", "w").stdout
+    assert "chats are planned" not in msmc(*more, "-a", "w", *served).stdout
+
+
+def test_a_writer_that_writes_chats_is_named_where_one_does_not(folder: Path) -> None:
+    (folder / "tea.msm").write_text(GOOD.replace("  eval", "  demos chats chat { about rules }\n  eval", 1), "utf-8")
+    done = msmc("run", "tea.msm", "--stages", "generate", "--set", "demos.per_clause=2")
+    assert "error[writer-cannot]" in done.stderr
+    assert (
+        "set demos.per_clause to 0" in done.stderr and "--set writer.kind=openai --set writer.model=NAME" in done.stderr
+    )
+
+
 def test_compile_says_whom_the_texts_are_about(folder: Path) -> None:
     (folder / "tea.msm").write_text(GOOD.replace('"SmolLM" by', '"Aster" by'), "utf-8")
     assert "note: the target `cpu` trains SmolLM by Hugging Face" in msmc("compile", "tea.msm").stdout
