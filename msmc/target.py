@@ -240,7 +240,9 @@ def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Dia
         )
     if fault["type"] == "missing":
         given = _is_given(place[:-1], node, settings)
-        hint = f"give it too: --set {key}=…" if given else f"add: {place[-1]}: …"
+        hint = (
+            f"give it too: --set {key}={'openai' if key == 'writer.kind' else '…'}" if given else f"add: {place[-1]}: …"
+        )
         label = None if given else _label(path, node, place[:-1])
         return Diagnostic("target-invalid", f"`{key}` is missing", label, hint=hint)
     if fault["type"].startswith(("model_type", "model_attributes")):
