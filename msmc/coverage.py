@@ -173,7 +173,8 @@ def as_text(found: list[Table]) -> str:
     lines = [f"{first.name}   {first.folder}", *_lines(first), ASKED]
     if others:
         lines += ["", "others:"]
-        lines += [f"  {table.folder}: {_sums(table.clauses)}" for table in others]
+        named = {t.folder: f" ({t.name})" if t.folder.name.startswith(CORPORA) else "" for t in others}
+        lines += [f"  {t.folder}{named[t.folder]}: {_sums(t.clauses)}" for t in others]
     return "\n".join(lines)
 
 

@@ -135,7 +135,7 @@ def test_before_a_model_is_measured_the_corpora_are_told(project: Path) -> None:
     )
     assert full.startswith(f"full, its corpus   {folder.relative_to(project)}\n")
     assert "  tea.green            rule       tea.msm:6         3/3       1      1\n" in full
-    assert others.count("documents 7/7") == 1 and others.startswith("  runs/stages/corpus-")
+    assert others.count("documents 7/7") == 1 and "(w.bare, its corpus): documents" in others
     assert msmc(f"coverage {folder.relative_to(project)}").stdout == full.removesuffix("\n")
     shutil.copytree(project / "runs/builds", project / "unwritten/builds")
     assert "such as unwritten/builds/tea-" in msmc("coverage unwritten").stderr
