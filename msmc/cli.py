@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from msmc.cli_check import check
 from msmc.cli_coverage import coverage
 from msmc.cli_experiments import ablate, report, run
 from msmc.cli_export import export
@@ -19,21 +20,17 @@ from msmc.cli_frame import (
     build_option,
     colored,
     compiled,
-    emit,
     format_option,
     out_option,
-    project,
     quiet_option,
     runs_option,
     set_option,
-    spec_files,
     summary,
     target_option,
     told_of,
 )
 from msmc.cli_plan import plan
-from msmc.diagnostics import Diagnostic, Failed
-from msmc.source import SourceFile, Span
+from msmc.diagnostics import Failed
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,36 +50,7 @@ def main() -> None:
 # ---- the compiler --------------------------------------------------------------------------------------------------------
 
 
-@main.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@format_option
-def check(paths: tuple[str, ...], form: str) -> None:
-    """Parse, resolve and check files and folders: every mistake of all of them.
-
-    Exit code 0: clean; 1: findings; 2: wrong usage.
-    """
-    gc.set_threshold(100_000)  # it is over before there is garbage worth looking for
-    from msmc.check import check as check_file
-
-    problems: list[Diagnostic] = []
-    files: dict[str, SourceFile] = {}
-    obeyed = set[Span]()
-    found = [f for path in paths for f in spec_files(path)]
-    for file in found:
-        entry, sources = project(file)
-        checked = check_file(entry, sources)
-        problems += [p for p in checked.problems if p not in problems]
-        files |= checked.files.sources
-        obeyed |= checked.suppressions
-    # a suppression may be for what is told of a spec that extends this one
-    problems = [p for p in problems if p.name != "unused-suppression" or (p.primary and p.primary.span not in obeyed)]
-    emit(problems, files, form)
-    if form == "text" and not problems:
-        click.echo(f"{len(found)} file{'s' if len(found) != 1 else ''}, no problems")
-    if problems:
-        raise click.exceptions.Exit(1)
-
-
+main.add_command(check)
 main.add_command(fmt)
 
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from msmc.cli_frame import Command, compiled, out_option, quiet_option, runs_option, set_option, summary, target_option
+from msmc.cli_frame import (
+    Command,
+    compiled,
+    out_option,
+    project,
+    quiet_option,
+    runs_option,
+    set_option,
+    summary,
+    target_option,
+)
 
 if TYPE_CHECKING:
     from msmc.compile import Outcome
@@ -75,15 +85,20 @@ def run(
 
 def _until(stages: str | None) -> str:
     names = list(KINDS)
-    wanted = stages.split(",") if stages is not None else names
+    wanted = [word.strip() for word in stages.split(",")] if stages is not None else names
+    if unknown := [word for word in wanted if word not in names]:
+        message = f"there is no stage `{unknown[0]}`; the stages are, in order: {', '.join(names)}"
+        raise click.BadParameter(message, param_hint="--stages")
     if wanted != names[: len(wanted)]:
-        raise click.BadParameter(f"it is the beginning of {','.join(names)}", param_hint="--stages")
+        last = max(map(names.index, wanted))
+        message = f"to stop after `{names[last]}`, name every stage up to it, in order: {','.join(names[: last + 1])}"
+        raise click.BadParameter(message, param_hint="--stages")
     return KINDS[wanted[-1]]
 
 
 @click.command(cls=Command)
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.argument("ablation")
+@click.argument("ablation", required=False, metavar="ABLATION")
 @target_option
 @stages_option
 @max_tokens_option
@@ -94,7 +109,7 @@ def _until(stages: str | None) -> str:
 @quiet_option
 def ablate(
     spec: Path,
-    ablation: str,
+    ablation: str | None,
     target: str,
     stages: str | None,
     max_tokens: int | None,
@@ -109,8 +124,21 @@ def ablate(
     Finished stages are kept and never done again: after a stop, the same command goes on. The caps are for what this command
     asks its writer for; replies that are in the ledger cost nothing. At the end what was forecast stands beside what was used.
     """
+    if ablation is None:
+        raise click.UsageError(_ablations(spec))
     wanted = Wanted(None, _until(stages), max_tokens, max_cost, quiet)
     _experiment(spec, target, ablation, settings, out, runs, wanted)
+
+
+def _ablations(spec: Path) -> str:
+    """What to say to who names none."""
+    from msmc.check import check
+
+    specs = check(*project(spec)).specs
+    names = [ablation.name for found in specs for ablation in found.ablations]
+    if specs and not names:
+        return f"`{spec}` declares no ablation; `msmc run {spec}` trains its arm `full`"
+    return "name an ablation" + (f" of `{spec}`: {', '.join(names)}" if names else "")
 
 
 class Wanted(NamedTuple):

@@ -53,6 +53,8 @@ def plan(
     else:
         file = tokenizer_file(loaded.model, cache_folder())
         adapter = adapter_bytes(file.parent / "config.json", loaded.lora.r) if file else None
+        for note in outcome.notes:
+            click.echo(f"note: {note}")
         click.echo(as_text(found, changed, adapter, full))
         emit(found.problems, {})
     if found.problems:

@@ -37,6 +37,8 @@ class Outcome:
 
 NEUTRAL = "shipped:specs/neutral/assistant.msm"
 """The unrelated assistant of the control `neutral_documents`."""
+WITH_CHATS = ("deliberative", "extra_demos")
+"""Controls that plan chats, whatever the target plans."""
 
 
 def compile(sources: Sources, entry: str, target: Target, ablation: str | None = None) -> Outcome:
@@ -77,7 +79,7 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
         spec=spec.name,
         builds=tuple(builds),
         arms=described,
-        notes=(*_notes(spec, target, len(mix)), *_confounds(described)),
+        notes=(*_notes(spec, target, chosen, len(mix)), *_confounds(described)),
         problems=tuple(warnings),
         files=checked.files,
     )
@@ -117,13 +119,13 @@ def _controls_without(spec: Spec, target: Target, ablation: Ablation | None) -> 
     if "neutral_documents" in controls and spec.documents is None:
         message = "the control `neutral_documents` stands for as many tokens as the spec's documents, and it plans none"
         yield Diagnostic("matches-nothing", message, hint="add a `documents` block")
-    for name in ("deliberative", "extra_demos"):
+    for name in WITH_CHATS:
         if name in controls and not spec.demos:
             message = f"the control `{name}` plans chats, and the spec has no block that says what of"
             yield Diagnostic("matches-nothing", message, hint="add: demos chats chat { about rules }")
 
 
-def _notes(spec: Spec, target: Target, num_mixed: int) -> Iterator[str]:
+def _notes(spec: Spec, target: Target, ablation: Ablation | None, num_mixed: int) -> Iterator[str]:
     mine, theirs = spec.identity, target.identity
     if mine and theirs and mine != theirs:
         yield (
@@ -132,7 +134,13 @@ def _notes(spec: Spec, target: Target, num_mixed: int) -> Iterator[str]:
         )
     if target.context == "spec" and target.writer == "template":
         yield "`context: spec` changes what prompts show, and the writer `template` writes from each row's clause all the same"
-    if spec.demos and not target.demos.per_clause:
+    planned = list(_planning_chats(spec, target, ablation))
+    if planned and not target.served:
+        yield (
+            f"chats are planned by {' and '.join(planned)}, and the writer `template` writes documents only, so a run "
+            "would refuse: do without, or --set writer.kind=openai --set writer.model=NAME"
+        )
+    if spec.demos and not planned:
         brought = " and the chats it brings" if spec.own_demos else ""
         yield f"no chats are planned (demos.per_clause is 0): the demos are the spec's own `example` blocks{brought}"
     held_out = [block for block in spec.evals if block.held_out]
@@ -152,6 +160,12 @@ def _notes(spec: Spec, target: Target, num_mixed: int) -> Iterator[str]:
             f"fine-tuning on {chats} chats makes about {updates:.0f} updates, fewer than min_steps "
             f"{target.min_steps}, so `msmc run` would refuse: add examples, raise finetune.epochs, or --set mix.file=general"
         )
+
+
+def _planning_chats(spec: Spec, target: Target, ablation: Ablation | None) -> Iterator[str]:
+    if spec.demos and target.demos.per_clause:
+        yield f"demos.per_clause {target.demos.per_clause}"
+    yield from (f"the control `{c}`" for c in WITH_CHATS if ablation and c in ablation.controls)
 
 
 def _confounds(described: dict[str, Any]) -> Iterator[str]:
@@ -199,6 +213,9 @@ def _one_spec(checked: Checked, entry: str, ablation: str | None) -> Diagnostic 
         return Diagnostic("no-spec", f"`{entry}` holds {found}", where, hint=hint)
     known = [a.name for a in checked.specs[0].ablations]
     if ablation is not None and ablation not in known:
-        hint = did_you_mean(ablation, known) or "the spec declares none"
+        arms = {arm.name: f"{a.name}.{arm.name}" for a in checked.specs[0].ablations for arm in a.arms}
+        arm = arms.get(ablation)
+        hint = f"`{ablation}` is an arm, and its whole name is `{arm}`" if arm else did_you_mean(ablation, known)
+        hint = hint or "the spec declares none"
         return Diagnostic("unknown-ablation", f"`{checked.specs[0].name}` has no ablation `{ablation}`", hint=hint)
     return None

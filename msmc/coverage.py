@@ -10,6 +10,8 @@ from msmc.diagnostics import fail
 from msmc.ir import CLAUSE_WORDS, ArmSpec, ClauseKind
 from msmc.stored import broken, read_json, read_text
 
+CORPORA = ("corpus-", "matched-")
+"""How the folders of stages begin that hold what a model is trained on."""
 KINDS: dict[ClauseKind, str] = {kind: word for word, kind in CLAUSE_WORDS.items()}
 
 
@@ -27,7 +29,7 @@ class Covered(NamedTuple):
     chats: int | None
     """Demos that are there after the gates."""
     items: int
-    """Of evaluations."""
+    """Of the build's evaluations, that ask about it: all of them, however many a run is limited to."""
     reserve: int = 0
     """Further documents that are planned; in a run those that were written in place of others."""
     quarantined: Mapping[str, int] = {}
@@ -39,7 +41,7 @@ class Covered(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A build's arm or a run."""
+    """A build's arm, a run, or a corpus that no model was measured on yet."""
 
     name: str
     folder: Path
@@ -76,8 +78,8 @@ def chats_of(rows: Iterator[dict[str, Any]]) -> Counter[str]:
 
 
 def tables(place: Path) -> list[Table]:
-    """Of a build, one arm of it, a run, or all runs below a folder; the build's `full` first. Raises Failed `not-a-build`,
-    `broken-file`."""
+    """Of a build, one arm of it, a run, or all runs below a folder, else all corpora; `full` first. Raises Failed
+    `not-a-build`, `broken-file`."""
     if (place / "run.json").is_file():
         return [_of_run(place)]
     if (place / "manifest.json").is_file():
@@ -88,8 +90,11 @@ def tables(place: Path) -> list[Table]:
             raise broken(place / "full" / "manifest.json", "is gone")
         return [_of_build(folder) for folder in folders]
     if runs := sorted(path.parent for path in place.glob("**/seed-*/run.json")):
-        return [_of_run(folder) for folder in runs]
-    inner = sorted(path.parent for path in place.glob("*/arms.json"))
+        return sorted(map(_of_run, runs), key=lambda table: (not _has_documents(table), not _is_full(table)))
+    if corpora := [path.parent for path in place.glob("**/coverage.json") if path.parent.name.startswith(CORPORA)]:
+        corpora.sort(key=lambda folder: -(folder / "coverage.json").stat().st_mtime_ns)
+        return sorted(map(_of_corpus, corpora), key=lambda table: not _is_full(table))
+    inner = sorted(path.parent for below in ("*", "builds/*") for path in place.glob(f"{below}/arms.json"))
     hint = f"name one that it holds, such as {inner[0]}" if inner else "first: msmc compile SPEC"
     raise fail("not-a-build", f"`{place}` is no build and no run", hint)
 
@@ -113,6 +118,39 @@ def _of_run(folder: Path) -> Table:
     return Table(f"{run['run']['name']}, seed {run['seed']}", folder, clauses, run=True)
 
 
+def _of_corpus(folder: Path) -> Table:
+    """Documents that are written and gated; their clauses' places, demos and items are those of their build."""
+    arm, there = str(read_json(folder / "stage.json")["arm"]), read_json(folder / "coverage.json")
+    build = _build_of(folder, arm, there["documents"])
+    clauses = []
+    for clause in _of_build(build).clauses:
+        kept = there["documents"].get(clause.clause, {})
+        written = kept.get("kept", 0) + there["own"].get(clause.clause, 0)
+        gated = {"reserve": kept.get("from_reserve", 0), "quarantined": kept.get("quarantined", {})}
+        clauses.append(clause._replace(written=written, **gated))
+    return Table(f"{arm}, its corpus", folder, clauses, run=True)
+
+
+def _build_of(corpus: Path, arm: str, planned: Mapping[str, Any]) -> Path:
+    """The arm's newest build that plans these documents: a corpus is of every build whose rows are the same."""
+    builds = corpus.absolute().parents[1] / "builds"
+    found = sorted(builds.glob(f"*/{arm}/manifest.json"), key=lambda path: -path.stat().st_mtime_ns)
+    for path in found:
+        coverage = _own(path, {"coverage"})["coverage"]
+        if all(coverage.get(c, {}).get("documents", -1) >= counts["planned"] for c, counts in planned.items()):
+            return path.parent
+    hint = "the same `msmc run` or `msmc ablate` makes it again"
+    raise fail("not-a-build", f"the build that `{corpus}` was written for is gone", hint)
+
+
+def _has_documents(table: Table) -> bool:
+    return any(clause.documents for clause in table.clauses)
+
+
+def _is_full(table: Table) -> bool:
+    return table.name.startswith("full,")
+
+
 def _own(path: Path, keys: set[str]) -> dict[str, Any]:
     """What msmc of this version wrote."""
     found = read_json(path)
@@ -124,20 +162,26 @@ def _own(path: Path, keys: set[str]) -> dict[str, Any]:
 # ---- what is told -----------------------------------------------------------------------------------------------------------
 
 
+ASKED = """\
+  asked: by so many items of the build's evaluations, of which evaluate.limit may leave some out; what is about two clauses
+  counts for both"""
+
+
 def as_text(found: list[Table]) -> str:
     """The first one clause by clause, the others with their sums."""
     first, *others = found
-    lines = [f"{first.name}   {first.folder}", *_lines(first)]
+    lines = [f"{first.name}   {first.folder}", *_lines(first), ASKED]
     if others:
         lines += ["", "others:"]
-        lines += [f"  {table.folder}: {_sums(table.clauses)}" for table in others]
+        named = {t.folder: f" ({t.name})" if t.folder.name.startswith(CORPORA) else "" for t in others}
+        lines += [f"  {t.folder}{named[t.folder]}: {_sums(t.clauses)}" for t in others]
     return "\n".join(lines)
 
 
 def _lines(table: Table) -> Iterator[str]:
     width = max([len(c.clause) for c in table.clauses], default=6)
     placed = max([len(c.place) for c in table.clauses], default=5)
-    yield f"  {'clause':<{width}}  {'kind':<9}  {'place':<{placed}} {'documents':>10} {'demos':>7} {'items':>6}"
+    yield f"  {'clause':<{width}}  {'kind':<9}  {'place':<{placed}} {'documents':>10} {'demos':>7} {'asked':>6}"
     for c in table.clauses:
         cells = f"{_cell(c.documents, c.written):>10} {_cell(c.demos, c.chats):>7} {c.items or '-':>6}"
         marks = ["nothing is made of it"] if c.nothing else []
@@ -164,9 +208,8 @@ def _sums(clauses: list[Covered]) -> str:
         return _cell(sum(numbers[0]), sum(numbers[1]) if numbers[1] else None)
 
     nothing = sum(c.nothing for c in clauses)
-    told = (
-        f"documents {of('documents', 'written')}, demos {of('demos', 'chats')}, items {sum(c.items for c in clauses):,}"
-    )
+    asked = sum(c.items for c in clauses)
+    told = f"documents {of('documents', 'written')}, demos {of('demos', 'chats')}, asked {_cell(asked, None)}"
     return told + (f"; {nothing} with nothing" if nothing else "")
 
 

@@ -6,6 +6,14 @@ from typing import Any
 from msmc.compile import Outcome
 from msmc.diagnostics import did_you_mean, fail
 
+AS_BUILT = "rows depend on the arm and the target: give --arm, --target and --set {} as they were given to compile"
+HINTS = {
+    "doc-": AS_BUILT.format("documents.per_clause=…"),
+    "ask-": AS_BUILT.format("demos.per_clause=…"),
+    "say-": AS_BUILT.format("demos.per_clause=…"),
+}
+"""For rows that are not found, by how their ids begin."""
+
 
 def show_id(outcome: Outcome, wanted: str | None, arm: str = "full") -> str:
     """A node of an arm as prose, or a row's exact prompt; the whole arm for None. Raises Failed `unknown-id`, `unknown-arm`.
@@ -60,11 +68,8 @@ def show_id(outcome: Outcome, wanted: str | None, arm: str = "full") -> str:
         raise fail(
             "unknown-id", f"the arm `{build.arm}` of `{outcome.spec}` does not have `{wanted}`", "see it: --arm full"
         )
-    raise fail(
-        "unknown-id",
-        f"the arm `{build.arm}` of `{outcome.spec}` has no node or row `{wanted}`",
-        did_you_mean(wanted, known),
-    )
+    hint = next((hint for start, hint in HINTS.items() if wanted.startswith(start)), did_you_mean(wanted, known))
+    raise fail("unknown-id", f"the arm `{build.arm}` of `{outcome.spec}` has no node or row `{wanted}`", hint)
 
 
 def _node(node_id: str, spec: dict[str, Any], place: dict[str, Any]) -> list[str]:

@@ -239,9 +239,12 @@ def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Dia
             hint=did_you_mean(place[-1], _fields(place[:-1])),
         )
     if fault["type"] == "missing":
-        return Diagnostic(
-            "target-invalid", f"`{key}` is missing", _label(path, node, place[:-1]), hint=f"add: {place[-1]}: …"
+        given = _is_given(place[:-1], node, settings)
+        hint = (
+            f"give it too: --set {key}={'openai' if key == 'writer.kind' else '…'}" if given else f"add: {place[-1]}: …"
         )
+        label = None if given else _label(path, node, place[:-1])
+        return Diagnostic("target-invalid", f"`{key}` is missing", label, hint=hint)
     if fault["type"].startswith(("model_type", "model_attributes")):
         keys = ", ".join(_fields(place))
         return Diagnostic("target-invalid", f"`{key}` has no keys of its own", label, hint=f"it takes: {keys}")
@@ -249,6 +252,18 @@ def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Dia
     if fault["type"] == "float_type" and isinstance(fault["input"], str) and _is_number(fault["input"]):
         hint = f"YAML takes it for text; write {float(fault['input'])!r}"
     return Diagnostic("target-invalid", wanted(fault), label, note=f"it is `{fault['input']}`", hint=hint)
+
+
+def _is_given(place: list[str], node: Any, settings: tuple[str, ...]) -> bool:
+    """Whether a place has its keys from `--set` alone."""
+    inner = ".".join(place) + "."
+    keys = [setting.partition("=")[0] + "." for setting in settings]
+    if any(inner.startswith(key) for key in keys):
+        return True
+    for part in place:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((value for key, value in pairs if key.value == part), None)
+    return any(key.startswith(inner) for key in keys) and not isinstance(node, yaml.MappingNode)
 
 
 def _is_number(text: str) -> bool:

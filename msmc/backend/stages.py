@@ -79,12 +79,14 @@ class Stages:
 
         writer-cannot: A writer that is asked for rows it cannot write.
 
-        The offline writer `template` writes documents only. Without chats, the demos are the examples of the spec.
+        The offline writer `template` writes documents only. Without chats, the demos are the examples of the spec; a served
+        writer writes both.
 
         Bad:
             $ msmc run tea.msm --set demos.per_clause=4
         Good:
             $ msmc run tea.msm --set demos.per_clause=0
+            $ msmc run tea.msm --set demos.per_clause=4 --set writer.kind=openai --set writer.model=gpt-4o-mini
         """
         planned = arm.num_planned_chats() if arm else 0
         if planned and not self.target.served:
@@ -94,6 +96,7 @@ class Stages:
             hint = "set demos.per_clause to 0: the spec's examples are then the demos"
             if not self.target.demos.per_clause:
                 hint = f"leave the control `{arm.name.split('.')[-1] if arm else ''}` out: it plans chats of its own"
+            hint += "; or name a writer that writes chats: --set writer.kind=openai --set writer.model=NAME"
             raise fail("writer-cannot", message, hint)
         full = self.tree.full
         parts = [arm.digest_of("demos/") if arm else None, full.digest_of("train/mix") if mix else None]

@@ -153,6 +153,35 @@ def test_check_of_a_clean_folder_writes_nothing(folder: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, "1 file, no problems\n")
 
 
+def test_check_tells_files_of_the_same_name_apart(folder: Path) -> None:
+    apart = {"x": "\n\nvalue v", "y": "rule r {}\n"}
+    for name, text in apart.items():
+        (folder / name).mkdir()
+        (folder / name / "a.msm").write_text(text, "utf-8")
+    told = msmc("check", "x", "y").stderr
+    assert "--> x/a.msm:3:8\n  |\n3 | value v\n" in told and "--> y/a.msm:1:6\n  |\n1 | rule r {}\n" in told
+    rows = json.loads(msmc("check", "x", str(folder / "y"), "--format", "json").stdout)
+    assert {(row["file"], row["line"]) for row in rows} == {("x/a.msm", 3), ("y/a.msm", 1)}
+    assert "::error file=x/a.msm,line=3," in msmc("check", "x", "y", "--format", "github").stdout
+    assert "::error file=" + str(folder / "y/a.msm") in _in(
+        folder / "x", "check", "a.msm", "../y", "--format", "github"
+    )
+    assert "there is no file `y/none.msm`" in msmc("check", "x", "y/none.msm").stderr
+    assert "--> a.msm:3:8" in msmc("check", "x").stderr, "one project alone: as its build would tell it"
+
+
+def _in(folder: Path, *arguments: str) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return msmc(*arguments).stdout
+
+
+def test_check_takes_each_file_once(folder: Path) -> None:
+    (folder / "inner" / "tea.msm").write_text(GOOD, "utf-8")
+    done = msmc("check", "tea.msm", "./tea.msm", "inner", str(folder / "inner" / "tea.msm"))
+    assert (done.exit_code, done.stdout) == (0, "2 files, no problems\n")
+
+
 def test_a_template_error_names_its_line() -> None:
     sources = Memory(**{"shipped:templates/x.jinja": "one\n{{ two }}\n", "shipped:templates/y.jinja": "{% if %}"})
     for path, place in (("x.jinja", "templates/x.jinja:2"), ("y.jinja", "templates/y.jinja:1")):
@@ -217,6 +246,57 @@ def test_trace_says_what_an_arm_does_not_have(folder: Path) -> None:
     told = msmc("trace", "green.rationale").stdout
     assert "tea/full: tea.green.rationale   tea.msm:5:5\n" in told
     assert "tea/w.bare: tea.green.rationale   tea.msm:5:5   (not in this arm)" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("show tea.msm --arm bare", "`bare` is an arm, and its whole name is `w.bare`"),
+        ("ablate tea.msm bare", "`bare` is an arm, and its whole name is `w.bare`"),
+        ("ablate tea.msm", "name an ablation of `tea.msm`: w\n"),
+        ("ablate plain.msm", "`plain.msm` declares no ablation; `msmc run plain.msm`"),
+        ("ablate none.msm", "name an ablation\n"),
+        ("show tea.msm doc-0123456789abcdef", "--set documents.per_clause=… as they were given to compile"),
+        ("show tea.msm ask-0123456789abcdef", "--set demos.per_clause=… as they were given to compile"),
+        ("show tea.msm say-0123456789abcdef", "--set demos.per_clause=… as they were given to compile"),
+        ("run tea.msm --stages gen", "there is no stage `gen`; the stages are, in order: generate, midtrain, finetune"),
+        (
+            "run tea.msm --stages midtrain",
+            "to stop after `midtrain`, name every stage up to it, in order: generate,midtrain",
+        ),
+        ("run tea.msm --stages finetune,generate", "in order: generate,midtrain,finetune\n"),
+    ],
+)
+def test_the_next_step_is_named(folder: Path, arguments: str, told: str) -> None:
+    (folder / "plain.msm").write_text(GOOD.replace("  ablation w { arm bare { drop rationale } }\n", ""), "utf-8")
+    done = msmc(*arguments.split(" "))
+    assert done.exit_code in (1, 2) and told in done.stderr, done.stderr
+
+
+def test_chats_that_the_writer_does_not_write_are_noted(folder: Path) -> None:
+    text = GOOD.replace("  eval", "  demos chats chat { about rules }\n  eval", 1)
+    text = text.replace("ablation w {", "ablation w { control deliberative ")
+    (folder / "tea.msm").write_text(text, "utf-8")
+    few = ("compile", "tea.msm")
+    served = ("--set", "writer.kind=openai", "--set", "writer.model=m")
+    assert "note: no chats are planned" in msmc(*few).stdout and "chats are planned by" not in msmc(*few).stdout
+    more = (*few, "--set", "demos.per_clause=2")
+    for command in ("compile", "plan"):
+        told = msmc(command, *more[1:], "-a", "w").stdout
+        assert "note: chats are planned by demos.per_clause 2 and the control `deliberative`" in told, told
+        assert "writer.kind=openai" in told and "no chats are planned" not in told
+    assert "note: chats are planned by the control `deliberative`, and" in msmc(*few, "-a", "w").stdout
+    assert "no chats are planned" not in msmc(*few, "-a", "w").stdout
+    assert "chats are planned" not in msmc(*more, "-a", "w", *served).stdout
+
+
+def test_a_writer_that_writes_chats_is_named_where_one_does_not(folder: Path) -> None:
+    (folder / "tea.msm").write_text(GOOD.replace("  eval", "  demos chats chat { about rules }\n  eval", 1), "utf-8")
+    done = msmc("run", "tea.msm", "--stages", "generate", "--set", "demos.per_clause=2")
+    assert "error[writer-cannot]" in done.stderr
+    assert (
+        "set demos.per_clause to 0" in done.stderr and "--set writer.kind=openai --set writer.model=NAME" in done.stderr
+    )
 
 
 def test_compile_says_whom_the_texts_are_about(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """`msmc coverage` of builds and runs, and the report's heat map: sources and what is told of them side by side."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ TEA = """spec tea "Tea" {
 """
 BUILD = """\
 full   build/tea/full
-  clause               kind       place       documents   demos  items
+  clause               kind       place       documents   demos  asked
   tea.warmth           value      tea.msm:3           2       -      -
   tea.cola             rule       tea.msm:11          2       1      1
   tea.cola.rationale   rationale  tea.msm:11          -       -      -   nothing is made of it
@@ -39,13 +40,15 @@ full   build/tea/full
   tea.green.rationale  rationale  tea.msm:7           2       -      -
   tea.green.late       subrule    tea.msm:8           -       -      -   nothing is made of it
 
-  values         1: documents 2, demos -, items 0
-  rules          2: documents 5, demos 3, items 2
-  rationales     2: documents 2, demos -, items 0; 1 with nothing
-  subrules       1: documents -, demos -, items 0; 1 with nothing
+  values         1: documents 2, demos -, asked -
+  rules          2: documents 5, demos 3, asked 2
+  rationales     2: documents 2, demos -, asked -; 1 with nothing
+  subrules       1: documents -, demos -, asked -; 1 with nothing
+  asked: by so many items of the build's evaluations, of which evaluate.limit may leave some out; what is about two clauses
+  counts for both
 
 others:
-  build/tea/w.bare: documents 7, demos 3, items 2; 1 with nothing
+  build/tea/w.bare: documents 7, demos 3, asked 2; 1 with nothing
 """
 COVERED: list[dict[str, Any]] = [
     {
@@ -63,14 +66,16 @@ COVERED: list[dict[str, Any]] = [
 ]  # fmt: skip
 RUN = """\
 full, seed 0   runs/tea/tiny/w.full/seed-0-abc
-  clause               kind       place      documents   demos  items
+  clause               kind       place      documents   demos  asked
   tea.green            rule       tea.msm:6 1,200/1,200     1/2      4   1 of the reserve; 1 quarantined: does not show its clause
   tea.green.rationale  rationale  tea.msm:7        3/4       -      -
   tea.old              value      tea.msm:9          -       -      1
 
-  values         1: documents -, demos -, items 1
-  rules          1: documents 1,200/1,200, demos 1/2, items 4
-  rationales     1: documents 3/4, demos -, items 0
+  values         1: documents -, demos -, asked 1
+  rules          1: documents 1,200/1,200, demos 1/2, asked 4
+  rationales     1: documents 3/4, demos -, asked -
+  asked: by so many items of the build's evaluations, of which evaluate.limit may leave some out; what is about two clauses
+  counts for both
 """
 
 
@@ -106,8 +111,37 @@ def test_a_run_has_what_is_there_of_what_was_planned(project: Path) -> None:
     folder = run(project / "runs/tea/tiny/w.full/seed-0-abc").relative_to(project)
     assert msmc(f"coverage {folder}").stdout == RUN == msmc("coverage runs").stdout
     run(project / "runs/tea/tiny/w.full/seed-1-abc", seed=1)
-    others = "others:\n  runs/tea/tiny/w.full/seed-1-abc: documents 1,203/1,204, demos 1/2, items 5\n"
+    others = "others:\n  runs/tea/tiny/w.full/seed-1-abc: documents 1,203/1,204, demos 1/2, asked 5\n"
     assert msmc("coverage runs").stdout == f"{RUN}\n{others}"
+
+
+def test_a_folder_of_runs_details_one_that_was_trained_on_documents(project: Path) -> None:
+    untrained = [{**row, "documents": None, "written": None, "demos": None, "chats": None} for row in COVERED]
+    for arm, coverage in (("base", untrained), ("w.bare", COVERED[:1]), ("w.full", COVERED)):
+        name = arm.removeprefix("w.")
+        run(project / f"runs/tea/tiny/{arm}/seed-0-abc", run={"name": name}, coverage=coverage)
+    assert [table["name"] for table in json.loads(msmc("coverage runs --format json").stdout)] == [
+        "full, seed 0", "bare, seed 0", "base, seed 0",
+    ]  # fmt: skip
+    assert msmc("coverage runs").stdout.startswith(RUN)
+
+
+def test_before_a_model_is_measured_the_corpora_are_told(project: Path) -> None:
+    assert msmc("ablate tea.msm w --stages generate -q --set documents.per_clause=2").exit_code == 0
+    told = msmc("coverage runs").stdout
+    full, others = told.split("others:\n")
+    folder = next(
+        path.parent for path in project.glob("runs/stages/corpus-*/stage.json") if '"full"' in path.read_text()
+    )
+    assert full.startswith(f"full, its corpus   {folder.relative_to(project)}\n")
+    assert "  tea.green            rule       tea.msm:6         3/3       1      1\n" in full
+    assert others.count("documents 7/7") == 1 and "(w.bare, its corpus): documents" in others
+    assert msmc(f"coverage {folder.relative_to(project)}").stdout == full.removesuffix("\n")
+    shutil.copytree(project / "runs/builds", project / "unwritten/builds")
+    assert "such as unwritten/builds/tea-" in msmc("coverage unwritten").stderr
+    shutil.rmtree(project / "runs/builds")
+    done = msmc("coverage runs")
+    assert done.exit_code == 1 and "is gone" in done.stderr and "the same `msmc run`" in done.stderr
 
 
 def test_the_same_as_data(project: Path) -> None:

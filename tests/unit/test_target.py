@@ -67,6 +67,27 @@ def test_a_served_writer_is_keys_and_the_template_a_name() -> None:
     assert cpu("writer.kind=openai", "writer.model=m").price is None
 
 
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        (["writer.kind=openai"], "writer.model"),
+        (["writer.model=m"], "writer.kind"),
+        (["writer={kind: openai}"], "writer.model"),
+        (["writer.kind=openai", "writer.model=m", "writer.price.input=1"], "writer.price.output"),
+    ],
+)
+def test_a_key_that_settings_lack_is_given_by_another_setting(settings: list[str], key: str) -> None:
+    (problem,) = mistakes(GOOD, *settings)
+    assert problem.message == f"`{key}` is missing" and problem.primary is None
+    assert problem.hint == f"give it too: --set {key}={'openai' if key == 'writer.kind' else '…'}"
+
+
+def test_a_key_that_the_file_lacks_is_added_there() -> None:
+    text = GOOD.replace("writer: template", "writer: {kind: openai}")
+    (problem,) = mistakes(text, "writer.temperature=0.5")
+    assert place(problem, text) == "writer" and problem.hint == "add: model: …"
+
+
 def test_a_misspelt_key_of_a_writer_has_a_suggestion_at_any_depth() -> None:
     served = ("writer.kind=openai", "writer.model=m")
     (problem,) = mistakes(GOOD, *served, "writer.temprature=1")
