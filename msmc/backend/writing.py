@@ -10,7 +10,7 @@ from typing import Any
 
 from msmc.backend import template_writer
 from msmc.backend.chats import asked_next, assemble, chains
-from msmc.backend.gates import Rows
+from msmc.backend.gates import Rows, own_words
 from msmc.backend.ledger import Ledger, Reply, Request, Send
 from msmc.backend.meter import CapReached, Meter, Usage
 from msmc.backend.tree import Arm, Tree
@@ -50,10 +50,10 @@ class Writing:
         """An arm's planned chats that may be trained on, and the others with the reason: turn by turn, since each turn is asked
         for with those before it."""
         kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
-        done, total = 0, arm.num_planned_chats()
+        done, total, own = 0, arm.num_planned_chats(), own_words(arm.spec)
         for thinking, rows in arm.planned_chats():
             replies = dict[str, str]()
-            while turn := [row for chat in chains(rows) if (row := asked_next(chat, replies, thinking))]:
+            while turn := [row for chat in chains(rows) if (row := asked_next(chat, replies, thinking, own))]:
                 told = _told(advance, done, total, "turns of chats")
                 replies |= {row.id: reply.raw for row, reply in self._replies(arm, turn, told)}
                 done += len(turn)
@@ -149,14 +149,14 @@ class Writing:
 
     def _unanswered(self, arm: Arm, ledger: Ledger) -> set[str]:
         """Keys of an arm's rows of chats that have no reply, each of all that is planned of its chat so far."""
-        keys, left = dict[str | None, str](), set[str]()
+        keys, left, own = dict[str | None, str](), set[str](), own_words(arm.spec)
         for thinking, rows in arm.planned_chats():
             for request in arm.requests(self.writer, rows):
                 assert isinstance(request.row, DemoRow)
                 keys[request.row.id] = digest(request.key, keys.get(request.row.needs))
             replies, going = dict[str, str](), list(chains(rows))
             while going:
-                asked = [(chat, row) for chat in going if (row := asked_next(chat, replies, thinking))]
+                asked = [(chat, row) for chat in going if (row := asked_next(chat, replies, thinking, own))]
                 known = ledger.known(arm.requests(self.writer, (row for _, row in asked)))
                 replies |= {request.row.id: reply.raw for request, reply in known}
                 going = [chat for chat, row in asked if row.id in replies]

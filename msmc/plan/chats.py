@@ -102,7 +102,7 @@ class Writer:
         if not raw:
             return None
         used = [reply.completion_tokens or 0 for reply in raw]
-        contents = [content_of(reply.raw, kind.role, kind.thinking) for reply in raw]
+        contents = [content_of(reply.raw, kind.role, kind.thinking, "") for reply in raw]
         good = [Message(role="user", content=content) for content, fault in contents if not fault]
         if kind.role == "assistant":
             good = [message.model_copy(update={"role": "assistant"}) for message in good]
