@@ -85,7 +85,8 @@ def test_a_file_that_was_changed_is_made_anew(tmp_path: Path, harm: bytes) -> No
 
 
 ENTRIES = [
-    None, "x", ["inputs"], {}, {"inputs": "x"}, {"rows": 999}, {"rows": "2"}, {"sha256": None}, {"sha256": "\ud800"}, {"sha256": "0" * 64}, {"more": 1},
+    None, "x", ["inputs"], {}, {"inputs": "x"}, {"rows": 999}, {"rows": "2"}, {"sha256": None}, {"sha256": "\ud800"},
+    {"sha256": "0" * 64}, {"more": 1},
 ]  # fmt: skip
 
 
