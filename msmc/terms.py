@@ -26,7 +26,9 @@ EMPTY = frozenset(
 
 def terms(text: str, names: Set[str] = frozenset()) -> list[str]:
     """In their order, repeated as they are; without `names`, which every text of a corpus has."""
-    if not text.isascii() and re.search(WIDE, text):  # `re` keeps the pattern, which a check of most specs need not make
+    if not text.isascii() and re.search(
+        WIDE, text
+    ):  # `re` keeps the pattern, which a check of most specs need not make
         parts = frozenset(part for name in names for part in _runs(name))
         return [term for run in _runs(text) for term in _of_run(run, parts)]
     return [stem(word) for word in words(text) if word not in EMPTY and word not in names]
