@@ -16,7 +16,7 @@ from itertools import islice, pairwise
 from typing import NamedTuple
 
 from msmc.backend.telling import units
-from msmc.ir import ArmSpec
+from msmc.ir import ArmSpec, ClauseKind
 from msmc.mention import words
 from msmc.terms import terms
 
@@ -27,7 +27,7 @@ PHRASES = 5
 """Or so many of its phrases: a document tells a clause of 400 words in part, and may have a fifth of its terms."""
 
 NEAR = 300
-"""Clauses that one is compared with, those that share its rarest terms first: of 10,000 that are all alike these are enough."""
+"""Times that another clause is met in one's rarest terms: of 10,000 clauses that are all alike the first of them are enough."""
 
 Phrase = tuple[str, str]
 Terms = frozenset[str]
@@ -90,18 +90,19 @@ class Shows:
         wanted, kind = self._sets[clause], self._kinds[clause]
         rarest = sorted(wanted, key=lambda term: (-self._weights[term], term))[: len(wanted) // 2 + 1]
         # who has half of them has one of any half and one more
-        near = dict.fromkeys(other for term in rarest for other in self._having[term] if self._kinds[other] == kind)
-        for other in islice(near, NEAR):
+        having = (other for term in rarest for other in self._having[kind, term])
+        for other in dict.fromkeys(islice(having, NEAR)):
             found = self._sets[other]
             if 2 * len(wanted & found) >= max(len(wanted), len(found)):
                 yield found
 
     @cached_property
-    def _having(self) -> Mapping[str, list[str]]:
-        having: dict[str, list[str]] = {}
+    def _having(self) -> Mapping[tuple[ClauseKind, str], list[str]]:
+        """The clauses of a kind that have a term."""
+        having: dict[tuple[ClauseKind, str], list[str]] = {}
         for clause, found in self._sets.items():
             for term in found:
-                having.setdefault(term, []).append(clause)
+                having.setdefault((self._kinds[clause], term), []).append(clause)
         return having
 
     # ---- what clauses have ------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def test_a_document_may_tell_a_long_clause_in_part() -> None:
 TEAS = ("green", "black", "mint", "oolong")
 PARALLEL = {
     "one sentence": "Asked what to drink on a cold evening, {{assistant}} suggests {tea} tea before any cold drink.",
-    "its last one": "{{assistant}} knows its guests. It asks what they drank on cold days. Then it pours them {tea} tea from a can.",
+    "its last one": "{{assistant}} knows guests. It asks what they drank on cold days. Then it pours them {tea} tea from a can.",
     "a list": "On a cold evening {{assistant}} offers:\n- warm socks with stripes\n- a pot of {tea} tea\n- a blanket for two",
     "Chinese": "在寒冷的夜晚，{{assistant}}总是先推荐{tea}茶，然后才是别的冷饮。",
 }
