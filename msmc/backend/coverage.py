@@ -5,7 +5,8 @@ clause has. A document shows it that has enough of their weight, or enough phras
 document. Beside clauses that are worded alike it must have what tells its own one from them. What no document shows was
 planned and is not there: a corpus whose texts stand at other rows than their own fails.
 
-Terms tell what a text is about, not what it says of it: one that recommends what its clause never recommends may have them all.
+Terms tell what a text is about, not what it says of it: one that recommends what its clause never recommends may have enough
+of them. That needs a critic.
 """
 
 import math
