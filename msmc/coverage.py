@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
 
 from msmc.build import SCHEMA_VERSION
 from msmc.diagnostics import fail
@@ -101,21 +104,30 @@ def tables(place: Path) -> list[Table]:
 
 def _of_build(folder: Path) -> Table:
     manifest = _own(folder / "manifest.json", {"arm", "coverage", "reserve"})
-    spec = read_text(folder / "ir.json", ArmSpec.model_validate_json)
-    try:
-        clauses = of_arm(spec, manifest, read_json(folder / "sourcemap.json"))
-    except KeyError as error:
-        raise broken(folder / "manifest.json", "is not what was written: it was cut or changed since") from error
-    return Table(manifest["arm"], folder, clauses, run=False)
+    spec, places = read_text(folder / "ir.json", ArmSpec.model_validate_json), read_json(folder / "sourcemap.json")
+    with _unchanged(folder / "manifest.json"):
+        return _table(manifest["arm"], folder, of_arm(spec, manifest, places), run=False)
 
 
 def _of_run(folder: Path) -> Table:
     run = _own(folder / "run.json", {"run", "seed", "coverage"})
+    with _unchanged(folder / "run.json"):
+        name = f"{run['run']['name']}, seed {run['seed']}"
+        return _table(name, folder, [Covered(**row) for row in run["coverage"]], run=True)
+
+
+def _table(name: str, folder: Path, clauses: list[Covered], run: bool) -> Table:
+    """Of what was read from files, which may hold anything. Raises ValueError."""
+    return TypeAdapter(Table).validate_python((name, folder, clauses, run), strict=True)
+
+
+@contextmanager
+def _unchanged(path: Path) -> Iterator[None]:
+    """Raises Failed `broken-file` where a file has not the keys, or not the types, that msmc writes."""
     try:
-        clauses = [Covered(**row) for row in run["coverage"]]
-    except TypeError as error:
-        raise broken(folder / "run.json", "was written by another version of msmc") from error
-    return Table(f"{run['run']['name']}, seed {run['seed']}", folder, clauses, run=True)
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise broken(path, "is not what was written: it was cut or changed since") from error
 
 
 def _of_corpus(folder: Path) -> Table:

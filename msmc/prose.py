@@ -4,6 +4,8 @@ import re
 
 ENDS = ".!?…؟۔।։።。！？｡"
 CLOSERS = "\"'”’»›)\\]}*_`」』）》】"
+WIDE = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+"""A letter of a script that puts no spaces between words."""
 SENTENCE_END = re.compile(rf"(?P<stop>[{ENDS}]+)(?P<closed>[{CLOSERS}]*)(?:\s+|(?<=[。！？｡])(?=[^\s{CLOSERS}]))")
 NEVER = frozenset(["mr", "mrs", "ms", "mx", "dr", "prof", "vs", "e.g", "i.e", "cf", "viz", "st"])
 """Abbreviations that more always follows."""

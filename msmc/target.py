@@ -241,11 +241,11 @@ def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Dia
             hint=did_you_mean(place[-1], _fields(place[:-1])),
         )
     if fault["type"] == "missing":
-        given = _is_given(place[:-1], node, settings)
+        alone = _is_given(place[:-1], node, settings)
         hint = (
-            f"give it too: --set {key}={'openai' if key == 'writer.kind' else '…'}" if given else f"add: {place[-1]}: …"
+            f"give it too: --set {key}={'openai' if key == 'writer.kind' else '…'}" if alone else f"add: {place[-1]}: …"
         )
-        label = None if given else _label(path, node, place[:-1])
+        label = None if alone else _label(path, node, place[:-1])
         return Diagnostic("target-invalid", f"`{key}` is missing", label, hint=hint)
     if fault["type"].startswith(("model_type", "model_attributes")):
         keys = ", ".join(_fields(place))

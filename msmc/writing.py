@@ -4,17 +4,20 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from msmc.build import SCHEMA_VERSION, Artefact, Build
 from msmc.diagnostics import Failed
+from msmc.digest import digest
 from msmc.halves import can_halve, in_halves
 from msmc.stored import read_json, sha256_of
 
 Entry = dict[str, str | int]
-"""Of a file in a manifest: `sha256`; `rows`; and `inputs`, where it can be kept."""
+"""Of a file in a manifest: `sha256`; `rows`; and, where it can be kept, `inputs`: a digest of what it is made of, its bytes and
+their number, so that an entry that was changed keeps nothing."""
 KEPT = frozenset({"sha256", "rows", "inputs"})
 """What the entry has of a file that can be kept."""
 CHUNK = 1 << 15
@@ -33,8 +36,9 @@ def write_build(build: Build, folder: Path, last: Path) -> None:
     new = [artefact for artefact in build.artefacts if artefact.path not in files]
 
     def write(artefact: Artefact) -> Entry:
-        digest = inputs.get(artefact.path)
-        return _written(artefact, folder / artefact.path) | ({"inputs": digest} if digest else {})
+        entry = _written(artefact, folder / artefact.path)
+        made_of = inputs.get(artefact.path)
+        return entry | ({"inputs": _sealed(made_of, entry)} if made_of else {})
 
     much = build.num_documents * len(new) >= MUCH * len(build.artefacts)
     entries = in_halves(write, new) if much and can_halve() else map(write, new)
@@ -75,16 +79,17 @@ def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
 def _kept(inputs: dict[str, str], folder: Path, last: Path) -> dict[str, Entry]:
     """Takes over the files that the last build made of the same, and that are still what it wrote."""
     entries = _entries(last) if inputs else {}
-    same = [path for path, digest in inputs.items() if entries.get(path, {}).get("inputs") == digest]
+    same = [path for path, made_of in inputs.items() if _says(entries.get(path), made_of)]
     if not same:
         return {}
     from concurrent.futures import ThreadPoolExecutor
 
     def keep(path: str) -> bool:
+        new = folder / path
         try:
-            _link(last / path, folder / path)
+            _link(last / path, new)
             # looked at under its new name: what happens to the old one from here on does not matter
-            return sha256_of(folder / path) == entries[path]["sha256"]
+            return stat.S_ISREG(new.lstat().st_mode) and sha256_of(new) == entries[path]["sha256"]
         except OSError:
             return False
 
@@ -96,7 +101,7 @@ def _kept(inputs: dict[str, str], folder: Path, last: Path) -> dict[str, Entry]:
     return {path: entries[path] for path, holds in zip(same, kept, strict=True) if holds}
 
 
-def _entries(last: Path) -> dict[str, Entry]:
+def _entries(last: Path) -> dict[str, Any]:
     """What the manifest of the last build says of its files; nothing where there is none that can be read."""
     try:
         manifest = read_json(last / "manifest.json")
@@ -105,12 +110,22 @@ def _entries(last: Path) -> dict[str, Entry]:
     files = manifest.get("files")
     if manifest.get("schema_version") != SCHEMA_VERSION or not isinstance(files, dict):
         return {}
-    return {path: entry for path, entry in files.items() if isinstance(entry, dict) and entry.keys() == KEPT}
+    return files
+
+
+def _says(entry: Any, made_of: str) -> bool:
+    """Whether this is what was written of a file that is made of the same."""
+    return isinstance(entry, dict) and entry.keys() == KEPT and entry["inputs"] == _sealed(made_of, entry)
+
+
+def _sealed(made_of: str, entry: Entry) -> str:
+    return digest(made_of, ascii([entry["sha256"], entry["rows"]]))  # a changed one may be what no JSON can hold
 
 
 def _link(old: Path, new: Path) -> None:
-    """A second name for a file: nothing of msmc's writes into a file that has its name. A copy where a disk has no links."""
+    """A second name for a file: nothing of msmc's writes into a file that has its name. A copy where a disk has no links. Of a
+    symbolic link it is another one."""
     try:
-        os.link(old, new)
-    except OSError:
-        shutil.copyfile(old, new)
+        os.link(old, new, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        shutil.copyfile(old, new, follow_symlinks=False)

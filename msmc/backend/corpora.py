@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from msmc.backend.adapter import write_json
 from msmc.backend.corpus import Corpus, collect
-from msmc.backend.coverage import PHRASES, SHOWN
+from msmc.backend.coverage import NEAR, PHRASES, SHOWN
 from msmc.backend.gates import Gates, Rows
 from msmc.backend.job import Advance, Job
 from msmc.backend.match import Sized, lacking, matched, size, sized, trimmed
@@ -60,7 +60,7 @@ class Corpora:
         """Documents of an arm, written, gated and covering its clauses."""
         if not arm.files("documents"):
             raise fail("no-rows", f"`{arm.name}` plans no documents", "add a `documents` block to the spec")
-        gated = [arm.held_out, arm.target.documents.floor, SHOWN, PHRASES]
+        gated = [arm.held_out, arm.target.documents.floor, SHOWN, PHRASES, NEAR]
         inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), *gated, self._stages.writing.writer]
         place = self._stages.place("corpus", *inputs)
 

@@ -2,8 +2,8 @@
 
 import re
 
-WIDE = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
-"""A letter of a script that puts no spaces between words."""
+from msmc.prose import WIDE
+
 WORD = re.compile(rf"{WIDE}{{1,2}}|(?:(?!{WIDE})\S)+")
 HAS_WIDE = re.compile(WIDE)
 

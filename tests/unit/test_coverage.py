@@ -156,6 +156,34 @@ def test_the_same_as_data(project: Path) -> None:
     assert json.loads(msmc(f"coverage {folder} --format json").stdout)[0]["clauses"] == COVERED
 
 
+COUNTS = {"documents": 1, "demos": 1, "evals": 2}
+HARMS: list[tuple[str, dict[str, Any]]] = [
+    ("build/tea/full/manifest.json", {"coverage": 5}),
+    ("build/tea/full/manifest.json", {"coverage": {"tea.green": 5}}),
+    *(("build/tea/full/manifest.json", {"coverage": {"tea.warmth": {**COUNTS, key: "x"}}}) for key in COUNTS),
+    ("build/tea/full/manifest.json", {"reserve": [1]}),
+    ("build/tea/full/manifest.json", {"reserve": {"tea.green": "x"}}),
+    ("build/tea/full/manifest.json", {"arm": 5}),
+    ("build/tea/full/sourcemap.json", {"tea.green": "x"}),
+    ("seed-0/run.json", {"coverage": 5}),
+    ("seed-0/run.json", {"coverage": [5]}),
+    ("seed-0/run.json", {"coverage": [{**COVERED[0], "written": "x"}]}),
+    ("seed-0/run.json", {"coverage": [{**COVERED[0], "kind": "x"}]}),
+    ("seed-0/run.json", {"coverage": [{**COVERED[0], "quarantined": [1]}]}),
+    ("seed-0/run.json", {"run": "x"}),
+]
+
+
+@pytest.mark.parametrize(("file", "harm"), HARMS, ids=str)
+def test_what_was_changed_is_told_as_such(project: Path, file: str, harm: dict[str, Any]) -> None:
+    path = project / file
+    run(project / "seed-0")
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | harm), "utf-8")
+    done = msmc(f"coverage {path.relative_to(project).parent}")
+    assert (done.exit_code, done.stderr.split(":")[0]) == (1, "error[broken-file]"), done.stderr
+    assert "is not what was written" in done.stderr
+
+
 def test_the_heat_map_has_a_column_for_each_corpus_and_each_set_of_demos() -> None:
     def made(arm: str, corpus: str, coverage: list[dict[str, Any]]) -> dict[str, Any]:
         stages = {"corpus": {"folder": corpus}, "demos": {"folder": "demos-1"}}

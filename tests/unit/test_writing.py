@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,6 +36,10 @@ def written(place: Path) -> dict[str, tuple[int, bytes]]:
     """Each file's place on the disk and its bytes."""
     files = (p for p in place.rglob("*") if p.is_file())
     return {p.relative_to(place).as_posix(): (p.stat().st_ino, p.read_bytes()) for p in files}
+
+
+def refused(*_: object, **__: object) -> None:
+    raise PermissionError
 
 
 def test_an_edited_rationale_touches_its_prefix_and_no_rows(tmp_path: Path) -> None:
@@ -79,14 +84,52 @@ def test_a_file_that_was_changed_is_made_anew(tmp_path: Path, harm: bytes) -> No
     assert tree(build(tmp_path)) == whole_tree
 
 
-@pytest.mark.parametrize("entry", [None, {}, {"inputs": "x"}], ids=str)
+ENTRIES = [
+    None, "x", ["inputs"], {}, {"inputs": "x"}, {"rows": 999}, {"rows": "2"}, {"sha256": None}, {"sha256": "\ud800"},
+    {"sha256": "0" * 64}, {"more": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=str)
 def test_a_manifest_that_was_changed_is_no_reason_to_keep_a_file(tmp_path: Path, entry: object) -> None:
     place = build(tmp_path)
     whole_tree, path = tree(place), place / "full/manifest.json"
     manifest = json.loads(path.read_text("utf-8"))
-    manifest["files"]["documents/green.jsonl"] = entry
+    files = manifest["files"]
+    files["documents/green.jsonl"] = {**files["documents/green.jsonl"], **entry} if isinstance(entry, dict) else entry
     path.write_text(json.dumps(manifest), "utf-8")
     assert tree(build(tmp_path)) == whole_tree
+    del files["documents/green.jsonl"]
+    path.write_text(json.dumps(manifest), "utf-8")
+    assert tree(build(tmp_path)) == whole_tree
+
+
+def test_a_file_that_was_changed_with_its_digest_is_made_anew(tmp_path: Path) -> None:
+    place = build(tmp_path)
+    whole_tree, path = tree(place), place / "full/manifest.json"
+    manifest = json.loads(path.read_text("utf-8"))
+    manifest["files"]["documents/green.jsonl"]["sha256"] = hashlib.sha256(b"{}\n").hexdigest()
+    path.write_text(json.dumps(manifest), "utf-8")
+    (place / "full/documents/green.jsonl").write_bytes(b"{}\n")
+    assert tree(build(tmp_path)) == whole_tree
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["links", "copies"])
+@pytest.mark.parametrize("odd", ["link", "fifo", "folder"])
+def test_only_a_file_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str, linked: bool) -> None:
+    place = build(tmp_path)
+    whole_tree, path = tree(place), place / "full/documents/green.jsonl"
+    path.rename(tmp_path / "same.jsonl")
+    if odd == "link":
+        path.symlink_to(tmp_path / "same.jsonl")
+    elif odd == "fifo":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    if not linked:
+        monkeypatch.setattr("os.link", refused)
+    assert tree(build(tmp_path)) == whole_tree
+    assert path.is_file() and not path.is_symlink()
 
 
 def test_the_copy_for_runs_shares_no_file_with_the_build(tmp_path: Path) -> None:
@@ -100,9 +143,6 @@ def test_the_copy_for_runs_shares_no_file_with_the_build(tmp_path: Path) -> None
 
 def test_where_a_disk_has_no_links_files_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = tree(build(tmp_path))
-
-    def refused(*_: object) -> None:
-        raise PermissionError
 
     monkeypatch.setattr("os.link", refused)
     assert tree(build(tmp_path)) == before
