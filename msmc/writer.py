@@ -71,9 +71,9 @@ class Served(Part):
     concurrency: int = Field(default=8, ge=1)
     """Requests at a time."""
     timeout: float = Field(default=120, gt=0)
-    """Seconds for a request."""
+    """Seconds for a whole request, whatever trickles in between; each retry has its own."""
     retries: int = Field(default=4, ge=0)
-    """After 429, 5xx and broken connections, each later than the last, or when the server says."""
+    """After 429, 5xx and broken connections, each later than the last, or when the server says; and after what is no reply."""
     price: Price | None = None
     """Else that of msmc's table, which knows OpenAI's own server; else it is unknown."""
 

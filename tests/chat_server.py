@@ -127,6 +127,32 @@ def breaks_off(handler: BaseHTTPRequestHandler) -> bool:
     return True
 
 
+def says(body: Any) -> Callable[[BaseHTTPRequestHandler], bool]:
+    def answer(handler: BaseHTTPRequestHandler) -> bool:
+        send(handler, 200, body)
+        return True
+
+    return answer
+
+
+def completion(content: Any = "SmolLM.", **keys: Any) -> dict[str, Any]:
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+    return {"choices": [choice | keys.pop("choice", {})], **keys}
+
+
+def trickles(handler: BaseHTTPRequestHandler) -> bool:
+    """A byte now and then."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    for _ in range(1000):
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+        time.sleep(0.05)
+    return True
+
+
 @contextmanager
 def serving(server: Server) -> Iterator[str]:
     """Its address for a target."""

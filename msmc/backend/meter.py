@@ -89,6 +89,10 @@ class Meter:
         most, counted = self._promised.pop(request.key), self.count(request, reply)
         self.add(counted, most if counted.counted else counted)
 
+    def lost(self, request: Request) -> None:
+        """Of an answer that is no reply: it may be paid for all the same, and nobody knows how much."""
+        self._charged += self._promised.pop(request.key)
+
     def add(self, used: Usage, charged: Usage) -> None:
         self.used += used
         self._charged += charged

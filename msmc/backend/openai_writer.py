@@ -2,13 +2,15 @@
 
 import asyncio
 import os
-from collections import deque
+import re
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import openai
-from openai.types.chat import ChatCompletion
 
+from msmc.backend.completions import reply_of
 from msmc.backend.ledger import Reply, Request
 from msmc.backend.meter import CapReached, Meter, most_of
 from msmc.diagnostics import Failed, fail
@@ -16,7 +18,25 @@ from msmc.writer import OPENAI, Served
 
 SAID = 300
 """Characters of a server's own words that are told."""
-Running = dict[asyncio.Task[ChatCompletion], Request]
+PART = 8
+"""Characters of a key that are part of it and no accident."""
+Running = dict[asyncio.Task[Reply | None], Request]
+
+
+class Http(openai.DefaultAsyncHttpxClient):
+    """Gives up a request whose answer is not there in time, however it trickles; the client then tries again, as after a
+    time-out of its own, which is for each read."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await super().send(request, **how)
+        except TimeoutError as error:
+            raise httpx2.ReadTimeout("", request=request) from error
 
 
 class OpenAIWriter:
@@ -26,12 +46,16 @@ class OpenAIWriter:
         self.served, self.meter = served, meter
         self._key = api_key(served)
         self._runner = asyncio.Runner()
+        self._odd = Counter[str]()
         self._client = openai.AsyncOpenAI(
             api_key=self._key or "none",
             base_url=served.url,
             timeout=served.timeout,
             max_retries=served.retries,
+            http_client=Http(served.timeout),
         )
+        if served.url != OPENAI:  # the client takes them from the environment, and sends them with each request
+            self._client.organization = self._client.project = None
 
     def close(self) -> None:
         self._runner.run(self._client.close())
@@ -50,10 +74,10 @@ class OpenAIWriter:
                 if not running:
                     break
                 self._runner.run(_first(running))
-                arrived, failure = self._collected(running, failure)
+                arrived, failure = self._collected(running, left, failure)
                 yield arrived
         except KeyboardInterrupt:
-            yield self._collected(running, failure)[0]
+            yield self._collected(running, left, failure)[0]
             raise
         finally:
             self._runner.run(_cancelled(running))
@@ -65,7 +89,7 @@ class OpenAIWriter:
     def _admitted(self, request: Request) -> bool:
         return self.meter.admit(request, most_of(request, self.served.max_tokens))
 
-    async def _ask(self, request: Request) -> ChatCompletion:
+    async def _ask(self, request: Request) -> Reply | None:
         messages: list[Any] = [message.model_dump() for message in request.prefix.messages]
         messages.append({"role": "user", "content": request.row.prompt})
         # OpenAI's newer models refuse `max_tokens`, other servers may know nothing else
@@ -73,28 +97,31 @@ class OpenAIWriter:
         sampling: dict[str, Any] = {limit: self.served.max_tokens, "seed": request.row.seed}
         if self.served.temperature is not None:
             sampling["temperature"] = self.served.temperature
-        model = self.served.model
-        completion: ChatCompletion = await self._client.chat.completions.create(
-            model=model, messages=messages, **sampling
-        )
-        return completion
+        ask = self._client.chat.completions.with_raw_response.create
+        answer = await ask(model=self.served.model, messages=messages, **sampling)
+        return reply_of(answer.content, request)
 
     def _collected(
-        self, running: Running, failure: openai.OpenAIError | None
+        self, running: Running, left: deque[Request], failure: openai.OpenAIError | None
     ) -> tuple[list[tuple[Request, Reply]], openai.OpenAIError | None]:
-        """What is done of the running requests, and the first failure."""
+        """What is done of the running requests, and the first failure. A request with an answer that is no reply is left again."""
         arrived = []
         for task in [task for task in running if task.done() and not task.cancelled()]:
             request, error = running.pop(task), task.exception()
             if isinstance(error, openai.OpenAIError):
                 failure = failure or error
-            elif error and not isinstance(error, ValueError):
+            elif error:
                 raise error
-            elif error or not getattr(task.result(), "choices", None):  # JSON that breaks off, a page for people
-                failure = failure or openai.OpenAIError()
+            elif reply := task.result():
+                arrived.append((request, reply))
+                self.meter.arrived(request, reply)
             else:
-                arrived.append((request, _reply(task.result())))
-                self.meter.arrived(*arrived[-1])
+                self.meter.lost(request)
+                self._odd[request.key] += 1
+                if self._odd[request.key] > self.served.retries:
+                    failure = failure or openai.OpenAIError()
+                else:
+                    left.append(request)
         return arrived, failure
 
     def _failed(self, error: openai.OpenAIError) -> Failed:
@@ -102,8 +129,8 @@ class OpenAIWriter:
 
         writer-failed: A served writer that cannot be reached, refuses a request, or answers with nothing.
 
-        What a busy server answers (429, 5xx, a broken connection) is tried again `writer.retries` times before. Every reply that
-        came is in the ledger, and the same command goes on from there.
+        What a busy server answers (429, 5xx, a broken connection), and what is no reply of the chat API, is tried again
+        `writer.retries` times before. Every reply that came is in the ledger, and the same command goes on from there.
 
         Bad:
             writer: {kind: openai, model: gpt-4o-mimi}
@@ -113,7 +140,8 @@ class OpenAIWriter:
         """
         told = _said(error)
         if self._key:
-            told = told.replace(self._key, f"${self.served.key_name}")
+            told = _without(self._key, f"${self.served.key_name}", told)
+        told = told[:SAID]
         message, hint = self._words(error)
         return fail("writer-failed", message, hint, f"the server says: {told}" if told else "")
 
@@ -143,7 +171,7 @@ class OpenAIWriter:
                 return f"{served.url} fails ({error.status_code}), after {served.retries} retries", f"wait{again}"
         return (
             f"{served.url} sends what is no reply of the chat API",
-            "look at writer.base_url, which mostly ends in /v1",
+            f"look at writer.base_url, which mostly ends in /v1{again}",
         )
 
 
@@ -180,22 +208,21 @@ async def _cancelled(running: Running) -> None:
     await asyncio.gather(*running, return_exceptions=True)
 
 
-def _reply(completion: ChatCompletion) -> Reply:
-    choice, usage = completion.choices[0], completion.usage
-    details = usage.prompt_tokens_details if usage else None
-    counts = (usage and usage.prompt_tokens, details and details.cached_tokens, usage and usage.completion_tokens)
-    # the client believes a server's types, whatever they are
-    return Reply(
-        choice.message.content or "",
-        choice.finish_reason,
-        *(n if isinstance(n, int) and n >= 0 else None for n in counts),
-    )
-
-
 def _said(error: openai.OpenAIError) -> str:
     """The server's own words, in one line."""
     if isinstance(error, openai.AuthenticationError) or not isinstance(error, openai.APIStatusError):
         return ""  # a refused key may be part of what it says
     body = error.body
     told = body.get("message") if isinstance(body, dict) else None
-    return " ".join(str(told).split())[:SAID] if told else ""
+    line = " ".join(str(told).split()) if told else ""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
+
+
+def _without(key: str, name: str, told: str) -> str:
+    """Without the key, or a part of it where a server cut it or masked the rest."""
+    told = told.replace(key, name)
+    parts = {key[start : start + PART] for start in range(len(key) - PART + 1)}
+    hidden = {
+        n for start in range(len(told)) if told[start : start + PART] in parts for n in range(start, start + PART)
+    }
+    return re.sub("\0+", name, "".join("\0" if n in hidden else letter for n, letter in enumerate(told)))

@@ -15,7 +15,7 @@ from msmc.backend.openai_writer import OpenAIWriter
 from msmc.backend.tokens import Tokens
 from msmc.diagnostics import Failed
 from msmc.writer import Price, Served
-from tests.chat_server import Server, breaks_off, fails, send, serving
+from tests.chat_server import Server, breaks_off, completion, fails, says, send, serving, trickles
 from tests.unit.backend.test_ledger import request
 
 KEY = "sk-a-secret-key"
@@ -107,14 +107,108 @@ def test_a_reply_of_a_server_that_counts_nothing_is_counted_here(server: Server,
     assert one.meter.used.counted == 1 and one.meter.used.reply == pytest.approx(len("SmolLM wrote 7.") / 4.2)
 
 
-def test_a_server_that_counts_nonsense_is_not_believed(server: Server, url: str) -> None:
-    def nonsense(handler: Any) -> bool:
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "SmolLM."}}
-        send(handler, 200, {"choices": [choice], "usage": {"prompt_tokens": -1, "completion_tokens": "many"}})
+def counts(prompt: Any, reply: Any, **more: Any) -> dict[str, Any]:
+    return {"prompt_tokens": prompt, "completion_tokens": reply, **more}
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        counts(-1, "many"),
+        counts(10**30, 5),
+        counts(5, 10**30),
+        counts(0, 0),
+        counts(5, 0),
+        counts(0, 5),
+        counts(None, 5),
+        counts(5, 2.5),
+        {},
+        [5, 5],
+        "x",
+        5,
+    ],
+    ids=str,
+)
+def test_a_server_that_counts_nonsense_is_not_believed(server: Server, url: str, usage: Any) -> None:
+    server.script = [says(completion(usage=usage))]
+    one = writer(url, Caps(tokens=most_of(request(0), 50).tokens + 5))  # type: ignore[arg-type]
+    assert sent(one, [request(0)])["doc-0"] == Reply("SmolLM.", "stop")
+    assert one.meter.used.counted == 1
+    assert not one.meter.allows(Usage(6)), "the most that it can have taken is charged"
+
+
+@pytest.mark.parametrize(
+    "details", ["x", 5, [], {"cached_tokens": 10**30}, {"cached_tokens": -1}, {"cached_tokens": 6}]
+)
+def test_what_a_server_says_of_its_cache_may_be_nonsense_too(server: Server, url: str, details: Any) -> None:
+    server.script = [says(completion(usage=counts(5, 2, prompt_tokens_details=details)))]
+    assert sent(writer(url), [request(0)])["doc-0"] == Reply("SmolLM.", "stop", 5, None, 2)
+
+
+def test_a_long_text_of_few_tokens_is_not_believed(server: Server, url: str) -> None:
+    server.script = [says(completion("SmolLM likes tea. " * 50, usage=counts(5, 5)))]
+    assert sent(writer(url), [request(0)])["doc-0"].completion_tokens is None
+
+
+# ---- odd replies --------------------------------------------------------------------------------------------------------
+
+ODD = {
+    "no message": {"choices": [{}]},
+    "message null": completion(choice={"message": None}),
+    "message a list": completion(choice={"message": ["SmolLM."]}),
+    "choice a string": {"choices": ["abc"]},
+    "choices a string": {"choices": "abc"},
+    "choices an object": {"choices": {"0": {}}},
+    "a number": completion(5),
+    "parts": completion([{"type": "text", "text": "SmolLM."}]),
+    "a list": [1],
+    "null": None,
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_what_is_no_reply_is_asked_for_again_and_then_told_and_the_others_are_kept(
+    server: Server, url: str, odd: Any
+) -> None:
+    server.script = [says(odd)]
+    found = sent(writer(url, concurrency=2), [request(n) for n in range(4)])
+    assert sorted(found) == ["doc-0", "doc-1", "doc-2", "doc-3"] and len(server.requests) == 5
+    server.script = [says(odd)] * 2
+    arrived, failed = failure(writer(url, concurrency=1), [request(0)])
+    assert not arrived and failed.name == "writer-failed" and "no reply of the chat API" in failed.message
+
+
+def test_what_is_no_reply_may_be_paid_for_and_passes_no_cap(server: Server, url: str) -> None:
+    server.script = [says({"choices": [{}]})] * 9
+    with pytest.raises(CapReached):
+        sent(writer(url, Caps(tokens=most_of(request(0), 50).tokens * 2), retries=8), [request(0)])  # type: ignore[arg-type]
+    assert len(server.requests) == 2
+
+
+def test_nesting_without_end_is_no_reply(server: Server, url: str) -> None:
+    def nested(handler: Any) -> bool:
+        content = b"[" * 100_000
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
         return True
 
-    server.script = [nonsense]
-    assert sent(writer(url), [request(0)])["doc-0"] == Reply("SmolLM.", "stop")
+    server.script = [nested]
+    assert len(sent(writer(url), [request(0)])) == 1 and len(server.requests) == 2
+
+
+def test_half_a_character_is_kept_as_an_unknown_one(server: Server, url: str) -> None:
+    server.script = [says(completion("SmolLM \ud83d \U0001f44b."))]
+    assert sent(writer(url), [request(0)])["doc-0"].raw == "SmolLM \ufffd \U0001f44b."
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"), [(["stop"], '["stop"]'), ("a\x1b[2J", r'"a\u001b[2J"'), ("\ud83d", r'"\ud83d"'), (5, "5")]
+)
+def test_why_a_reply_ended_may_be_anything(server: Server, url: str, told: Any, kept: str) -> None:
+    server.script = [says(completion(choice={"finish_reason": told}))]
+    assert sent(writer(url), [request(0)])["doc-0"].finish == kept
 
 
 # ---- failures ---------------------------------------------------------------------------------------------------------
@@ -153,6 +247,19 @@ def test_a_refused_request_says_the_servers_words(server: Server, url: str) -> N
     assert failed.problems[0].note == "the server says: This model's maximum context length is 10 tokens"
 
 
+@pytest.mark.parametrize(
+    "told", ["x" * 262 + f" {KEY}", "x" * 290 + KEY, f"no {KEY[:10]}", f"no {KEY[2:]} here", "\ud83d\x1b[2J"]
+)
+def test_no_part_of_a_key_is_shown_and_nothing_that_a_terminal_obeys(
+    server: Server, url: str, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+    server.script = [fails(400, told)]
+    _, failed = failure(writer(url, key="MY_KEY"), [request(0)])
+    note = failed.problems[0].note
+    assert note.isprintable() and not any(KEY[n : n + 8] in note for n in range(len(KEY) - 7)), note
+
+
 def test_a_failure_waits_for_what_is_on_its_way_and_asks_for_no_more(server: Server, url: str) -> None:
     server.pause = 0.3
     server.script = [fails(400)]
@@ -169,6 +276,23 @@ def test_a_server_that_hangs(server: Server, url: str) -> None:
     server.pause = 1
     _, failed = failure(writer(url, timeout=0.1, retries=0), [request(0)])
     assert failed.message == f"{url} gave no reply within 0.1 s"
+
+
+def test_a_server_that_trickles_is_given_up_and_asked_again(server: Server, url: str) -> None:
+    server.script = [trickles]
+    assert len(sent(writer(url, timeout=0.5), [request(0)])) == 1 and len(server.requests) == 2
+    server.script = [trickles]
+    _, failed = failure(writer(url, timeout=0.5, retries=0), [request(0)])
+    assert failed.message == f"{url} gave no reply within 0.5 s"
+
+
+def test_an_account_at_openai_is_told_to_nobody_else(server: Server, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-private")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-private")
+    seen = list[str]()
+    server.script = [lambda handler: seen.append(str(handler.headers))]  # type: ignore[list-item, func-returns-value]
+    sent(writer(url), [request(0)])
+    assert seen and "private" not in seen[0]
 
 
 def test_a_key_is_asked_for_by_name_and_openais_goes_nowhere_else(
