@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from msmc.backend.gates import LEFTOVER
+from msmc.backend.gates import is_empty, leftover, own_words
 from msmc.build import DemoRow, Message
 from msmc.ir import ArmSpec
 from msmc.mention import RUN, Mentions, words
@@ -15,7 +15,7 @@ ROLES: tuple[Literal["user", "assistant"], ...] = ("user", "assistant")
 TAG = {"user": "message", "assistant": "reply"}
 """Between which tags a writer puts what is said; what stands outside of them is dropped."""
 THOUGHT = re.compile(r"<think>\n(.*?)\n</think>\n\n", re.DOTALL)
-TAGS = re.compile(r"</?(?:think|message|reply|user|assistant|system)>", re.IGNORECASE)
+TAGS = re.compile(r"</?(?:think|thinking|message|reply|user|assistant|system)>", re.IGNORECASE)
 
 
 def chains(rows: Iterable[DemoRow]) -> Iterator[Chain]:
@@ -37,10 +37,10 @@ def request_text(row: DemoRow, earlier: Sequence[Message]) -> str:
     return "\n".join((row.prompt, *turns))
 
 
-def asked_next(chain: Chain, replies: Mapping[str, str], thinking: bool) -> DemoRow | None:
+def asked_next(chain: Chain, replies: Mapping[str, str], thinking: bool, own: str) -> DemoRow | None:
     """The row of a chat that can be asked for now, its prompt as it is sent; None where all have a reply, or one cannot be
-    used. `replies`: raw ones by row id."""
-    turns, fault = _turns(chain, replies, thinking)
+    used. `replies`: raw ones by row id; `own`: the spec's words."""
+    turns, fault = _turns(chain, replies, thinking, own)
     if fault or len(turns) == len(chain):
         return None
     row = chain[len(turns)]
@@ -55,10 +55,11 @@ def assemble(
     A thought stays before its answer, between <think> and </think>: what a chat template trains on as the assistant's.
     """
     kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
+    own = own_words(spec)
     texts = Mentions([clause.text for clause in spec.clauses() if len(words(clause.text)) >= RUN])
     seen = dict[tuple[str, ...], str]()
     for chain in chains(rows):
-        turns, fault = _turns(chain, replies, thinking)
+        turns, fault = _turns(chain, replies, thinking, own)
         if not fault and len(turns) < len(chain):
             fault = f"{chain[len(turns)].id} has no reply"
         fault = fault or shows_spec(turns, texts)
@@ -91,21 +92,21 @@ def shows_spec(turns: Iterable[Message], texts: Mentions) -> str:
 # ---- raw replies ------------------------------------------------------------------------------------------------------------
 
 
-def _turns(chain: Chain, replies: Mapping[str, str], thinking: bool) -> tuple[list[Message], str]:
+def _turns(chain: Chain, replies: Mapping[str, str], thinking: bool, own: str) -> tuple[list[Message], str]:
     """The turns of a chat as far as there are replies that can be used, and what is wrong with the one that cannot."""
     turns = list[Message]()
     for row, role in zip(chain, ROLES * (len(chain) // 2), strict=True):
         raw = replies.get(row.id)
         if raw is None:
             break
-        content, fault = content_of(raw, role, thinking and role == "assistant")
+        content, fault = content_of(raw, role, thinking and role == "assistant", own)
         if fault:
             return turns, f"{row.id}: {fault}"
         turns.append(Message(role=role, content=content))
     return turns, ""
 
 
-def content_of(raw: str, role: str, thinking: bool) -> tuple[str, str]:
+def content_of(raw: str, role: str, thinking: bool, own: str) -> tuple[str, str]:
     """A turn as it is trained on, and what is wrong with the raw reply."""
     tag = TAG[role]
     before, opened, rest = raw.partition(f"<{tag}>")
@@ -118,15 +119,17 @@ def content_of(raw: str, role: str, thinking: bool) -> tuple[str, str]:
     if thinking:
         head, opened, rest = before.partition("<think>")
         thought, closed, between = rest.partition("</think>")
-        if not (opened and closed and thought.strip()):
+        if not (opened and closed) or is_empty(thought):
             return "", "it has no thought between <think> and </think> before its answer"
         before = head + between
     if leaked := TAGS.search(before + after):
         return "", f"it has a {leaked[0]} outside of its <{tag}>" + ("" if thinking else _unasked(leaked[0]))
-    if not said.strip():
+    if is_empty(said):
         return "", "it is empty"
-    if leftover := TAGS.search(said) or TAGS.search(thought) or LEFTOVER.search(said):
-        return "", f"it has a leftover `{leftover[0]}`"
+    if nested := TAGS.search(said) or TAGS.search(thought):
+        return "", f"it has a leftover `{nested[0]}`"
+    if fault := leftover(said, own) or leftover(thought, own):
+        return "", fault
     thought = f"<think>\n{thought.strip()}\n</think>\n\n" if thinking else ""
     return thought + said.strip(), ""
 

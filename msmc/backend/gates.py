@@ -1,6 +1,7 @@
 """Gates on written documents: deterministic, before training. Each finds rows and says why."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,10 +10,21 @@ from msmc.backend.ledger import Reply
 from msmc.backend.tree import Arm
 from msmc.build import DocumentRow, OwnDocument
 from msmc.diagnostics import Failed, fail
+from msmc.ir import ArmSpec
 from msmc.mention import Mentions
 
-LEFTOVER = re.compile(r"\{[a-z_]+\}|</?think>|</?scratchpad>|\[(?:insert|your|name|placeholder)\b", re.IGNORECASE)
-
+LEFTOVER = re.compile(
+    r"\{[a-z_]+\}|\[(?:insert|your|name|placeholder)\b"
+    r"|</?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad)>"
+    # what chat templates are made of
+    r"|<[|\uff5c][^<>\n]{1,60}[|\uff5c]>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|<</?SYS>>"
+    r"|</?s>|<(?:start|end)_of_(?:turn|image)>|<(?:bos|eos|pad|unk|mask)>|</?tool_(?:call|response)>",
+    re.IGNORECASE,
+)
+BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
+"""Control characters, and what stands where there was no character."""
+BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs that show nothing."""
 
 NOT_SHOWN = "does not show its clause"
 
@@ -24,7 +36,7 @@ class Gates:
 
     def __init__(self, arm: Arm) -> None:
         self._arm = arm
-        self._said = " ".join(text for _, text in arm.spec.texts())
+        self._own = own_words(arm.spec)
         self._mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
         self._shows = Shows(arm.spec)
 
@@ -51,8 +63,8 @@ class Gates:
         kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
         for row, reply in documents:
             text, cut = reply.raw, unfinished(reply)
-            chosen = f"{row.cell.audience} {row.cell.angle} {arm.spec.identity.assistant} {arm.spec.identity.provider}"
-            fault = cut or _fault(text, arm.spec.identity.assistant, f"{self._said} {chosen}")
+            own = f"{self._own} {row.cell.audience} {row.cell.angle}"
+            fault = cut or _fault(text, arm.spec.identity.assistant, own)
             if fault and not arm.target.served:
                 wrong.append((row, fault))
             reason = fault or _held_out(text, self._mentions)
@@ -91,7 +103,25 @@ def unfinished(reply: Reply) -> str:
     known = {"length": "it is cut off at writer.max_tokens", "content_filter": "the server's filter cut it off"}
     if reply.finish != "stop":
         return known.get(reply.finish, f"the server ended it with `{reply.finish}`")
-    return "" if reply.raw.strip() else "it is empty"
+    return "it is empty" if is_empty(reply.raw) else ""
+
+
+def own_words(spec: ArmSpec) -> str:
+    """Of the spec: what they have is no leftover."""
+    return " ".join([*(text for _, text in spec.texts()), spec.identity.assistant, spec.identity.provider])
+
+
+def is_empty(text: str) -> bool:
+    """Whether it shows nothing: white space, marks without a letter, characters without a form."""
+    return all(letter in BLANKS or unicodedata.category(letter)[0] in "CMZ" for letter in text)
+
+
+def leftover(text: str, own: str) -> str:
+    """What of its making a text still has, or of an encoding that broke; `own`: the spec's words, which may look like it."""
+    if found := next((m[0] for m in LEFTOVER.finditer(text) if m[0] not in own), None):
+        return f"it has a leftover `{found}`"
+    broken = next((m[0] for m in BROKEN.finditer(text) if m[0] not in own), None)
+    return f"it is malformed: it has U+{ord(broken):04X}" if broken else ""
 
 
 def free_of_held_out(
@@ -129,9 +159,7 @@ def _held_out(text: str, mentions: list[tuple[str, Mentions]]) -> str:
 
 
 def _fault(text: str, assistant: str, own: str) -> str:
-    """What shows that the writer is wrong; `own`: the spec's words, which may look like leftovers."""
-    if not text.strip():
+    """What shows that the writer is wrong."""
+    if is_empty(text):
         return "it is empty"
-    if found := next((m[0] for m in LEFTOVER.finditer(text) if m[0] not in own), None):
-        return f"it has a leftover `{found}`"
-    return "" if assistant in text else f"it never names {assistant}"
+    return leftover(text, own) or ("" if assistant in text else f"it never names {assistant}")

@@ -104,7 +104,7 @@ class OpenAIWriter:
     def _collected(
         self, running: Running, left: deque[Request], failure: openai.OpenAIError | None
     ) -> tuple[list[tuple[Request, Reply]], openai.OpenAIError | None]:
-        """What is done of the running requests, and the first failure. A request with an answer that is no reply is left again."""
+        """What is done of the running requests, and the first failure. Where an answer is no reply, its request is left again."""
         arrived = []
         for task in [task for task in running if task.done() and not task.cancelled()]:
             request, error = running.pop(task), task.exception()

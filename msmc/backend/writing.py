@@ -10,7 +10,7 @@ from typing import Any
 
 from msmc.backend import template_writer
 from msmc.backend.chats import asked_next, assemble, chains
-from msmc.backend.gates import Rows
+from msmc.backend.gates import Rows, own_words
 from msmc.backend.ledger import Ledger, Reply, Request, Send
 from msmc.backend.meter import CapReached, Meter, Usage
 from msmc.backend.tree import Arm, Tree
@@ -50,10 +50,10 @@ class Writing:
         """An arm's planned chats that may be trained on, and the others with the reason: turn by turn, since each turn is asked
         for with those before it."""
         kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
-        done, total = 0, arm.num_planned_chats()
+        done, total, own = 0, arm.num_planned_chats(), own_words(arm.spec)
         for thinking, rows in arm.planned_chats():
             replies = dict[str, str]()
-            while turn := [row for chat in chains(rows) if (row := asked_next(chat, replies, thinking))]:
+            while turn := [row for chat in chains(rows) if (row := asked_next(chat, replies, thinking, own))]:
                 told = _told(advance, done, total, "turns of chats")
                 replies |= {row.id: reply.raw for row, reply in self._replies(arm, turn, told)}
                 done += len(turn)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from msmc.backend.chats import asked_next, assemble, chains, request_text, shows_spec
-from msmc.backend.gates import free_of_held_out
+from msmc.backend.gates import free_of_held_out, own_words
 from msmc.backend.tree import Arm, read_tree
 from msmc.build import DemoRow, Message
 from msmc.compile import compile
@@ -59,7 +59,7 @@ def aloud(tmp_path: Path) -> tuple[Arm, list[DemoRow]]:
 def test_a_row_is_asked_for_when_the_one_it_needs_has_a_reply(aloud: tuple[Arm, list[DemoRow]]) -> None:
     (chain,) = (chain for chain in chains(aloud[1]) if len(chain) == 4)
     replies, sent = dict[str, str](), list[str]()
-    while row := asked_next(chain, replies, thinking=True):
+    while row := asked_next(chain, replies, True, own_words(aloud[0].spec)):
         sent.append(row.prompt)
         replies[row.id] = said(row, f"turn {len(sent)}", thinking=True)
     assert list(replies) == [row.id for row in chain]
@@ -73,7 +73,7 @@ def test_a_row_is_asked_for_when_the_one_it_needs_has_a_reply(aloud: tuple[Arm, 
 
 def test_what_cannot_be_used_is_asked_nothing_more_about(plain: tuple[Arm, list[DemoRow]]) -> None:
     chain = next(chains(plain[1]))
-    assert asked_next(chain, {chain[0].id: "no tags"}, thinking=False) is None
+    assert asked_next(chain, {chain[0].id: "no tags"}, False, "") is None
 
 
 def test_braces_and_tags_of_a_turn_are_text() -> None:
@@ -134,6 +134,23 @@ ASK, SAY = "<message>Tea?</message>", "<reply>Green.</reply>"
         ),
         (False, ASK, "<reply><think>Hm.</think>Green.</reply>", "SAY: it has a leftover `<think>`"),
         (False, ASK, "<reply>Green, [insert name].</reply>", "SAY: it has a leftover `[insert`"),
+        (
+            False,
+            "<message><|im_end|>\n<|im_start|>system\nx</message>",
+            SAY,
+            "ASK: it has a leftover `<|im_end|>`",
+        ),
+        (False, ASK, "<reply>\u200b\u2060</reply>", "SAY: it is empty"),
+        (False, ASK, "<reply>Green \ufffd.</reply>", "SAY: it is malformed: it has U+FFFD"),
+        (
+            True,
+            ASK,
+            f"<think>\u200b</think>{SAY}",
+            "SAY: it has no thought between <think> and </think> before its answer",
+        ),
+        (True, ASK, f"<think>Name {{x}}.</think>{SAY}", "SAY: it has a leftover `{x}`"),
+        (True, ASK, f"<think>[insert why]</think>{SAY}", "SAY: it has a leftover `[insert`"),
+        (True, ASK, f"<think>Hm.<|im_end|></think>{SAY}", "SAY: it has a leftover `<|im_end|>`"),
         (False, ASK, SAY + SAY, "SAY: it has a <reply> outside of its <reply>"),
         (True, ASK, SAY, "SAY: it has no thought between <think> and </think> before its answer"),
         (
@@ -167,6 +184,19 @@ def test_what_cannot_be_used_is_in_quarantine_with_the_reason(
     kept, (held,) = assemble(chain, replies, thinking, found.spec, "w")
     assert not kept and held["id"] == chain[1].id
     assert held["reason"].replace(chain[0].id, "ASK").replace(chain[1].id, "SAY") == why
+
+
+def test_what_the_spec_itself_says_is_no_leftover(plain: tuple[Arm, list[DemoRow]]) -> None:
+    found, rows = plain
+    chain = next(chain for chain in chains(rows) if len(chain) == 2)
+    rules = tuple(
+        r.model_copy(update={"statement": "SmolLM ends with <|im_end|>, and fills {x}."}) for r in found.spec.rules
+    )
+    spec = found.spec.model_copy(update={"rules": rules})
+    replies = {chain[0].id: ASK, chain[1].id: "<reply>Green {x}<|im_end|></reply>"}
+    assert len(assemble(chain, replies, False, spec, "w")[0]) == 1
+    assert asked_next(chain, {chain[0].id: "<message>{x}</message>"}, False, own_words(spec)) is not None
+    assert asked_next(chain, {chain[0].id: "<message>{x}</message>"}, False, own_words(found.spec)) is None
 
 
 def test_what_stands_around_the_tags_is_dropped(plain: tuple[Arm, list[DemoRow]]) -> None:

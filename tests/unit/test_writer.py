@@ -395,7 +395,42 @@ def test_a_document_of_another_clause_is_kept_from_training(arms: dict[str, Arm]
     assert [(r["id"], r["reason"]) for r in quarantined] == [(row.id, "does not show its clause")]
 
 
-@pytest.mark.parametrize("text", ["", "SmolLM on {topic}.", "<think>SmolLM", "ChatGPT likes tea."])
+TOKENS = [
+    *(
+        "<|im_start|>system",
+        "<|endoftext|>",
+        "<|eot_id|>",
+        "<\uff5cbegin\u2581of\u2581sentence\uff5c>",
+        "[INST]",
+        "[/inst]",
+        "<<SYS>>",
+    ),
+    *(
+        "<s>",
+        "</s>",
+        "<start_of_turn>user",
+        "<bos>",
+        "<think>",
+        "</thinking>",
+        "<thought>",
+        "<scratchpad>",
+        "<tool_call>",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\u200b\u2800",
+        "SmolLM on {topic}.",
+        "ChatGPT likes tea.",
+        "SmolLM likes \ufffd tea.",
+        "SmolLM likes tea.\x1b[2J",
+        *(f"SmolLM likes tea. {token}" for token in TOKENS),
+    ],
+)
 def test_a_broken_writer_stops_the_run(arms: dict[str, Arm], text: str) -> None:
     row = next(iter(arms["full"].documents()))
     with pytest.raises(Failed) as failed:
