@@ -24,6 +24,7 @@ Writer = Annotated[
 HINTS = {
     "writer": "or a served one: writer: {kind: openai, model: NAME}",
     "writer.base_url": "for example http://127.0.0.1:8000/v1",
+    "writer.price.cached": "caps and forecasts count every token as new: give the dearer price as writer.price.input",
     "writer.price.date": "a day, such as 2026-11-01",
 }
 """What stands where nothing can be guessed from what was written."""
@@ -226,7 +227,8 @@ def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Dia
     """
     place = [str(part) for part in fault["loc"]]
     key = ".".join(place)
-    asked = any(s.startswith((f"{key}=", f"{key}.")) for s in settings)
+    given = [setting.partition("=")[0] for setting in settings]
+    asked = any(f"{name}.".startswith(f"{key}.") or key.startswith(f"{name}.") for name in given)
     label = None if asked else _label(path, node, place)
     if key == "writer.key":  # whoever wrote the key itself there has it printed nowhere
         message = "`writer.key` is the name of an environment variable, and not the key itself"

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from msmc.digest import canonical
 
@@ -38,6 +39,15 @@ class Price(Part):
     def _day(cls, date: Any) -> Any:
         """YAML reads a day as a date."""
         return date.isoformat() if isinstance(date, datetime.date) else date
+
+    @field_validator("cached")
+    @classmethod
+    def _no_dearer(cls, cached: float | None, info: ValidationInfo) -> float | None:
+        """What is not cached is thus the worst case."""
+        most = info.data.get("input")
+        if cached is not None and most is not None and cached > most:
+            raise PydanticKnownError("less_than_equal", {"le": most})
+        return cached
 
     def cost(self, prompt: float, cached: float, reply: float) -> float:
         """Of so many tokens; `cached` ones are part of the prompt's."""

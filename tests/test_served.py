@@ -23,7 +23,7 @@ from msmc.compile import compile
 from msmc.disk import ProjectSources
 from msmc.ir import ArmSpec
 from msmc.library import Library
-from tests.chat_server import Chain, Server, serving
+from tests.chat_server import Chain, Server, completion, says, serving
 from tests.project import ROOT, Memory, cpu
 from tests.test_bad_input import FOLDER
 from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
@@ -211,6 +211,31 @@ def test_cut_empty_and_filtered_replies_are_quarantined_with_their_reason(
     assert reasons["it is cut off at writer.max_tokens"] > 0
     kept = [json.loads(line) for line in (corpus / "midtrain.jsonl").read_text("utf-8").splitlines()]
     assert len(kept) + len(rows) == 24 and {row["source"]["writer"] for row in kept} == {"chain"}
+    assert server.used["replies"] == 24
+
+
+def test_an_odd_reply_is_kept_as_it_can_be_and_loses_no_other(folder: Path, server: Server, url: str) -> None:
+    counted = {"prompt_tokens": 10**30, "completion_tokens": 10**30}
+    server.script = [
+        says(completion("SmolLM \ud83d", usage=counted)),
+        says(completion("SmolLM likes tea. <|im_end|>", usage={"prompt_tokens": 0, "completion_tokens": 0})),
+    ]
+    msmc(*documents(url, 6, "concurrency=1"))
+    (corpus,) = folder.glob("runs/stages/corpus-*")
+    rows = [json.loads(line) for line in (corpus / "quarantine.jsonl").read_text("utf-8").splitlines()]
+    reasons = {row["reason"] for row in rows}
+    assert {"it is malformed: it has U+FFFD", "it has a leftover `<|im_end|>`"} <= reasons
+    assert server.used["replies"] == 24 - 2
+
+
+def test_what_came_before_an_answer_that_is_no_reply_is_in_the_ledger(folder: Path, server: Server, url: str) -> None:
+    server.script = [lambda _: False] * 5 + [says({"choices": [{}]})]
+    told = msmc(*documents(url, 6, "concurrency=3"), code=1).stderr
+    assert "error[writer-failed]" in told and "the same command goes on" in told
+    with sqlite3.connect(folder / "runs/ledger.sqlite") as db:
+        assert db.execute("select count(*) from replies").fetchone() == (server.used["replies"],)
+    assert server.used["replies"] >= 5
+    msmc(*documents(url, 6))
     assert server.used["replies"] == 24
 
 
