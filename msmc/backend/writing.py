@@ -149,14 +149,14 @@ class Writing:
 
     def _unanswered(self, arm: Arm, ledger: Ledger) -> set[str]:
         """Keys of an arm's rows of chats that have no reply, each of all that is planned of its chat so far."""
-        keys, left = dict[str | None, str](), set[str]()
+        keys, left, own = dict[str | None, str](), set[str](), own_words(arm.spec)
         for thinking, rows in arm.planned_chats():
             for request in arm.requests(self.writer, rows):
                 assert isinstance(request.row, DemoRow)
                 keys[request.row.id] = digest(request.key, keys.get(request.row.needs))
             replies, going = dict[str, str](), list(chains(rows))
             while going:
-                asked = [(chat, row) for chat in going if (row := asked_next(chat, replies, thinking))]
+                asked = [(chat, row) for chat in going if (row := asked_next(chat, replies, thinking, own))]
                 known = ledger.known(arm.requests(self.writer, (row for _, row in asked)))
                 replies |= {request.row.id: reply.raw for request, reply in known}
                 going = [chat for chat, row in asked if row.id in replies]
