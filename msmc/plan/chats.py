@@ -98,11 +98,12 @@ class Writer:
 
     def _seen(self, kind: Kind) -> Turn | None:
         of_role = self._past["ask-" if kind.role == "user" else "say-"]
-        raw = [reply for messages, _, reply in of_role if ("<think>" in messages) == kind.thinking]
+        raw = [(messages, reply) for messages, _, reply in of_role if ("<think>" in messages) == kind.thinking]
         if not raw:
             return None
-        used = [reply.completion_tokens or 0 for reply in raw]
-        contents = [content_of(reply.raw, kind.role, kind.thinking, "") for reply in raw]
+        used = [reply.completion_tokens or 0 for _, reply in raw]
+        # a clause's words stand in its prefix
+        contents = [content_of(reply.raw, kind.role, kind.thinking, own) for own, reply in raw]
         good = [Message(role="user", content=content) for content, fault in contents if not fault]
         if kind.role == "assistant":
             good = [message.model_copy(update={"role": "assistant"}) for message in good]
