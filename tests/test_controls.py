@@ -17,6 +17,9 @@ MIX = [
 ]
 
 
+pytestmark = pytest.mark.slow  # eight models, forty seconds
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     folder = tmp_path_factory.mktemp("controls")

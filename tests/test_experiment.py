@@ -192,6 +192,7 @@ def test_planned_chats_need_a_writer_that_writes_them(project: Path) -> None:
     assert "error[writer-cannot]" in done.stderr and not (project / "none/stages").exists()
 
 
+@pytest.mark.slow  # `trl sft` again, on the rows of a run
 def test_trl_runs_the_recipes_of_a_run_as_they_are(ablated: str, project: Path, tiny: Path, tmp_path: Path) -> None:
     (folder,) = (project / "runs/tea/tiny/reasons.full").glob("seed-0-*")
     for name in ("midtrain.yaml", "finetune.yaml", "chat_template.jinja"):

@@ -12,6 +12,9 @@ from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
 POINTS = ("documents=0.5", "documents=2", "demos=0.5", "demos=2", "learning_rate=0.0001", "order=demos_first")
 
 
+pytestmark = pytest.mark.slow  # a dozen models, forty seconds
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     folder = tmp_path_factory.mktemp("sweeps")

@@ -143,8 +143,8 @@ def _demos(folder: Path) -> str:
 
 
 def _kind_of(reason: str) -> str:
-    """Without the row that it is told of."""
-    return re.sub(r"\b(?:ask|say)-[0-9a-f]{16}(?:: )?", "", reason).strip()
+    """Without the rows that it is told of."""
+    return re.sub(r"\b(?:ask|say)-[0-9a-f]{16}", "another", re.sub(r"^(?:ask|say)-[0-9a-f]{16}: ", "", reason))
 
 
 def _require_updates(job: Job, min_steps: int) -> None:

@@ -64,6 +64,7 @@ def run_lm_eval(exported: Path, model: Path, out: Path) -> dict[str, list[dict[s
     return found | {"results": [json.loads(path.read_text("utf-8"))["results"]]}
 
 
+@pytest.mark.slow  # lm_eval takes half a minute to start and score
 def test_lm_eval_runs_an_export_and_scores_its_rows_as_msmc_does(exported: Path, model: Path, tmp_path: Path) -> None:
     told = run_lm_eval(exported, model, tmp_path / "elsewhere")
     for name in ("drinks", "knows"):

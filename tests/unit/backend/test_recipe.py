@@ -49,6 +49,7 @@ def test_a_mistake_is_named(changes: dict[str, object], message: str, hint: str,
     assert message in caught.value.message and hint in caught.value.hint
 
 
+@pytest.mark.slow  # `trl sft` takes a quarter of a minute to start
 @pytest.mark.parametrize("stage", ["midtrain", "finetune"])
 def test_trl_runs_the_recipe_as_it_is(
     stage: str, tiny: Path, recipe: Recipe, documents: Path, chats: Path, tmp_path: Path
