@@ -192,6 +192,13 @@ def test_planned_chats_need_a_writer_that_writes_them(project: Path) -> None:
     assert "error[writer-cannot]" in done.stderr and not (project / "none/stages").exists()
 
 
+def test_hours_are_forecast_as_the_stages_of_a_run_took(ablated: str, project: Path) -> None:
+    told = msmc("plan", "tea.msm", "-a", "reasons", "-t", "tiny.yaml", cwd=project).stdout
+    assert re.search(r"^time +about [\d.]+ h on \d+ cores, as \d+ stages of earlier runs took", told, re.MULTILINE), (
+        told
+    )
+
+
 @pytest.mark.slow  # `trl sft` again, on the rows of a run
 def test_trl_runs_the_recipes_of_a_run_as_they_are(ablated: str, project: Path, tiny: Path, tmp_path: Path) -> None:
     (folder,) = (project / "runs/tea/tiny/reasons.full").glob("seed-0-*")

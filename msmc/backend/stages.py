@@ -1,6 +1,7 @@
 """The stages of an experiment. Each is content-addressed: its folder's name is a digest of all that determines it, so what
 two arms share is done once, and what is done is never done again."""
 
+import time
 from collections.abc import Callable
 from functools import cached_property
 from importlib import metadata
@@ -17,7 +18,7 @@ from msmc.backend.meter import NO_CAPS, Caps, Meter
 from msmc.backend.midtrain import midtrain
 from msmc.backend.score import limited, score
 from msmc.backend.tokens import tokens_of
-from msmc.backend.training import PACKAGES
+from msmc.backend.training import PACKAGES, timing
 from msmc.backend.tree import Arm, Tree
 from msmc.backend.weights import model_folder
 from msmc.backend.writing import Writing
@@ -188,11 +189,13 @@ class Stages:
             def told(done: int, total: int) -> None:
                 advance(done, total, "rows")
 
+            started = time.monotonic()
             missing = score(rows, self.model, adapter, part / "scores.jsonl", told, plan.batch_size, system)
             if missing == len(rows):
                 message = f"no row of {title} can be scored: each is longer than the model's context"
                 raise fail("chat-too-long", message, "choose a model with a longer context, or a shorter spec")
             write_json(part / "stage.json", {"stage": "scores", "rows": len(rows), "unscoreable": missing})
+            write_json(part / "timing.json", {"rows": len(rows), **timing(started)})
 
         return Job(f"score {title}", place, len(rows) / 5, fill)
 

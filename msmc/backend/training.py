@@ -110,7 +110,7 @@ def run(
     From the newest checkpoint, where there is one, to the same result. Ctrl-C ends the update at hand, keeps a checkpoint
     and raises KeyboardInterrupt.
     """
-    started = time.monotonic()
+    started, resumed = time.monotonic(), bool(checkpoints and checkpoints.step())
     out.mkdir(parents=True, exist_ok=True)
     with quiet():
         trainer = _trainer(stage, recipe, model, adapter, checkpoints.folder if checkpoints else out, seed)
@@ -137,8 +137,19 @@ def run(
         )
         (out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in counts.lines), encoding="utf-8")
         write_json(out / "stage.json", asdict(result))
-        write_json(out / "timing.json", {"seconds": round(time.monotonic() - started, 1)})
+        # the seconds of a stage that went on from a checkpoint are its last part's: no rate is known of it
+        done = {} if resumed else {"tokens": result.tokens}
+        write_json(out / "timing.json", {**done, **timing(started)})
     return result
+
+
+def timing(started: float) -> dict[str, Any]:
+    """What timing.json has besides how much was done: seconds since `started` (time.monotonic), and on what."""
+    import torch
+
+    gpus = torch.cuda.device_count()
+    device = torch.cuda.get_device_name(0) if gpus else f"{torch.get_num_threads()} cores"
+    return {"seconds": round(time.monotonic() - started, 1), "device": device, "gpus": gpus}
 
 
 def _trainer(stage: Stage, recipe: Recipe, model: Path, adapter: Path | None, out: Path, seed: int) -> Any:

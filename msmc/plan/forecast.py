@@ -17,16 +17,12 @@ from msmc.plan.chats import Asked, Chats, Writer, asked
 from msmc.plan.estimate import Estimate
 from msmc.plan.matched import Matched, match
 from msmc.plan.packing import packed_rows
+from msmc.plan.rates import Rates, rates
 from msmc.plan.replies import Past
 from msmc.plan.rows import once, rows_of
 from msmc.plan.writing import Sample, Writing, has_documents, sample_of
 from msmc.source import Sources
 from msmc.target import Stage, Target
-
-TOKENS_A_SECOND = 160
-"""Of training on two cores, SmolLM2-135M (`benchmarks/train_throughput.py`, LOG.md)."""
-ROWS_A_SECOND = 5
-"""Of scoring there."""
 
 
 class Training(NamedTuple):
@@ -60,6 +56,7 @@ class Forecast:
     seeds: int
     eval_rows: int
     build_bytes: float
+    rates: Rates
     problems: tuple[Diagnostic, ...] = field(default=())
 
     @property
@@ -83,9 +80,9 @@ class Forecast:
 
     @property
     def hours(self) -> float:
-        """Of two cores, for training and scoring."""
-        scored = self.eval_rows * self.models * self.seeds / ROWS_A_SECOND
-        return (self.trained.value / TOKENS_A_SECOND + scored) / 3600
+        """Of the machine, for training and scoring."""
+        scored = self.eval_rows * self.models * self.seeds / self.rates.rows
+        return (self.trained.value / self.rates.tokens + scored) / 3600
 
 
 def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens, ledger: Path) -> Forecast:
@@ -133,6 +130,7 @@ def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens,
         seeds=int(outcome.arms["seeds"]),
         eval_rows=_eval_rows(full, target),
         build_bytes=sum(_bytes(build) for build in outcome.builds),
+        rates=rates(ledger.parent, target),
         problems=tuple(_too_few(training, target)),
     )
 

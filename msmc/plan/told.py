@@ -7,7 +7,7 @@ from typing import Any
 
 from msmc.plan.change import Change
 from msmc.plan.estimate import Estimate
-from msmc.plan.forecast import ROWS_A_SECOND, TOKENS_A_SECOND, Forecast
+from msmc.plan.forecast import Forecast
 from msmc.plan.matched import Matched
 from msmc.plan.money import money
 from msmc.plan.writing import Writing
@@ -98,8 +98,11 @@ def _summary(found: Forecast, adapter: int | None) -> Iterator[str]:
     seeds = f" for each of {found.seeds} seeds" if found.seeds > 1 else ""
     yield f"train     {stages} stages{shared}{seeds}: {_about(found.trained)} tokens in all"
     yield f"evaluate  {found.models} models{seeds} on {found.eval_rows:,} rows each"
-    hours = f"about {found.hours:.1f} h on two cores ({TOKENS_A_SECOND} tokens and {ROWS_A_SECOND} rows a second)"
-    yield f"time      {hours}; no GPU"
+    rates = found.rates
+    known = f"as {rates.stages} stages of earlier runs took" if rates.stages else "as SmolLM2-135M takes there"
+    rate = f"{rates.tokens:,.0f} tokens and {rates.rows:,.0f} rows a second"
+    hours = f"about {found.hours:.1f} h on {rates.device}, {known} ({rate})"
+    yield f"time      {hours}; " + (f"{found.hours * rates.gpus:.1f} GPU hours" if rates.gpus else "no GPU")
     size = found.build_bytes + 6 * found.reply.value + (adapter or 0) * stages * found.seeds
     yield f"disk      about {_size(size)}" + ("" if adapter else ", and the adapters")
 
@@ -190,7 +193,7 @@ def as_data(found: Forecast, change: Change | None) -> dict[str, Any]:
         "tokens_to_train": _data(found.trained),
         "replies": next((w.how for w in found.asked if w.how), None),
         "cost": _cost_data(found),
-        "gpu_hours": 0,
+        "gpu_hours": round(found.hours * found.rates.gpus, 2),
         "hours": round(found.hours, 2),
         "change": {**vars(change), "why": dict(change.why)} if change else None,
         "problems": [{"name": p.name, "message": p.message, "hint": p.hint} for p in found.problems],

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msmc.backend.stages import Stages
 from msmc.compile import Outcome
-from msmc.plan.forecast import ROWS_A_SECOND, TOKENS_A_SECOND, Forecast, forecast
+from msmc.plan.forecast import Forecast, forecast
 from msmc.plan.money import money
 from msmc.plan.told import amount
 from msmc.plan.writing import Writing
@@ -95,7 +95,9 @@ class Comparison:
             yield Line("training tokens", expected_tokens, tokens)
             yield Line("updates", expected_updates, updates)
         if took:
-            yield Line("hours", (expected_tokens / TOKENS_A_SECOND + rows / ROWS_A_SECOND) / 3600, took / 3600)
+            yield Line(
+                "hours", (expected_tokens / self.found.rates.tokens + rows / self.found.rates.rows) / 3600, took / 3600
+            )
 
 
 def _row(line: Line) -> str:
