@@ -35,4 +35,7 @@ def tokens_of(model: Model, cache: Path) -> Tokens:
         return Tokens()
     from tokenizers import Tokenizer  # the library under transformers' fast tokenizers, a tenth of a second to import
 
-    return Tokens(Tokenizer.from_file(str(file)))
+    try:
+        return Tokens(Tokenizer.from_file(str(file)))
+    except Exception:  # all that tokenizers raises; whoever trains with it says what is wrong with the file
+        return Tokens()
