@@ -19,7 +19,7 @@ from msmc.backend.corpus import Corpus, collect
 from msmc.backend.coverage import NEAR, PHRASES, SHOWN
 from msmc.backend.gates import Gates, Rows
 from msmc.backend.job import Advance, Job
-from msmc.backend.match import Sized, lacking, matched, size, sized, trimmed
+from msmc.backend.match import TRIMMING, Sized, lacking, matched, size, sized, trimmed
 from msmc.backend.training import load_tokenizer
 from msmc.backend.tree import Arm
 from msmc.build import canonical
@@ -80,7 +80,7 @@ class Corpora:
     def _like_full(self, arm: Arm) -> Job:
         """A neutral arm's documents, trimmed to the tokens of `full`'s."""
         written, full = self._written(arm), self.of(self._tree.full)
-        place = self._stages.place("matched", written.folder.name, full.folder.name, self._stages.model_name)
+        place = self._stages.place("matched", written.folder.name, full.folder.name, self._stages.model_name, TRIMMING)
 
         def fill(part: Path, _: Advance) -> None:
             goal = size(self._sized(full.folder, "tokens"))
@@ -116,7 +116,7 @@ class Corpora:
         """An arm's documents, trimmed so that all arms have as many rows or tokens; what all of them have is kept first."""
         by, grown = self._by, {name: self._grown(self._tree.arms[name]) for name in self._together}
         names = {name: job.folder.name for name, job in grown.items()}
-        place = self._stages.place("matched", by, arm.name, names, self._stages.model_name)
+        place = self._stages.place("matched", by, arm.name, names, self._stages.model_name, TRIMMING)
 
         def fill(part: Path, _: Advance) -> None:
             trim = matched({name: self._sized(job.folder, by) for name, job in grown.items()})

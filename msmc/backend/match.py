@@ -18,6 +18,9 @@ MOST_GIVEN_UP = 10
 DROPPED = 8
 """Up to so many rows of the end are left out again where another row comes nearer in their place."""
 
+TRIMMING = (TOLERANCE, DROPPED, MOST_GIVEN_UP)
+"""What besides the corpora determines which rows are left of them."""
+
 Sized = list[tuple[dict[str, Any], int]]
 """Rows of a corpus, each with its tokens, or with 1 where rows are counted."""
 
