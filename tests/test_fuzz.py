@@ -132,8 +132,12 @@ def seconds(content: bytes) -> float:
 @pytest.mark.parametrize("name", NASTY)
 def test_four_times_the_text_takes_no_square_of_the_time(name: str) -> None:
     make, size = NASTY[name]
-    small = seconds(make(size).encode())
-    assert seconds(make(4 * size).encode()) <= SLACK * 4 * max(small, 0.02)
+    for _ in range(3):  # what shares a core's caches may slow one measurement down; a square is there in all
+        small = seconds(make(size).encode())
+        large = seconds(make(4 * size).encode())
+        if large <= SLACK * 4 * max(small, 0.02):
+            return
+    raise AssertionError(f"{size} characters take {small:.2f} s, four times as many {large:.2f} s")
 
 
 HUGE = {
