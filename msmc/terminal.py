@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from msmc.backend.comparison import interval
+from msmc.backend.headline import interval, number
 from msmc.backend.job import Advance, Job
 
 WIDTH = 150
@@ -85,7 +85,7 @@ def _clock(seconds: float) -> str:
 def show(comparison: dict[str, Any], console: Console) -> None:
     """The table of a comparison: n, updates, tokens, and a 95 % interval for every figure."""
     console.print(_trainings(comparison))
-    for rung in ("learned", "near", "far"):
+    for rung in ("learned", "near", "far", None):
         names = [n for n, e in comparison["evals"].items() if e["rung"] == rung]
         # as many evaluations beside each other as the terminal has room for
         some = max(1, (console.width - 28) // 46)
@@ -99,7 +99,8 @@ def show(comparison: dict[str, Any], console: Console) -> None:
         console.print(_corpora(comparison))
     console.print(
         "Rate: share of items whose aligned answer is likelier, both option orders together. Margin: its mean log-likelihood\n"
-        "lead in nats. [95 % interval], topics as clusters. MDE: minimum detectable effect, 80 % power.",
+        "lead in nats. [95 % interval], topics and seeds as clusters. MDE: minimum detectable effect, 80 % power. p: Holm's, of\n"
+        "all these differences together; the primary is declared and stands alone.",
         style="dim",
     )
     for line in comparison["headline"]:
@@ -131,39 +132,51 @@ def _trainings(comparison: dict[str, Any]) -> Table:
     return table
 
 
-def _figures(comparison: dict[str, Any], rung: str, names: list[str]) -> Table:
-    table = _table(rung, comparison)
+def _figures(comparison: dict[str, Any], rung: str | None, names: list[str]) -> Table:
+    table = _table(rung or "on no rung", comparison)
     table.add_column("model")
     for name in names:
         marked = f"{name} (primary)" if name == comparison["primary"] else name
-        table.add_column(f"{marked}\nn   rate            margin")
-    for run in comparison["runs"]:
-        figures = {f["eval"]: f for f in run["figures"]}
-        table.add_row(run["name"], *(_figure(figures.get(name)) for name in names))
+        measure = comparison["evals"][name]["measure"]
+        table.add_column(f"{marked}\nn   " + ("rate            margin" if measure == "margin" else measure))
+    for arm in comparison["arms"]:
+        figures = {f["eval"]: f for f in arm["figures"]}
+        seeds = f" ({len(arm['seeds'])} seeds)" if len(arm["seeds"]) > 1 else ""
+        table.add_row(arm["name"] + seeds, *(_figure(figures.get(n), comparison["evals"][n]["measure"]) for n in names))
     return table
 
 
-def _figure(figure: dict[str, Any] | None) -> str:
+def _figure(figure: dict[str, Any] | None, measure: str) -> str:
     if not figure or not figure["n"]:
         return "missing"
     missing = f" ({figure['missing']} missing)" if figure["missing"] else ""
-    return f"{figure['n']:<3} {interval(figure['rate'])}  {interval(figure['margin'], '+')}{missing}"
+    found = figure["measures"]
+    if measure != "margin":
+        return f"{figure['n']:<3} {interval(found[measure])}{missing}"
+    return f"{figure['n']:<3} {interval(found['rate'])}  {interval(found['margin'], '+')}{missing}"
+
+
+def _difference(entry: dict[str, Any], measure: str) -> list[str]:
+    """Rate, the evaluation's own measure, its MDE and its corrected p."""
+    found = entry["measures"]
+    rate = interval(found["rate"], "+") if "rate" in found and measure != "rate" else ""
+    own = interval(found[measure], "+") if measure in found else "missing"
+    p = "primary" if entry["primary"] else "" if entry["p_holm"] is None else f"{entry['p_holm']:.3f}"
+    return [rate, own, number(entry["mde"].get(measure), ".2f"), p]
 
 
 def _contrasts(comparison: dict[str, Any]) -> Table:
     table = _table("paired differences", comparison)
-    for column in ("models", "evaluation", "n", "rate", "margin", "MDE"):
-        table.add_column(column, justify="right" if column in ("n", "MDE") else "left")
+    for column in ("models", "evaluation", "n", "rate", "margin", "MDE", "p"):
+        table.add_column(column, justify="right" if column in ("n", "MDE", "p") else "left")
     for contrast in comparison["contrasts"]:
-        for number, figure in enumerate(contrast["evals"]):
+        for place, figure in enumerate(contrast["evals"]):
             table.add_row(
-                f"{contrast['run']} - {contrast['minus']}" if number == 0 else "",
+                f"{contrast['run']} - {contrast['minus']}" if place == 0 else "",
                 figure["eval"],
                 str(figure["n"]),
-                interval(figure["rate"], "+"),
-                interval(figure["margin"], "+"),
-                f"{figure['minimum_detectable_margin']:.2f}",
-                end_section=number == len(contrast["evals"]) - 1,
+                *_difference(figure, comparison["evals"][figure["eval"]]["measure"]),
+                end_section=place == len(contrast["evals"]) - 1,
             )
     return table
 
@@ -181,15 +194,13 @@ def _corpora(comparison: dict[str, Any]) -> Table:
 
 def _crossed(comparison: dict[str, Any]) -> Table:
     table = _table("difference in differences: how much more the models differ in the first evaluation", comparison)
-    for column in ("models", "evaluations", "n", "rate", "margin", "MDE"):
-        table.add_column(column, justify="right" if column in ("n", "MDE") else "left")
+    for column in ("models", "evaluations", "n", "rate", "margin", "MDE", "p"):
+        table.add_column(column, justify="right" if column in ("n", "MDE", "p") else "left")
     for cross in comparison["crossed"]:
         table.add_row(
             f"{cross['run']} - {cross['minus']}",
             f"{cross['own']} - {cross['other']} ({cross['rung']})",
             " + ".join(map(str, cross["n"])),
-            interval(cross["rate"], "+"),
-            interval(cross["margin"], "+"),
-            f"{cross['minimum_detectable_margin']:.2f}",
+            *_difference(cross, comparison["evals"][cross["own"]]["measure"]),
         )
     return table

@@ -100,7 +100,8 @@ def test_every_figure_has_n_updates_tokens_and_an_interval(ablated: str, project
         }
         for figure in run["figures"]:
             for what in ("rate", "margin", "margin_per_token"):
-                assert figure[what]["low"] <= figure[what]["mean"] <= figure[what]["high"]
+                found = figure["measures"][what]
+                assert found["low"] <= found["mean"] <= found["high"]
         for stage in run["stages"].values():
             assert stage["updates"] >= 2 and stage["tokens"] > 0
     assert "TOO SHORT TO READ: min_steps is 2, below 200" in ablated

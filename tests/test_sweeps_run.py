@@ -141,6 +141,7 @@ def test_a_point_is_compared_with_full_and_its_own_sweep_alone(project: Path) ->
     finetuned = {pair for pair in pairs if not any(name.endswith("midtrain_only") for name in pair)}
     assert finetuned == {
         frozenset({"full", "rules"}),
+        *(frozenset({arm, "aft_only"}) for arm in ("full", "rules")),
         *(frozenset({"full", f"full@{point}"}) for point in POINTS),
         frozenset({"full@documents=0.5", "full@documents=2"}),
         frozenset({"full@demos=0.5", "full@demos=2"}),

@@ -1,11 +1,16 @@
-"""The comparison: the figures of every run, paired differences of arms, and the difference in differences."""
+"""The comparison: the figures of every run and arm, paired differences of arms, and the difference in differences."""
 
 import os
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from msmc.backend import statistics
+from msmc.backend.headline import headline
+from msmc.backend.items import Item, read_items
+from msmc.backend.measured import Asked, contrast, crossed, figure, measured
+from msmc.backend.primary import MARGIN, Primary, opposites, primary_of
+from msmc.backend.statistics import holm
 from msmc.build import SCHEMA_VERSION, digest
 from msmc.diagnostics import fail
 from msmc.stored import read_json, read_jsonl
@@ -31,7 +36,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def compare(folders: list[Path]) -> dict[str, Any]:
-    """What the table and the page show: the figures of every run, and paired differences of arms seed by seed."""
+    """What the table and the page show: the figures of every run and of every arm over its seeds, and paired differences."""
     runs = [read_run(folder) for folder in folders]
     if len({_asked(run) for run in runs}) > 1:
         raise fail(
@@ -39,7 +44,17 @@ def compare(folders: list[Path]) -> dict[str, Any]:
             "these runs were scored on different items or by different ablations: their figures cannot be compared",
             "name runs of one ablation and one state of the spec, its items and `evaluate.limit`",
         )
-    scores = [list(read_jsonl(folder / "scores" / "scores.jsonl")) for folder in folders]
+    evals = runs[0]["evals"] | _of_stages(runs)
+    evals = {name: {"measure": MARGIN} | block for name, block in evals.items()}
+    asked = measured([items_of(folder) for folder in folders])
+    values_of = Values([run.get("serves", {}) for run in runs])
+
+    def figures(models: list[int]) -> list[dict[str, Any]]:
+        return [
+            {"kind": evals[name]["kind"]} | figure(found, evals[name]["measure"], models, values_of)
+            for name, found in asked.items()
+        ]
+
     models = [
         {
             "name": run["run"]["name"],
@@ -49,33 +64,130 @@ def compare(folders: list[Path]) -> dict[str, Any]:
             "demos": run["run"]["demos"],
             "swept": run["run"].get("swept"),
             "stages": {kind: _costs(run["stages"][kind]) for kind in TRAINING if kind in run["stages"]},
-            "figures": statistics.figures(rows),
+            "figures": figures([number]),
         }
-        for run, folder, rows in zip(runs, folders, scores, strict=True)
+        for number, (run, folder) in enumerate(zip(runs, folders, strict=True))
     ]
-    contrasts, crosses = [], []
-    evals, primary = runs[0]["evals"], runs[0]["primary"]
-    for (i, a), (j, b) in combinations(enumerate(models), 2):
-        if comparable(a, b):
-            pairs = statistics.paired(scores[i], scores[j])
-            named = {"run": a["name"], "minus": b["name"], "seed": a["seed"]}
-            contrasts.append(named | {"evals": statistics.contrast(pairs)})
-            for own, other in opposites(evals, a["documents"], b["documents"], primary):
-                if own in pairs and other in pairs:
-                    rung, demos = evals[own]["rung"], a["demos"] is not None
-                    crosses.append(named | {"rung": rung, "demos": demos} | statistics.crossed(pairs, own, other))
-    return {
+    arms = _arms(models)
+    primary = primary_of(models, evals, runs[0]["primary"])
+    contrasts, crosses = differences(asked, models, arms, evals, runs[0]["primary"])
+    correct(contrasts, crosses, evals, primary)
+    found = {
         "schema_version": SCHEMA_VERSION,
         **{key: runs[0][key] for key in (*QUESTION, "arm_titles", "target")},
+        "evals": evals,
         "stamps": list(dict.fromkeys(stamp for run in runs for stamp in stamps(run["target"]))),
         "corpora": corpora(runs, folders),
         "runs": models,
+        "arms": [{"name": name, "seeds": list(of), "figures": figures(list(of.values()))} for name, of in arms.items()],
         "contrasts": contrasts,
         "crossed": crosses,
-        "headline": headline(crosses, evals, primary),
         "not_learned": not_learned([model for model in models if not model["swept"]], evals),
         "swept_not_learned": not_learned([model for model in models if model["swept"]], evals),
+        "preregistration": None,
+        "guard": [],
     }
+    return found | {"headline": headline(found, primary)}
+
+
+def items_of(folder: Path) -> Iterator[Item]:
+    """All that a run's last model was asked, one stage at a time."""
+    yield from read_items(folder / "scores")
+    for path in sorted(folder.glob("*/items.jsonl")):
+        yield from read_items(path.parent)
+
+
+def _of_stages(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Evaluations that have a stage of their own, by what it says of them."""
+    found = {}
+    for run in runs:
+        for stage in run["stages"].values():
+            if "primary_measure" in stage:
+                block = {"kind": stage["kind"], "rung": stage.get("rung"), "arms": stage.get("arms", [])}
+                found[stage["eval"]] = block | {"measure": stage["primary_measure"]}
+    return found
+
+
+class Values:
+    """Of a clause the values that it is told for: its rule's, or itself."""
+
+    def __init__(self, serves: list[dict[str, list[str]]]) -> None:
+        self.by_node = {node: values for of_run in serves for node, values in of_run.items()}
+
+    def __call__(self, clause: str) -> list[str]:
+        """Of the node whose clause it is: its id, or the longest beginning of it that is one."""
+        parts = clause.split(".")
+        nodes = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+        return next((self.by_node[node] for node in nodes if node in self.by_node), [clause])
+
+
+def _arms(models: list[dict[str, Any]]) -> dict[str, dict[int, int]]:
+    """Of each arm its models by seed. Where a seed was run in several states, the last one named stands for it."""
+    found: dict[str, dict[int, int]] = {}
+    for number, model in enumerate(models):
+        found.setdefault(model["name"], {})[model["seed"]] = number
+    return {name: dict(sorted(of.items())) for name, of in found.items()}
+
+
+def differences(
+    asked: dict[str, Asked],
+    models: list[dict[str, Any]],
+    arms: dict[str, dict[int, int]],
+    evals: dict[str, Any],
+    primary: str | None,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Paired differences of arms over the seeds that both have, and differences in differences."""
+    contrasts, crosses = [], []
+    for (name, ours), (other, theirs) in combinations(arms.items(), 2):
+        first, second = sorted((models[next(iter(of.values()))] for of in (ours, theirs)), key=_place)
+        if first["name"] != name:
+            (name, ours), (other, theirs) = (other, theirs), (name, ours)
+        seeds = [seed for seed in ours if seed in theirs]
+        if not seeds or not comparable(first, second):
+            continue
+        a, b = [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
+        named = {"run": name, "minus": other, "seeds": seeds}
+        contrasts.append(named | {"evals": [f for found in asked.values() if (f := contrast(found, a, b))]})
+        if not second["documents"]:
+            continue
+        for own, opposite in opposites(evals, first["documents"], second["documents"], primary):
+            if own in asked and opposite in asked and (whole := crossed(asked[own], asked[opposite], a, b)):
+                by_seed = [
+                    {"seed": seed, "measures": of_one["measures"]}
+                    for seed, i, j in zip(seeds, a, b, strict=True)
+                    if (of_one := crossed(asked[own], asked[opposite], [i], [j]))
+                ]
+                rung = {"rung": evals[own]["rung"], "demos": first["demos"] is not None}
+                crosses.append(named | rung | whole | {"by_seed": by_seed})
+    return contrasts, crosses
+
+
+def correct(
+    contrasts: list[dict[str, Any]], crosses: list[dict[str, Any]], evals: dict[str, Any], primary: Primary | None
+) -> None:
+    """Holm's correction of all contrasts of preference evaluations, each by its own measure. The primary stands alone: it was
+    declared, and is not corrected."""
+    every = [(cross, cross, cross["own"]) for cross in crosses]
+    every += [(found, entry, entry["eval"]) for found in contrasts for entry in found["evals"]]
+    for found, entry, _ in every:
+        entry["primary"] = is_primary(found, entry, primary)
+    family = [
+        (entry, evals[name]["measure"])
+        for _, entry, name in every
+        if evals[name]["kind"] == "preference" and not entry["primary"]
+    ]
+    corrected = holm([entry["p"].get(measure) for entry, measure in family])
+    for (entry, _), p in zip(family, corrected, strict=True):
+        entry["p_holm"] = None if p is None else round(p, 6)
+
+
+def is_primary(of: dict[str, Any], entry: dict[str, Any], primary: Primary | None) -> bool:
+    """Is this figure, of a contrast or a cross, the declared one?"""
+    if primary is None or (of["run"], of["minus"]) != (primary.run, primary.minus):
+        return False
+    if primary.own:
+        return (entry.get("own"), entry.get("other")) == (primary.own, primary.other)
+    return bool(entry.get("eval") == primary.eval)
 
 
 def corpora(runs: list[dict[str, Any]], folders: list[Path]) -> list[dict[str, Any]]:
@@ -105,55 +217,32 @@ def corpora(runs: list[dict[str, Any]], folders: list[Path]) -> list[dict[str, A
 
 
 def comparable(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Models of one seed that took the same stages. One of a sweep stands beside `full` and its own sweep: beside another
-    arm it would differ in two things."""
-    same_stage = ("finetune" in a["stages"]) == ("finetune" in b["stages"])
-    if not (a["seed"] == b["seed"] and a["documents"] and b["documents"] and same_stage):
-        return False
+    """Arms that took the same stages; and an arm beside a control that was fine-tuned on chats alone, since that is what its
+    documents are held against. One of a sweep stands beside `full` and its own sweep: beside another arm it would differ in
+    two things."""
     if a["swept"] and b["swept"]:
-        return bool(a["swept"] == b["swept"])
+        return bool(a["documents"] and b["documents"] and a["swept"] == b["swept"] and _stages(a) == _stages(b))
+    if _is_control(b):
+        return not a["swept"] and not _is_control(a) and bool(a["documents"] and a["demos"])
+    if not (a["documents"] and b["documents"] and _stages(a) == _stages(b)):
+        return False
     plain = b if a["swept"] else a
     return not (a["swept"] or b["swept"]) or (plain["documents"] == "full" and plain["demos"] in ("full", None))
 
 
-def opposites(evals: dict[str, dict[str, Any]], first: str, second: str, primary: str | None) -> list[tuple[str, str]]:
-    """Pairs of preference evaluations of a rung, the one about what only the first arm holds, the other the second's.
-
-    Where the primary evaluation is one of them, it alone stands for its side.
-    """
-    found = []
-    for rung in dict.fromkeys(block["rung"] for block in evals.values()):
-        asked = {n: b["arms"] for n, b in evals.items() if b["rung"] == rung and b["kind"] == "preference"}
-        own = [n for n, arms in asked.items() if first in arms and second not in arms]
-        other = [n for n, arms in asked.items() if second in arms and first not in arms]
-        own, other = ([primary] if primary in side else side for side in (own, other))
-        found += [(a, b) for a in own for b in other]
-    return found
+def _place(model: dict[str, Any]) -> tuple[bool, bool]:
+    """What comes first in a difference: `full`, then other arms, controls last."""
+    full = model["documents"] == "full" and model["demos"] in ("full", None) and not model["swept"]
+    return _is_control(model), not full
 
 
-def headline(crosses: list[dict[str, Any]], evals: dict[str, dict[str, Any]], primary: str | None) -> list[str]:
-    """The answer to an ablation's question, a sentence a seed: the crossed figure of the primary's rung, after the demos."""
-    rung = evals[primary]["rung"] if primary else "far"
-    return [
-        f"Headline (seed {cross['seed']}): {cross['run']} leans to {cross['own']} rather than {cross['other']} by "
-        f"{interval(cross['margin'], '+')} nats more than {cross['minus']} does, and by {interval(cross['rate'], '+')} in the "
-        f"rate of preferences (difference in differences, n {cross['n'][0]} and {cross['n'][1]}, "
-        f"MDE {cross['minimum_detectable_margin']:.2f}): {verdict(cross['margin'])}."
-        for cross in crosses
-        if cross["rung"] == rung and cross["demos"]
-    ]
+def _is_control(model: dict[str, Any]) -> bool:
+    """Fine-tuned on chats, and on nothing before."""
+    return model["documents"] is None and model["demos"] is not None
 
 
-def verdict(margin: dict[str, Any]) -> str:
-    """What an interval says."""
-    if margin["low"] > 0:
-        return "each leans to its own value"
-    return "each leans to the other's value" if margin["high"] < 0 else "null at this resolution"
-
-
-def interval(estimate: dict[str, Any], sign: str = "") -> str:
-    """`0.52 [0.41 0.63]`"""
-    return f"{estimate['mean']:{sign}.2f} [{estimate['low']:{sign}.2f} {estimate['high']:{sign}.2f}]"
+def _stages(model: dict[str, Any]) -> bool:
+    return "finetune" in model["stages"]
 
 
 def _asked(run: dict[str, Any]) -> str:
@@ -181,8 +270,8 @@ def not_learned(models: list[dict[str, Any]], evals: dict[str, dict[str, Any]]) 
     """Fine-tuned models that do not hold the trained items: their other rungs say nothing about generalisation."""
     trained = {name for name, block in evals.items() if block["rung"] == "learned" and block["kind"] == "preference"}
     return [
-        f"{model['name']} (seed {model['seed']}): {figure['eval']} {figure['rate']['mean']:.2f}"
+        f"{model['name']} (seed {model['seed']}): {figure['eval']} {figure['measures']['rate']['mean']:.2f}"
         for model in models
         for figure in model["figures"]
-        if model["demos"] and figure["eval"] in trained and figure["n"] and figure["rate"]["low"] <= 0.5
+        if model["demos"] and figure["eval"] in trained and figure["n"] and figure["measures"]["rate"]["low"] <= 0.5
     ]

@@ -203,6 +203,10 @@ def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str
         "clauses": {
             arm: {c.id: c.text for c in tree.arms[arm].spec.clauses()} for arm in {run.documents or "full", "full"}
         },
+        "serves": {
+            **{value.id: [value.id] for value in tree.full.spec.values},
+            **{rule.id: list(rule.serves) for rule in tree.full.spec.rules},
+        },
         "commit": _commit(),
         "host": _host(),
     }

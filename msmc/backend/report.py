@@ -7,7 +7,7 @@ import jinja2
 
 from msmc.backend.comparison import read_run
 from msmc.backend.heat_map import heat_map
-from msmc.backend.statistics import by_item
+from msmc.backend.items import read_items
 from msmc.diagnostics import fail
 from msmc.shipped import shipped
 from msmc.stored import read_json, read_jsonl
@@ -103,9 +103,9 @@ def _plot(comparison: dict[str, Any]) -> str:
             (label, f)
             for label, run in zip(names, comparison["runs"], strict=True)
             for f in run["figures"]
-            if f["eval"] == name and f["n"]
+            if f["eval"] == name and f["measures"].get("margin", {}).get("low") is not None
         ]
-        margins = [f["margin"] for _, f in points]
+        margins = [f["measures"]["margin"] for _, f in points]
         figure.add_trace(
             go.Scatter(
                 x=[m["mean"] for m in margins],
@@ -119,7 +119,8 @@ def _plot(comparison: dict[str, Any]) -> str:
                 mode="markers",
                 marker={"size": 9, "color": "#3b6ea8"},
                 customdata=[
-                    [f["rate"]["mean"], f["n"], m["low"], m["high"]] for (_, f), m in zip(points, margins, strict=True)
+                    [f["measures"]["rate"]["mean"], f["n"], m["low"], m["high"]]
+                    for (_, f), m in zip(points, margins, strict=True)
                 ],
                 hovertemplate="%{y}<br>margin %{x:+.2f} [%{customdata[2]:+.2f} %{customdata[3]:+.2f}]"
                 "<br>rate %{customdata[0]:.2f}, n %{customdata[1]}<extra></extra>",
@@ -155,20 +156,17 @@ def _items(comparison: dict[str, Any], folders: list[Path]) -> list[dict[str, An
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for number, folder in enumerate(folders):
         build = read_run(folder)["sourcemaps"]["full"]
-        questions = {row["item"]: row for row in read_jsonl(folder / "scores" / "scores.jsonl") if row["order"] == 0}
-        for name, (items, _) in by_item(read_jsonl(folder / "scores" / "scores.jsonl")).items():
-            for item in items:
-                row = questions[item.item]
-                entry = found.setdefault(name, {}).setdefault(
-                    item.item,
-                    {
-                        "id": row["id"],
-                        "topic": item.topic,
-                        "about": [(a, _place(build.get(a))) for a in row["about"][:3]],
-                        "margins": [None] * len(folders),
-                    },
-                )
-                entry["margins"][number] = item.margin
+        for item in read_items(folder / "scores"):
+            entry = found.setdefault(item["eval"], {}).setdefault(
+                item["id"],
+                {
+                    "id": item["id"],
+                    "topic": item["topic"],
+                    "about": [(a, _place(build.get(a))) for a in item["about"][:3]],
+                    "margins": [None] * len(folders),
+                },
+            )
+            entry["margins"][number] = item["measures"]["margin"]
     return [{"eval": name, "items": list(found[name].values())} for name in comparison["evals"] if name in found]
 
 

@@ -1,177 +1,235 @@
-"""Figures with intervals, from scored rows."""
+"""Estimates with intervals, from what items measured. Topics and seeds are both clusters.
 
-from collections.abc import Iterable, Sequence
+A mean over T topics and S seeds (every seed asks the same items) has two errors that more items cannot lessen: other topics
+would have been higher or lower, and so would other seeds. Its variance is that of crossed random effects,
+
+    V = s2_topics/T + s2_seeds/S - s2_cells/(T S)
+
+from the means of topics, of seeds, and of what remains in their cells, never below the larger of the first two, since what is
+taken away is an estimate too. Its degrees of freedom are Satterthwaite's, but no more than the larger part's own; with two
+seeds also no more than what Cochran's weighted t allows, since one difference of two seeds says very little about seeds.
+`tests/unit/backend/test_validity.py` holds it to 5 % false positives; a percentile bootstrap over topics has three to four
+times as many. With one seed the seeds' part is unknown: the estimate holds for these models, not for the recipe.
+"""
+
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from scipy import stats
+
 CONFIDENCE = 0.95
-POWER_FACTOR = 2.8
-"""Minimum detectable effect in standard errors: z(0.975) + z(0.8), for 80 % power at 5 %."""
+POWER = 0.8
+WILSON = stats.norm.ppf((1 + CONFIDENCE) / 2) ** 2
+Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95 % interval. `n` items in `clusters` topics."""
+    """A mean with its 95 % interval, over `n` items of `clusters` topics (items, where all are of one) and `seeds` seeds.
+
+    What cannot be known is None: of a single item, all but the mean.
+    """
 
     mean: float
-    low: float
-    high: float
-    se: float
+    low: float | None
+    high: float | None
+    se: float | None
     n: int
     clusters: int
+    seeds: int
+    df: float | None
 
     def data(self) -> dict[str, Any]:
         return {k: round(v, 6) if isinstance(v, float) else v for k, v in asdict(self).items()}
 
+    @property
+    def p(self) -> float | None:
+        """Of a mean of zero, two-sided. None where the error is not known."""
+        if self.se is None or self.df is None:
+            return None
+        if self.se == 0:
+            return float(self.mean == 0)
+        return float(2 * stats.t.sf(abs(self.mean) / self.se, self.df))
+
+    @property
+    def mde(self) -> float | None:
+        """The minimum detectable effect: what would be found at 5 % with 80 % power, by the t distribution."""
+        if self.se is None or self.df is None:
+            return None
+        return float((stats.t.ppf((1 + CONFIDENCE) / 2, self.df) + stats.t.ppf(POWER, self.df)) * self.se)
+
 
 @dataclass(frozen=True)
-class ScoredItem:
-    """One item, both orders together. Margins are log-likelihoods of the aligned answer minus the other's, in nats."""
+class Panel:
+    """What items measured, by seed: NaN where an item has no value for a seed."""
 
-    item: str
-    topic: str
-    margin: float
-    margin_per_token: float
-    preferred: float
-    """1 where the mean margin is for the aligned answer, 0 where it is against it, 0.5 where it is even."""
+    values: Array
+    """Items × seeds. No item is without any value."""
+    topics: tuple[str, ...]
+    """Of each item."""
+
+    @property
+    def n(self) -> int:
+        return len(self.topics)
+
+    @property
+    def mean(self) -> float:
+        return float(np.nanmean(self.values))
 
 
-def by_item(rows: Iterable[dict[str, Any]]) -> dict[str, tuple[list[ScoredItem], int]]:
-    """Scored rows to items by evaluation, with the number of items that miss a score: missing is never zero."""
-    grouped: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for row in rows:
-        grouped.setdefault(row["eval"], {}).setdefault(row["item"], []).append(row)
-    found = {}
-    for name, items in grouped.items():
-        whole = [orders for orders in items.values() if all(row["margin"] is not None for row in orders)]
-        found[name] = ([_item(orders) for orders in whole], len(items) - len(whole))
+@dataclass(frozen=True)
+class Cells:
+    """Means by cluster and seed, and each cluster's share of the items. Leading axes may hold many studies at once."""
+
+    means: Array
+    """… × clusters × seeds"""
+    weights: Array
+    labels: tuple[str, ...]
+
+
+def cells(found: Panel, of: str = "") -> Cells:
+    """Clusters are topics; where all items are of one topic, items (named apart by `of`). A cluster that some seed has nothing
+    of is left out."""
+    names = found.topics if len(set(found.topics)) > 1 else tuple(f"{of} {n}" for n in range(found.n))
+    labels, place = np.unique(np.asarray(names, dtype=str), return_inverse=True)
+    known = np.isfinite(found.values)
+    sums, counts = (np.zeros((len(labels), found.values.shape[1])) for _ in range(2))
+    np.add.at(sums, place, np.where(known, found.values, 0.0))
+    np.add.at(counts, place, known)
+    whole = counts.min(axis=1) > 0
+    sizes = counts[whole].sum(axis=1)
+    return Cells(sums[whole] / counts[whole], sizes / sizes.sum(), tuple(labels[whole]))
+
+
+def infer(first: Cells, second: Cells | None = None) -> tuple[Array, Array, Array]:
+    """The weighted mean, or that of `first` minus that of `second`: estimate, standard error, degrees of freedom."""
+    one, other = _Side.of(first, 1.0), _Side.of(second, -1.0) if second else None
+    mean, by_seed = (one.mean + other.mean, one.seeds + other.seeds) if other else (one.mean, one.seeds)
+    over_topics, left, df_topics = one.squares if second is None or other is None else _both(one, other, first, second)
+    seeds = int(first.means.shape[-1])
+    if seeds == 1:
+        return mean, np.sqrt(over_topics), df_topics
+    over_seeds = np.var(by_seed, axis=-1, ddof=1) / seeds
+    larger = np.maximum(over_topics, over_seeds)
+    variance = np.maximum(over_topics + over_seeds - left / (seeds * (seeds - 1)), larger)
+    return mean, np.sqrt(variance), _df(variance, over_topics, over_seeds, df_topics, seeds)
+
+
+def _df(variance: Array, over_topics: Array, over_seeds: Array, df_topics: Array, seeds: int) -> Array:
+    """Satterthwaite's, but no more than that of the larger part, nor, with two seeds, than Cochran's."""
+    parts = over_topics**2 / df_topics + over_seeds**2 / (seeds - 1)
+    larger = np.where(over_seeds > over_topics, seeds - 1.0, df_topics)
+    found: Array = np.minimum(_ratio(variance**2, parts, seeds - 1.0), larger)
+    if seeds > 2:
+        return found
+    quantile = (1 + CONFIDENCE) / 2
+    both = over_topics * stats.t.ppf(quantile, df_topics) + over_seeds * stats.t.ppf(quantile, seeds - 1)
+    weighted = _ratio(both, over_topics + over_seeds, stats.t.ppf(quantile, seeds - 1))
+    grid = np.geomspace(1, 1000, 400)
+    cochran: Array = np.interp(-weighted, -stats.t.ppf(quantile, grid), grid)
+    return np.minimum(found, cochran)
+
+
+def _ratio(above: Array, below: Array, otherwise: float) -> Array:
+    """`otherwise` where nothing varies."""
+    found: Array = np.where(below > 0, above / np.where(below > 0, below, 1.0), otherwise)
     return found
 
 
-def _item(orders: list[dict[str, Any]]) -> ScoredItem:
-    margin = sum(row["margin"] for row in orders) / len(orders)
-    per_token = sum(row["margin_per_token"] for row in orders) / len(orders)
-    preferred = 0.5 if margin == 0 else float(margin > 0)
-    return ScoredItem(orders[0]["item"], orders[0]["topic"], margin, per_token, preferred)
+@dataclass(frozen=True)
+class _Side:
+    """One mean taken apart: what each topic, each seed and each cell adds to its error."""
+
+    mean: Array
+    topics: Array
+    seeds: Array
+    left: Array
+    df: float
+    """Bell and McCaffrey's for clusters of these sizes; of equal ones, their number less one."""
+
+    @classmethod
+    def of(cls, found: Cells, sign: float) -> "_Side":
+        w, means = found.weights, found.means
+        s2, s3, s4, s5 = ((w**k).sum() for k in (2, 3, 4, 5))
+        kept = s2 - 2 * s3 + s2**2  # of the sum of squares s2 of a unit variance, what is left about the estimated mean
+        scale = np.sqrt(s2 / kept) if kept > 1e-12 else 0.0
+        df = kept**2 / (s4 + s2**4 + 2 * s3**2 + 4 * s4 * s2 - 4 * s5 - 4 * s2**2 * s3) if kept > 1e-12 else 1.0
+        seeds = (w[:, None] * means).sum(-2)
+        mean = seeds.mean(-1)
+        topics = means.mean(-1)
+        left = means - topics[..., None] - seeds[..., None, :] + mean[..., None, None]
+        by_topic = sign * scale * w * (topics - mean[..., None])
+        return cls(sign * mean, by_topic, sign * seeds, sign * scale * w[:, None] * left, float(df))
+
+    @property
+    def squares(self) -> tuple[Array, Array, Array]:
+        """The error over topics, what remains in the cells, and the degrees of freedom of the first."""
+        over_topics: Array = (self.topics**2).sum(-1)
+        return over_topics, (self.left**2).sum((-1, -2)), np.full_like(over_topics, self.df)
 
 
-def estimate(values: Sequence[float], topics: Sequence[str], *, share: bool = False) -> Estimate:
-    """The mean with topics as clusters (cluster-robust t, as a bootstrap over few topics is far too narrow); with a single
-    topic, items are the clusters. A share without any variation gets Wilson's interval instead of none."""
-    import numpy as np
-    import statsmodels.api as sm
-    from statsmodels.stats.proportion import proportion_confint
-
-    n, labels = len(values), list(dict.fromkeys(topics))
-    mean = float(np.mean(values))
-    if n < 2 or len(set(values)) == 1:
-        low, high = proportion_confint(mean * n, n, method="wilson") if share else (mean, mean)
-        return Estimate(mean, float(low), float(high), 0.0, n, len(labels))
-    groups = [labels.index(topic) for topic in topics] if len(labels) > 1 else list(range(n))
-    fit = sm.OLS(np.asarray(values), np.ones(n)).fit(
-        cov_type="cluster", cov_kwds={"groups": np.asarray(groups)}, use_t=True
-    )
-    low, high = fit.conf_int(1 - CONFIDENCE)[0]
-    if share:
-        low, high = max(0.0, low), min(1.0, high)
-    return Estimate(mean, float(low), float(high), float(fit.bse[0]), n, len(labels))
+def _both(one: _Side, other: _Side, first: Cells, second: Cells) -> tuple[Array, Array, Array]:
+    """The squares of two means. What a topic adds to both is taken together; where they share none, the degrees of freedom are
+    Welch's."""
+    (a, left_a, df_a), (b, left_b, df_b) = one.squares, other.squares
+    if set(first.labels).isdisjoint(second.labels):
+        return a + b, left_a + left_b, _ratio((a + b) ** 2, a**2 / df_a + b**2 / df_b, min(one.df, other.df))
+    union = {label: n for n, label in enumerate(dict.fromkeys((*first.labels, *second.labels)))}
+    topics = np.zeros((*one.topics.shape[:-1], len(union)))
+    left = np.zeros((*topics.shape, one.left.shape[-1]))
+    for side, labels in ((one, first.labels), (other, second.labels)):
+        place = [union[label] for label in labels]
+        topics[..., place] += side.topics
+        left[..., place, :] += side.left
+    return (topics**2).sum(-1), (left**2).sum((-1, -2)), np.minimum(df_a, df_b)
 
 
-def figures(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each evaluation the rate of aligned preferences, the mean margin raw and per token, and how many are missing."""
-    found = []
-    rungs = {}
-    rows = list(rows)
-    for row in rows:
-        rungs[row["eval"]] = row["rung"]
-    for name, (items, missing) in by_item(rows).items():
-        if not items:
-            found.append({"eval": name, "rung": rungs[name], "n": 0, "missing": missing})
-            continue
-        topics = [item.topic for item in items]
-        found.append(
-            {
-                "eval": name,
-                "rung": rungs[name],
-                "n": len(items),
-                "topics": len(set(topics)),
-                "missing": missing,
-                "rate": estimate([item.preferred for item in items], topics, share=True).data(),
-                "margin": estimate([item.margin for item in items], topics).data(),
-                "margin_per_token": estimate([item.margin_per_token for item in items], topics).data(),
-            }
+def estimate(found: Panel, *, share: bool = False, paired: bool = False) -> Estimate:
+    """The mean of a panel. A `share` stays in 0 to 1, a `paired` difference of shares in -1 to 1; where one does not vary at
+    all, its interval is Wilson's, since as many items without an exception do not show that there are none."""
+    n, seeds, mean = found.n, found.values.shape[1], found.mean
+    known = found.values[np.isfinite(found.values)]
+    clusters = len(set(found.topics))
+    bounds = ((-1.0 if paired else 0.0), 1.0) if share else (-np.inf, np.inf)
+    if known.min() == known.max() and share:
+        room = WILSON / (n + WILSON)
+        return Estimate(
+            mean, max(bounds[0], mean - room), min(bounds[1], mean + room), 0.0, n, clusters, seeds, n - 1.0
         )
+    of = cells(found)
+    if len(of.labels) < 2:
+        return Estimate(mean, None, None, None, n, clusters, seeds, None)
+    return _estimate(mean, of, None, n, clusters, seeds, bounds)
+
+
+def interaction(own: Panel, other: Panel, *, share: bool = False) -> Estimate:
+    """The mean of the first panel minus that of the second: topics that both have are one cluster."""
+    mean, n, seeds = own.mean - other.mean, own.n + other.n, own.values.shape[1]
+    sides, clusters = (cells(own, "own"), cells(other, "other")), len({*own.topics, *other.topics})
+    if min(len(side.labels) for side in sides) < 2:
+        return Estimate(mean, None, None, None, n, clusters, seeds, None)
+    bounds = (-2.0, 2.0) if share else (-np.inf, np.inf)
+    return _estimate(mean, *sides, n, clusters, seeds, bounds)
+
+
+def _estimate(
+    mean: float, of: Cells, other: Cells | None, n: int, clusters: int, seeds: int, bounds: tuple[float, float]
+) -> Estimate:
+    _, se, df = (float(found) for found in infer(of, other))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, df)) * se
+    low, high = max(bounds[0], mean - half), min(bounds[1], mean + half)
+    return Estimate(mean, float(low), float(high), se, n, clusters, seeds, df)
+
+
+def holm(values: Sequence[float | None]) -> list[float | None]:
+    """p values of a family, corrected by Holm; what has none counts for nothing."""
+    from statsmodels.stats.multitest import multipletests
+
+    known = [n for n, value in enumerate(values) if value is not None]
+    found: list[float | None] = [None] * len(values)
+    if known:
+        for n, corrected in zip(known, multipletests([values[n] for n in known], method="holm")[1], strict=True):
+            found[n] = float(corrected)
     return found
-
-
-Pairs = dict[str, list[tuple[ScoredItem, ScoredItem]]]
-"""By evaluation, the items that two models both have."""
-
-
-def paired(rows: Iterable[dict[str, Any]], reference: Iterable[dict[str, Any]]) -> Pairs:
-    """The items that both models have a score for, by evaluation."""
-    ours, theirs = by_item(rows), by_item(reference)
-    found = {}
-    for name in sorted(ours.keys() & theirs.keys()):
-        other = {item.item: item for item in theirs[name][0]}
-        both = [(item, other[item.item]) for item in ours[name][0] if item.item in other]
-        if both:
-            found[name] = both
-    return found
-
-
-def contrast(pairs: Pairs) -> list[dict[str, Any]]:
-    """For each evaluation the paired difference: one model minus the other."""
-    found = []
-    for name, both in pairs.items():
-        topics = [a.topic for a, _ in both]
-        margin = estimate([a.margin - b.margin for a, b in both], topics)
-        found.append(
-            {
-                "eval": name,
-                "n": len(both),
-                "rate": estimate([a.preferred - b.preferred for a, b in both], topics).data(),
-                "margin": margin.data(),
-                "minimum_detectable_margin": round(POWER_FACTOR * margin.se, 6),
-            }
-        )
-    return found
-
-
-def crossed(pairs: Pairs, own: str, other: str) -> dict[str, Any]:
-    """The difference in differences of a crossed design: what the models differ by in `own` more than in `other`.
-
-    `own` is about what the first model's spec holds, `other` about what the second's does, so the figure is positive where
-    each leans to its own side, and what both gained alike is gone. Topics are clusters across both evaluations.
-    """
-    margin = _interaction([[a.margin - b.margin for a, b in pairs[name]] for name in (own, other)], pairs, own, other)
-    rate = _interaction(
-        [[a.preferred - b.preferred for a, b in pairs[name]] for name in (own, other)], pairs, own, other
-    )
-    return {
-        "own": own,
-        "other": other,
-        "n": [len(pairs[own]), len(pairs[other])],
-        "margin": margin.data(),
-        "rate": rate.data(),
-        "minimum_detectable_margin": round(POWER_FACTOR * margin.se, 6),
-    }
-
-
-def _interaction(differences: list[list[float]], pairs: Pairs, own: str, other: str) -> Estimate:
-    """The mean of the first list minus that of the second, by one regression with cluster-robust errors."""
-    import numpy as np
-    import statsmodels.api as sm
-
-    first, second = differences
-    values = np.asarray(first + second)
-    topics = [a.topic for name in (own, other) for a, _ in pairs[name]]
-    labels = list(dict.fromkeys(topics))
-    mean = float(np.mean(first) - np.mean(second))
-    if len(values) < 4 or np.ptp(first) == np.ptp(second) == 0:
-        return Estimate(mean, mean, mean, 0.0, len(values), len(labels))
-    groups = [labels.index(topic) for topic in topics] if len(labels) > 2 else list(range(len(values)))
-    design = np.column_stack([np.ones(len(values)), [1.0] * len(first) + [0.0] * len(second)])
-    fit = sm.OLS(values, design).fit(cov_type="cluster", cov_kwds={"groups": np.asarray(groups)}, use_t=True)
-    low, high = fit.conf_int(1 - CONFIDENCE)[1]
-    return Estimate(mean, float(low), float(high), float(fit.bse[1]), len(values), len(labels))

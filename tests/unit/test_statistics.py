@@ -1,21 +1,30 @@
-"""Intervals: right on what is known, missing is never zero."""
+"""Estimates: right on what is known, missing is never zero, and what cannot be known is not told."""
 
-import random
+import numpy as np
+import pytest
 
-from msmc.backend.comparison import opposites
-from msmc.backend.statistics import contrast, crossed, estimate, figures, paired
+from msmc.backend.items import of_choices
+from msmc.backend.measured import contrast, crossed, figure, measured
+from msmc.backend.primary import opposites, primary_of
+from msmc.backend.statistics import Panel, estimate, holm
+
+Rows = list[dict[str, object]]
 
 
-def rows(margins: dict[str, list[float | None]], name: str = "e") -> list[dict[str, object]]:
+def rows(margins: dict[str, list[float | None]], name: str = "e", rung: str = "far") -> Rows:
+    """Both orders of each item, as scoring writes them."""
     return [
         {
+            "id": f"{name}-{topic}{i}-{order}",
+            "about": ["tea.green"],
             "eval": name,
             "item": f"{topic}{i}",
             "topic": topic,
-            "rung": "far",
+            "rung": rung,
             "order": order,
             "margin": m,
             "margin_per_token": m,
+            **({"unscoreable": "too long"} if m is None else {}),
         }
         for topic, values in margins.items()
         for i, m in enumerate(values)
@@ -23,79 +32,163 @@ def rows(margins: dict[str, list[float | None]], name: str = "e") -> list[dict[s
     ]
 
 
+def of(*models: Rows) -> dict[str, object]:
+    return measured([of_choices(model) for model in models])
+
+
+def panel(values: list[float], topics: list[str]) -> Panel:
+    return Panel(np.asarray(values, float)[:, None], tuple(topics))
+
+
 def test_a_share_without_variation_has_an_interval() -> None:
-    found = estimate([1.0] * 36, ["cheese"] * 36, share=True)
+    found = estimate(panel([1.0] * 36, ["cheese"] * 36), share=True)
     assert found.mean == found.high == 1.0 and 0.85 < found.low < 0.95
+    same = estimate(panel([0.0] * 36, ["cheese"] * 36), share=True, paired=True)
+    assert same.low == -same.high and 0.05 < same.high < 0.15, "36 items alike do not show that all are"
 
 
-def test_intervals_cover_the_truth_although_topics_differ() -> None:
-    rng, hits = random.Random(0), 0
-    for _ in range(300):
-        topics = [t for t in "abcdefgh" for _ in range(10)]
-        shift = {t: rng.gauss(0, 1) for t in "abcdefgh"}
-        values = [shift[t] + rng.gauss(0, 1) for t in topics]
-        found = estimate(values, topics)
-        hits += found.low <= 0 <= found.high
-    assert 0.90 <= hits / 300 <= 0.99
+def test_a_difference_of_shares_stays_between_minus_one_and_one() -> None:
+    found = estimate(panel([1.0, 1.0, 0.0, 1.0], ["a", "a", "b", "b"]), share=True, paired=True)
+    assert -1 <= found.low < found.mean < found.high == 1.0
+
+
+def test_of_a_single_item_nothing_but_the_mean_is_known() -> None:
+    found = estimate(panel([0.7], ["cheese"]))
+    assert (found.mean, found.low, found.se, found.p, found.mde) == (0.7, None, None, None, None)
+
+
+def test_items_are_the_clusters_of_a_single_topic() -> None:
+    values = [0.1, 0.9, 0.4, 0.6, 0.2]
+    found = estimate(panel(values, ["cheese"] * 5))
+    assert found.df == pytest.approx(4) and found.se == pytest.approx(np.std(values, ddof=1) / np.sqrt(5))
+
+
+def test_two_topics_of_one_size_are_a_t_test_of_their_means() -> None:
+    found = estimate(panel([1.0, 3.0, 5.0, 7.0], ["a", "a", "b", "b"]))
+    assert found.df == pytest.approx(1) and found.se == pytest.approx(2.0) and found.high - found.mean > 12 * found.se
+
+
+def test_seeds_that_disagree_widen_the_interval_and_many_items_do_not_narrow_it() -> None:
+    def shifted(*shifts: float) -> Panel:
+        noise = np.random.default_rng(0).normal(size=(400, 3)) * 0.1
+        return Panel(noise + np.asarray(shifts), tuple(str(n % 20) for n in range(400)))
+
+    alike, apart = estimate(shifted(0, 0, 0)), estimate(shifted(-1, 0, 1))
+    assert apart.se == pytest.approx(np.std([-1, 0, 1], ddof=1) / np.sqrt(3), rel=0.05) and alike.se < 0.02
+    assert apart.df <= 2.1, "three seeds say as much as three numbers do"
+
+
+def test_an_item_that_a_seed_misses_is_left_out_there_alone() -> None:
+    values = np.asarray([[1.0, 1.0], [2.0, np.nan], [3.0, 3.0], [5.0, 5.0]])
+    found = estimate(Panel(values, ("a", "a", "b", "b")))
+    assert found.n == 4 and found.mean == pytest.approx(np.nanmean(values))
+
+
+def test_the_minimum_detectable_effect_is_by_t() -> None:
+    found = estimate(panel([1.0, 2.0, 3.0], ["a", "b", "c"]))
+    assert found.mde == pytest.approx((4.3027 + 1.0607) * found.se, rel=1e-3), (
+        "of two degrees of freedom, not 2.8 errors"
+    )
+
+
+def test_holm_is_of_those_that_have_a_p() -> None:
+    assert holm([0.01, None, 0.04]) == [0.02, None, 0.04]
+    assert holm([]) == []
 
 
 def test_missing_items_are_counted_and_left_out() -> None:
-    (figure,) = figures(rows({"a": [1.0, None, 2.0], "b": [-1.0, 0.0]}))
-    assert (figure["n"], figure["missing"]) == (4, 1)
-    assert figure["rate"]["mean"] == 0.625  # two for, one against, one even
-    assert figure["margin"]["mean"] == 0.5
+    asked = of(rows({"a": [1.0, None, 2.0], "b": [-1.0, 0.0]}))["e"]
+    found = figure(asked, "margin", [0], lambda clause: ["tea.thrift"])
+    assert (found["n"], found["missing"], found["topics"]) == (4, 1, 2)
+    assert found["measures"]["rate"]["mean"] == 0.625  # two for, one against, one even
+    assert found["measures"]["margin"]["mean"] == 0.5
+    assert found["by_topic"]["a"] == {"n": 2, "measures": {"rate": 1.0, "margin": 1.5, "margin_per_token": 1.5}}
+    assert found["by_value"].keys() == {"tea.thrift"} and found["by_clause"].keys() == {"tea.green"}
+
+
+def test_an_item_with_one_order_missing_is_missing() -> None:
+    half = [row | ({"margin": None} if row["order"] else {}) for row in rows({"a": [1.0]})]
+    (item,) = of_choices(half)
+    assert item["measures"] == {"rate": None, "margin": None, "margin_per_token": None} and item["unscoreable"]
 
 
 def test_a_contrast_is_paired_over_the_items_that_both_have() -> None:
-    both = paired(rows({"a": [2.0, None], "b": [3.0, 1.0]}), rows({"a": [1.0, 5.0], "b": [1.0, None]}))
-    (found,) = contrast(both)
-    assert found["n"] == 2 and found["margin"]["mean"] == 1.5
+    asked = of(rows({"a": [2.0, None], "b": [3.0, 1.0]}), rows({"a": [1.0, 5.0], "b": [1.0, None]}))["e"]
+    found = contrast(asked, [0], [1])
+    assert found["n"] == 2 and found["measures"]["margin"]["mean"] == 1.5
 
 
-def model(own: dict[str, list[float]], other: dict[str, list[float]]) -> list[dict[str, object]]:
+def test_seeds_are_paired_with_seeds() -> None:
+    high, low = rows({"a": [11.0], "b": [12.0]}), rows({"a": [1.0], "b": [2.1]})
+    higher, lower = rows({"a": [10.0], "b": [11.0]}), rows({"a": [0.0], "b": [1.0]})
+    asked = of(high, low, higher, lower)["e"]
+    found = contrast(asked, [0, 1], [2, 3])["measures"]["margin"]
+    assert found["mean"] == pytest.approx(1.025) and found["seeds"] == 2 and found["se"] < 0.1
+    assert figure(asked, "margin", [0, 1], lambda clause: [clause])["measures"]["margin"]["se"] > 4
+
+
+def model(own: dict[str, list[float | None]], other: dict[str, list[float | None]]) -> Rows:
     return rows(own, "own") + rows(other, "other")
 
 
 def test_what_both_evaluations_gain_alike_cancels_in_the_difference_of_differences() -> None:
     ours = model({"a": [3.0, 4.0], "b": [5.0, 7.0]}, {"a": [1.0, 1.0], "c": [2.0, 2.5]})
     theirs = model({"a": [0.0, 0.0], "b": [0.0, 0.0]}, {"a": [0.0, 0.0], "c": [0.0, 0.0]})
-    found = crossed(paired(ours, theirs), "own", "other")
-    assert found["margin"]["mean"] == 4.75 - 1.625 and found["n"] == [4, 4]
     shifted = model({"a": [13.0, 14.0], "b": [15.0, 17.0]}, {"a": [11.0, 11.0], "c": [12.0, 12.5]})
-    again = crossed(paired(shifted, theirs), "own", "other")
-    assert abs(again["margin"]["mean"] - found["margin"]["mean"]) < 1e-9
-    assert crossed(paired(theirs, ours), "other", "own")["margin"]["mean"] == found["margin"]["mean"], (
-        "either way round"
-    )
+    asked = of(ours, theirs, shifted)
+    found = crossed(asked["own"], asked["other"], [0], [1])
+    assert found["measures"]["margin"]["mean"] == 4.75 - 1.625 and found["n"] == [4, 4]
+    assert found["measures"]["margin"]["clusters"] == 3
+    again = crossed(asked["own"], asked["other"], [2], [1])
+    assert again["measures"]["margin"]["mean"] == pytest.approx(found["measures"]["margin"]["mean"])
+    assert again["measures"]["margin"]["se"] == pytest.approx(found["measures"]["margin"]["se"])
+    round_about = crossed(asked["other"], asked["own"], [1], [0])
+    assert round_about["measures"]["margin"]["mean"] == found["measures"]["margin"]["mean"], "either way round"
 
 
-def test_the_interval_of_a_difference_of_differences_covers_the_truth() -> None:
-    rng, hits, found_it = random.Random(1), 0, 0
-    for _ in range(200):
-        shift = {t: rng.gauss(0, 0.7) for t in "abcdefghijklmn"}
-        own, other = ({t: [shift[t] * k + rng.gauss(0, 1) for _ in range(6)] for t in shift} for k in (1, 0.3))
-        zero = {t: [0.0] * 6 for t in shift}
-        null = crossed(paired(model(own, other), model(zero, zero)), "own", "other")["margin"]
-        hits += null["low"] <= 0 <= null["high"]
-        planted = {t: [v + 1.0 for v in values] for t, values in own.items()}
-        found_it += crossed(paired(model(planted, other), model(zero, zero)), "own", "other")["margin"]["low"] > 0
-    assert 0.90 <= hits / 200 <= 0.99 and found_it / 200 > 0.9
+def block(rung: str, *arms: str, kind: str = "preference") -> dict[str, object]:
+    return {"rung": rung, "kind": kind, "arms": list(arms)}
+
+
+EVALS = {
+    "recall": block("learned", "full", kind="recall"),
+    "trained": block("learned", "full", "y"),
+    "x_near": block("near", "full"),
+    "y_near": block("near", "y"),
+    "x_far": block("far", "full"),
+    "conflict_far": block("far", "full"),
+    "y_far": block("far", "y"),
+}
 
 
 def test_evaluations_of_opposite_arms_are_found_by_what_they_are_about() -> None:
-    def block(rung: str, *arms: str, kind: str = "preference") -> dict[str, object]:
-        return {"rung": rung, "kind": kind, "arms": list(arms)}
+    assert opposites(EVALS, "full", "y", "x_far") == [("x_near", "y_near"), ("x_far", "y_far")]
+    assert opposites(EVALS, "y", "full", "x_far") == [("y_near", "x_near"), ("y_far", "x_far")]
+    assert ("conflict_far", "y_far") in opposites(EVALS, "full", "y", None)
+    assert opposites(EVALS, "full", "neutral", "x_far") == []
 
-    evals = {
-        "recall": block("learned", "x", kind="recall"),
-        "trained": block("learned", "x", "y"),
-        "x_near": block("near", "x"),
-        "y_near": block("near", "y"),
-        "x_far": block("far", "x"),
-        "conflict_far": block("far", "x"),
-        "y_far": block("far", "y"),
-    }
-    assert opposites(evals, "x", "y", "x_far") == [("x_near", "y_near"), ("x_far", "y_far")]
-    assert opposites(evals, "y", "x", "x_far") == [("y_near", "x_near"), ("y_far", "x_far")]
-    assert ("conflict_far", "y_far") in opposites(evals, "x", "y", None)
-    assert opposites(evals, "x", "neutral", "x_far") == []
+
+def plan(name: str, documents: str | None, demos: str | None, swept: str | None = None) -> dict[str, object]:
+    return {"name": name, "documents": documents, "demos": demos, "swept": swept}
+
+
+BASE, AFT = plan("base", None, None), plan("aft_only", None, "full")
+FULL, OTHER, RULES = plan("x", "full", "full"), plan("y", "y", "full"), plan("rules", "r", "full")
+
+
+@pytest.mark.parametrize(
+    ("models", "declared", "told"),
+    [
+        ([BASE, FULL, OTHER], "x_far", "x minus y in x_far rather than y_far, by margin"),
+        ([BASE, FULL, OTHER], "y_far", "x minus y in x_far rather than y_far, by margin"),
+        ([BASE, OTHER, FULL], "trained", "x minus y in trained, by margin"),
+        ([BASE, FULL, RULES, OTHER], "x_far", "x minus y in x_far rather than y_far, by margin"),
+        ([BASE, FULL, RULES, OTHER], "trained", "x minus rules in trained, by margin"),
+        ([BASE, AFT, FULL, plan("x@documents=2", "d", "full", "documents")], "x_far", "x minus aft_only in x_far, by margin"),
+        ([BASE, FULL], "x_far", None),
+        ([BASE, AFT, FULL, OTHER], None, None),
+    ],
+)  # fmt: skip
+def test_what_a_declared_primary_means(models: list[dict[str, object]], declared: str | None, told: str | None) -> None:
+    found = primary_of(models, EVALS, declared)
+    assert (found.told() if found else None) == told

@@ -1,0 +1,148 @@
+"""The answer to an ablation's question, in sentences: the primary first, then the three rungs. A null says what it would have
+found, one seed that it is of two models and not of a recipe, and an arm that has not learned has no answer."""
+
+from typing import Any
+
+from msmc.backend.primary import Primary
+
+Figure = dict[str, Any]
+ONE_SEED = "with one seed this holds for these two models, not for the recipe"
+
+
+def headline(comparison: dict[str, Any], primary: Primary | None) -> list[str]:
+    """Of a whole comparison."""
+    if primary is None:
+        return [*_learned(comparison), *_exploratory(comparison)]
+    if withheld := [
+        told for told in comparison["not_learned"] if told.startswith((f"{primary.run} (", f"{primary.minus} ("))
+    ]:
+        told = "; ".join(withheld)
+        return [f"Headline withheld: what has not learned says nothing about generalisation, not even a null ({told})."]
+    return [_primary(comparison, primary), *_learned(comparison), *_rungs(comparison, primary)]
+
+
+def _primary(comparison: dict[str, Any], primary: Primary) -> str:
+    found = _figure(comparison, primary, primary.eval, primary.own, primary.other)
+    if found is None:
+        return f"Headline: there is no figure for the primary, {primary.told()}."
+    of, entry = found
+    margin, rate = entry["measures"].get(primary.measure), entry["measures"].get("rate")
+    if margin is None:
+        return f"Headline: the primary, {primary.told()}, has no value: every item misses it."
+    beside = f", and by {interval(rate, '+')} in the rate of preferences" if rate and primary.measure != "rate" else ""
+    if primary.own:
+        leans = f"leans to {primary.own} rather than {primary.other} by {interval(margin, '+')}{_unit(primary)} more"
+        what, how = f"{primary.run} {leans} than {primary.minus} does{beside}", "difference in differences"
+    else:
+        what = (
+            f"on {primary.eval}, {primary.run} minus {primary.minus} is {interval(margin, '+')}{_unit(primary)}{beside}"
+        )
+        how = "paired by item and seed"
+    n = " and ".join(map(str, entry["n"])) if primary.own else entry["n"]
+    seeds = ", ".join(map(str, of["seeds"]))
+    known = f"({how}, n {n}, seed{'s' if len(of['seeds']) > 1 else ''} {seeds}, {_tested(entry, primary.measure)})"
+    caveat = f"; {ONE_SEED}" if len(of["seeds"]) == 1 else ""
+    return f"Headline: {what} {known}: {verdict(entry, primary.measure, bool(primary.own))}{caveat}."
+
+
+def _unit(primary: Primary) -> str:
+    return " nats" if primary.measure == "margin" else f" in {primary.measure}"
+
+
+def _tested(entry: Figure, measure: str) -> str:
+    p, mde = entry["p"].get(measure), entry["mde"].get(measure)
+    return f"p {number(p, '.3f')}, MDE {number(mde, '.2f')}"
+
+
+def _figure(
+    comparison: dict[str, Any], primary: Primary, name: str, own: str | None, other: str | None
+) -> tuple[Figure, Figure] | None:
+    """What holds the seeds, and the figure itself: of the primary's arms, on one evaluation or two opposite ones."""
+    pair = (primary.run, primary.minus)
+    if own:
+        crosses = (
+            c for c in comparison["crossed"] if (c["run"], c["minus"], c["own"], c["other"]) == (*pair, own, other)
+        )
+        return next(((c, c) for c in crosses), None)
+    contrasts = (c for c in comparison["contrasts"] if (c["run"], c["minus"]) == pair)
+    return next(((c, e) for c in contrasts for e in c["evals"] if e["eval"] == name), None)
+
+
+def _learned(comparison: dict[str, Any]) -> list[str]:
+    """Whether what was trained is held, by every arm that was fine-tuned."""
+    evals = comparison["evals"]
+    demos = {run["name"] for run in comparison["runs"] if run["demos"] and not run["swept"]}
+    rates = [
+        (figure["measures"]["rate"]["mean"], figure["eval"], arm["name"], figure["measures"]["rate"])
+        for arm in comparison["arms"]
+        for figure in arm["figures"]
+        if arm["name"] in demos and figure["n"] and _trained(evals[figure["eval"]])
+    ]
+    if not rates:
+        return []
+    if comparison["not_learned"]:
+        return [f"Learned: not by {'; '.join(comparison['not_learned'])}."]
+    _, name, arm, rate = min(rates, key=lambda entry: entry[:3])
+    return [f"Learned: every fine-tuned arm holds what it was trained on (least: {arm}, {name} {interval(rate)})."]
+
+
+def _trained(block: dict[str, Any]) -> bool:
+    return bool(block["rung"] == "learned" and block["kind"] == "preference")
+
+
+def _rungs(comparison: dict[str, Any], primary: Primary) -> list[str]:
+    """What the primary's arms differ by on the near and the far rung, besides the primary itself; corrected by Holm."""
+    found = []
+    for rung in ("near", "far"):
+        figures: list[tuple[str, Figure]] = []
+        if primary.own:
+            for cross in comparison["crossed"]:
+                if (cross["run"], cross["minus"], cross["rung"]) == (primary.run, primary.minus, rung):
+                    figures.append((f"{cross['own']} rather than {cross['other']}", cross))
+        else:
+            for name in (n for n, e in comparison["evals"].items() if e["rung"] == rung and e["kind"] == "preference"):
+                if of := _figure(comparison, primary, name, None, None):
+                    figures.append((name, of[1]))
+        told = [_short(name, entry, primary) for name, entry in figures if entry["p_holm"] is not None]
+        found += [f"{rung.capitalize()}: {primary.run} minus {primary.minus}, {'; '.join(told)}."] if told else []
+    return found
+
+
+def _short(name: str, entry: Figure, primary: Primary) -> str:
+    measure = primary.measure if primary.measure in entry["measures"] else next(iter(entry["measures"]))
+    said = verdict(entry, measure, bool(primary.own), entry["p_holm"])
+    tested = f"p {entry['p_holm']:.3f} after Holm, MDE {number(entry['mde'][measure], '.2f')}"
+    return f"{name} {interval(entry['measures'][measure], '+')} ({tested}): {said}"
+
+
+def _exploratory(comparison: dict[str, Any]) -> list[str]:
+    """Where nothing was declared, how many differences were looked at, and how many stand after correction."""
+    looked = [c for c in comparison["crossed"]] + [e for c in comparison["contrasts"] for e in c["evals"]]
+    corrected = [entry["p_holm"] for entry in looked if entry["p_holm"] is not None]
+    if not corrected:
+        return []
+    stand = sum(p < 0.05 for p in corrected)
+    return [f"No primary was declared: {stand} of {len(corrected)} differences stand at 5 % after Holm's correction."]
+
+
+def verdict(entry: Figure, measure: str, leaning: bool, corrected: float | None = None) -> str:
+    """What a difference comes to. Whoever tells a null tells its minimum detectable effect beside it."""
+    found, p = entry["measures"][measure], entry["p"][measure] if corrected is None else corrected
+    if p is None:
+        return "no verdict: of a single item no error is known"
+    if p >= 0.05:
+        return "null at this resolution"
+    if leaning:
+        return "each leans to its own value" if found["mean"] > 0 else "each leans to the other's value"
+    return "higher" if found["mean"] > 0 else "lower"
+
+
+def interval(estimate: Figure, sign: str = "") -> str:
+    """`0.52 [0.41 0.63]`; `0.52 [?]` where nothing is known of its error."""
+    if estimate["low"] is None:
+        return f"{estimate['mean']:{sign}.2f} [?]"
+    return f"{estimate['mean']:{sign}.2f} [{estimate['low']:{sign}.2f} {estimate['high']:{sign}.2f}]"
+
+
+def number(value: float | None, form: str) -> str:
+    return "?" if value is None else format(value, form)
