@@ -42,20 +42,25 @@ def plan(
     from msmc.backend.weights import tokenizer_file
     from msmc.plan.change import change
     from msmc.plan.forecast import forecast
+    from msmc.plan.power import detectable
     from msmc.plan.told import adapter_bytes, as_data, as_text
     from msmc.shipped import cache_folder
 
     outcome, loaded, sources = compiled(spec, target, ablation, settings, form=None)
     found = forecast(outcome, loaded, sources, tokens_of(loaded.model, cache_folder()), runs / LEDGER)
     changed = change(outcome.builds, out / found.spec)
+    power = detectable(outcome.arms, loaded, runs)
     if form == "json":
-        click.echo(json.dumps(as_data(found, changed), ensure_ascii=False, indent=2))
+        data = as_data(found, changed) | {"power": power.data() if power else None}
+        click.echo(json.dumps(data, ensure_ascii=False, indent=2))
     else:
         file = tokenizer_file(loaded.model, cache_folder())
         adapter = adapter_bytes(file.parent / "config.json", loaded.lora.r) if file else None
         for note in outcome.notes:
             click.echo(f"note: {note}")
         click.echo(as_text(found, changed, adapter, full))
+        if power:
+            click.echo(power.told())
         emit(found.problems, {})
     if found.problems:
         raise click.exceptions.Exit(1)
