@@ -103,10 +103,21 @@ def show(comparison: dict[str, Any], console: Console) -> None:
         "all these differences together; the primary is declared and stands alone.",
         style="dim",
     )
+    for line in _registered(comparison["preregistration"]):
+        console.print(line, markup=False, soft_wrap=True)
     for line in comparison["headline"]:
         console.print(Text(line, style="bold"), soft_wrap=True)
     for stamp in comparison["stamps"]:
         console.print(Text(stamp, style="bold red"))
+
+
+def _registered(found: dict[str, Any] | None) -> Iterator[str]:
+    """What was said before training, and what is otherwise."""
+    if found is None:
+        return
+    number = len(found["deviations"])
+    yield f"Preregistered in {found['file']} at {found['written']}: {number or 'no'} deviation{'s' * (number != 1)}"
+    yield from (f"  deviation: {told}" for told in found["deviations"])
 
 
 def _table(title: str, comparison: dict[str, Any]) -> Table:

@@ -9,6 +9,7 @@ from typing import Any
 from msmc.backend.headline import headline
 from msmc.backend.items import Item, read_items
 from msmc.backend.measured import Asked, contrast, crossed, figure, measured
+from msmc.backend.preregistration import held_against
 from msmc.backend.primary import MARGIN, Primary, opposites, primary_of
 from msmc.backend.statistics import holm
 from msmc.build import SCHEMA_VERSION, digest
@@ -84,10 +85,11 @@ def compare(folders: list[Path]) -> dict[str, Any]:
         "crossed": crosses,
         "not_learned": not_learned([model for model in models if not model["swept"]], evals),
         "swept_not_learned": not_learned([model for model in models if model["swept"]], evals),
-        "preregistration": None,
         "guard": [],
     }
-    return found | {"headline": headline(found, primary)}
+    place = folders[0].parents[1] / (runs[0]["ablation"] or "full")
+    held = held_against(place, found, [run["plan"] for run in runs if "plan" in run])
+    return found | {"preregistration": held, "headline": headline(found, primary)}
 
 
 def items_of(folder: Path) -> Iterator[Item]:

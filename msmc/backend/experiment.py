@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from itertools import takewhile
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from msmc.backend.comparison import TRAINING, compare
 from msmc.backend.covered import covered
 from msmc.backend.job import Advance, Job
+from msmc.backend.preregistration import register, registration
 from msmc.backend.stages import Stages
 from msmc.backend.tree import Tree
 from msmc.build import SCHEMA_VERSION, RunPlan, digest
@@ -60,6 +61,11 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
             job.require_whole()
             if job.checkpoints:
                 job.checkpoints.clear()  # of a process that was killed between its result and this
+    registered = registration(tree, seeds)
+    folder = runs / tree.plan["spec"] / target.name
+    place: Path = folder / (tree.plan["ablation"] or "full")
+    if tree.plan["ablation"] and any(kind in TRAINING for kind in wanted):
+        register(place, registered, _results(place, registered["primary"], models), _commit())
     todo = [(kind, job) for kind, job in jobs.values() if not job.done]
     if done := len(jobs) - len(todo):
         watch.say(f"{done} of {len(jobs)} stages are done already")
@@ -77,13 +83,17 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
         raise _stopped(jobs, stages.ledger) from None
     if until != "scores":
         return None
-    folder = runs / tree.plan["spec"] / target.name
-    folders = [_write_run(folder, tree, run, seed, of) for run, seed, of in models]
-    place: Path = folder / (tree.plan["ablation"] or "full")
+    folders = [_write_run(folder, tree, run, seed, of, registered) for run, seed, of in models]
     comparison = compare(folders)
     place.mkdir(parents=True, exist_ok=True)
     whole_file(place / "comparison.json", json.dumps(comparison, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     return place
+
+
+def _results(place: Path, primary: dict[str, Any] | None, models: list[tuple[RunPlan, int, dict[str, Job]]]) -> bool:
+    """Whether anybody could know how the primary comes out: a comparison is there, or both of its arms are scored."""
+    scored = {run.name for run, _, jobs in models if jobs["scores"].done}
+    return (place / "comparison.json").is_file() or bool(primary and {primary["run"], primary["minus"]} <= scored)
 
 
 def _with_needs(kind: str, job: Job) -> Iterator[tuple[str, Job]]:
@@ -174,7 +184,9 @@ def run_name(tree: Tree, run: RunPlan) -> str:
     return f"{tree.plan['ablation']}.{run.name}" if tree.plan["ablation"] else run.name
 
 
-def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str, Job]) -> Path:
+def _write_run(
+    folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str, Job], registered: dict[str, Any]
+) -> Path:
     """`<run>/seed-<n>-<digest>`: links to the stages, run.json last."""
     place = folder / run_name(tree, run) / f"seed-{seed}-{digest({k: j.folder.name for k, j in jobs.items()})[:8]}"
     place.mkdir(parents=True, exist_ok=True)
@@ -207,6 +219,7 @@ def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str
             **{value.id: [value.id] for value in tree.full.spec.values},
             **{rule.id: list(rule.serves) for rule in tree.full.spec.rules},
         },
+        "plan": registered,
         "commit": _commit(),
         "host": _host(),
     }

@@ -95,3 +95,11 @@ def minimum_detectable(found: Components, sizes: Sequence[dict[str, int]], seeds
     mean, se, df = infer(*(simulated(found, of, seeds, STUDIES, rng) for of in sizes))
     needed = stats.t.ppf((1 + CONFIDENCE) / 2, df) * se - mean
     return float(np.quantile(needed, POWER))
+
+
+def limited(topics: dict[str, int], limit: int | None) -> dict[str, int]:
+    """Items by topic when at most `limit` of them are asked, spread over topics as `score.limited` spreads them."""
+    if limit is None or sum(topics.values()) <= limit:
+        return dict(topics)
+    turns = [topic for turn in range(limit) for topic, number in topics.items() if turn < number]
+    return {topic: turns[:limit].count(topic) for topic in topics if topic in turns[:limit]}

@@ -6,7 +6,7 @@ from typing import Any
 
 from msmc.backend.comparison import items_of
 from msmc.backend.measured import measured
-from msmc.backend.power import ORIGIN, SHIPPED, Components, components, minimum_detectable
+from msmc.backend.power import ORIGIN, SHIPPED, Components, components, limited, minimum_detectable
 from msmc.backend.primary import Primary, primary_of
 from msmc.build import SCHEMA_VERSION
 from msmc.diagnostics import Failed
@@ -62,14 +62,6 @@ def detectable(plan: dict[str, Any], target: Target, runs: Path) -> Detectable |
         minimum_detectable(expected, sizes, plan["seeds"]) if expected else None,
         origin,
     )
-
-
-def limited(topics: dict[str, int], limit: int | None) -> dict[str, int]:
-    """Items by topic when at most `limit` of them are asked, spread over topics as the backend spreads them."""
-    if limit is None or sum(topics.values()) <= limit:
-        return dict(topics)
-    turns = [topic for turn in range(limit) for topic, number in topics.items() if turn < number]
-    return {topic: turns[:limit].count(topic) for topic in topics if topic in turns[:limit]}
 
 
 def _components(

@@ -1,0 +1,156 @@
+"""What an ablation said that it would do, before it trained; and in what it then did otherwise.
+
+`preregistration.json` is never written over. Another plan gets a file of its own beside it, `preregistration-2.json`, which says
+whether results were there when it was written. A comparison is held against the last one that was written before any were.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from msmc.backend.power import limited
+from msmc.backend.primary import primary_of
+from msmc.backend.tree import Tree
+from msmc.build import SCHEMA_VERSION, digest
+from msmc.stored import read_json
+from msmc.whole import locked, whole_file
+
+NAME = "preregistration"
+NO_MATTER = ("name", "checkpoint_minutes")
+"""Keys of a target that change no figure; nor does `evaluate.batch_size`."""
+
+
+def registration(tree: Tree, seeds: list[int]) -> dict[str, Any]:
+    """What is to be done, by the plan alone."""
+    plan, target = tree.plan, _target(tree.full.manifest["target"])
+    primary = primary_of(plan["runs"], plan["evals"], plan["primary"])
+    limit = target["evaluate"]["limit"]
+    items = {name: limited(block["topics"], limit) for name, block in plan["evals"].items()}
+    parts = {"evaluations": tree.full.digest_of("evals/")}
+    for arm in sorted(tree.arms.values(), key=lambda arm: arm.name):
+        parts |= {f"{what} of {arm.name}": arm.digest_of(f"{what}/") for what in ("documents", "demos")}
+    found = {
+        "schema_version": SCHEMA_VERSION,
+        "spec": plan["spec"],
+        "ablation": plan["ablation"],
+        "primary": primary._asdict() if primary else None,
+        "planned": {
+            "models": sorted(run["name"] for run in plan["runs"]),
+            "seeds": seeds,
+            "items": {name: sum(of.values()) for name, of in items.items()},
+            "topics": {name: len(of) for name, of in items.items()},
+        },
+        "exclusions": [
+            "an item without a score in either order is left out of that model's figures, and counted",
+            f"a stage of fewer than {target['min_steps']} updates stops the experiment",
+            "where a seed of one of the primary's arms does not hold the trained items (the 95 % interval of its rate reaches"
+            " 0.5), the headline is withheld",
+            "texts are taken by the gates before training, without a look at any score",
+        ],
+        "family": "every other difference of preference evaluations, by Holm at 5 %; the primary alone is not corrected",
+        "target": target,
+        "parts": parts,
+    }
+    return found | {"digest": digest(found)}
+
+
+def _target(target: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in target.items() if key not in NO_MATTER}
+    return kept | {"evaluate": {key: value for key, value in kept["evaluate"].items() if key != "batch_size"}}
+
+
+def register(place: Path, found: dict[str, Any], results: bool, commit: str | None) -> Path:
+    """Writes it into the comparison's folder, unless the same plan was registered there. `results`: some are there already."""
+    with locked(place / NAME, lambda: None):
+        before = registrations(place)
+        for path, earlier in before:
+            if earlier["digest"] == found["digest"]:
+                return path
+        path = place / (f"{NAME}-{len(before) + 1}.json" if before else f"{NAME}.json")
+        written = {"written": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit}
+        data = found | written | {"results_existed": results}
+        whole_file(path, json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    return path
+
+
+def registrations(place: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """In the order in which they were written."""
+    paths = [
+        place / f"{NAME}.json",
+        *(place / f"{NAME}-{n}.json" for n in range(2, 1 + len(list(place.glob(f"{NAME}*.json"))))),
+    ]
+    return [(path, read_json(path)) for path in paths if path.is_file()]
+
+
+def held_against(place: Path, comparison: dict[str, Any], done: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """What was registered, and every deviation of what was `done` (what each run says of its plan). None: nothing was."""
+    every = registrations(place)
+    if not every:
+        return None
+    blind = [(path, found) for path, found in every if not found["results_existed"]]
+    path, found = blind[-1] if blind else every[0]
+    late = [other.name for other, of in every if of["results_existed"]]
+    deviations = [*_late(late), *_otherwise(found, done), *_missing(found["planned"], comparison)]
+    return {
+        "file": path.name,
+        "written": found["written"],
+        "primary": found["primary"],
+        "planned": found["planned"],
+        "exclusions": found["exclusions"],
+        "family": found["family"],
+        "plans": len(every),
+        "deviations": deviations,
+    }
+
+
+def _late(late: list[str]) -> Iterator[str]:
+    for name in late:
+        yield f"{name} was written when results were there already"
+
+
+def _otherwise(found: dict[str, Any], done: list[dict[str, Any]]) -> Iterator[str]:
+    """Each difference once, whatever number of runs it is in."""
+    told = dict[str, None]()
+    for of in done:
+        if of["digest"] == found["digest"]:
+            continue
+        if of["primary"] != found["primary"]:
+            told[f"the primary is {_primary(of['primary'])}; registered was {_primary(found['primary'])}"] = None
+        for key in sorted(of["target"].keys() | found["target"].keys()):
+            now, then = of["target"].get(key), found["target"].get(key)
+            if now != then:
+                told[f"{key} of the target is {json.dumps(now)}; registered was {json.dumps(then)}"] = None
+        for part in sorted(of["parts"].keys() | found["parts"].keys()):
+            if of["parts"].get(part) != found["parts"].get(part):
+                told[f"the plan of the {part} is another than registered"] = None
+    yield from told
+
+
+def _missing(planned: dict[str, Any], comparison: dict[str, Any]) -> Iterator[str]:
+    """Models, seeds and items that were planned and are not there."""
+    there: dict[str, list[int]] = {arm["name"]: arm["seeds"] for arm in comparison["arms"]}
+    for name in planned["models"]:
+        if fewer := [seed for seed in planned["seeds"] if seed not in there.get(name, [])]:
+            yield f"{name} lacks {_seeds(fewer)}"
+        if further := [seed for seed in there.get(name, []) if seed not in planned["seeds"]]:
+            yield f"{name} has {_seeds(further)} besides"
+    for name in sorted(there.keys() - set(planned["models"])):
+        yield f"{name} was not registered"
+    for run in comparison["runs"]:
+        for figure in run["figures"]:
+            items = planned["items"].get(figure["eval"], figure["n"])
+            if figure["n"] != items:
+                yield f"{run['name']} (seed {run['seed']}) has {figure['n']} of {items} items of {figure['eval']}"
+
+
+def _primary(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "none"
+    where = f"{found['own']} rather than {found['other']}" if found["own"] else found["eval"]
+    return f"{found['run']} minus {found['minus']} in {where} by {found['measure']}"
+
+
+def _seeds(found: list[int]) -> str:
+    return f"seed{'s' * (len(found) > 1)} {', '.join(map(str, found))}"

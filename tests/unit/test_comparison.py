@@ -1,0 +1,199 @@
+"""A whole comparison: headlines that say what is known and no more, and everything that was done otherwise than registered."""
+
+import functools
+import hashlib
+import json
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msmc.backend.comparison import compare
+from msmc.backend.preregistration import register, registration
+from msmc.build import RunPlan
+from tests.studies import SPEC, Margin, run_folders, tree
+
+
+def noise(*parts: object) -> float:
+    """The same for the same parts."""
+    return random.Random(hashlib.sha256(repr(parts).encode()).digest()).gauss(0, 0.3)
+
+
+def learned(effect: float = 0.0, missing: str = "", fails: str = "") -> Margin:
+    """Models that hold what they were trained on, and lean to their own value by `effect`."""
+
+    def margin(run: RunPlan, seed: int, row: dict[str, Any]) -> float | None:
+        name, item = row["metadata"]["eval"], row["metadata"]["item"]
+        if name == missing:
+            return None
+        if name == "drinks":
+            return (-4.0 if run.name == fails else 4.0) + noise(run.name, seed, item)
+        leans = {"warm": {"warm": effect}, "cheap": {"cheap": effect}}.get(run.name, {}).get(name, 0.0)
+        return leans + noise(item) + noise(run.name, seed, item)
+
+    return margin
+
+
+Told = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """The comparison of an ablation whose models have these margins."""
+    folder = tmp_path_factory.mktemp("study")
+    planned = functools.cache(lambda ablation, seeds: tree(folder, ablation, seeds))
+
+    def compared(ablation: str = "crossed", margin: Margin | None = None, seeds: int = 3) -> dict[str, Any]:
+        return compare(run_folders(folder, planned(ablation, seeds), margin or learned()))
+
+    return compared
+
+
+def test_the_headline_of_a_crossed_design_is_pooled_over_seeds(told: Told) -> None:
+    found = told(margin=learned(effect=1.0))
+    (first, second) = found["headline"]
+    assert re.match(r"Headline: warm leans to warm rather than cheap by \+[12]\.\d\d \[", first)
+    assert "difference in differences, n 12 and 12, seeds 0, 1, 2, p 0.000, MDE" in first
+    assert first.endswith("each leans to its own value.")
+    assert second.startswith("Learned: every fine-tuned arm holds what it was trained on")
+    (cross,) = found["crossed"]
+    assert cross["primary"] and cross["p_holm"] is None and [s["seed"] for s in cross["by_seed"]] == [0, 1, 2]
+    assert cross["measures"]["margin"]["seeds"] == 3 and cross["measures"]["margin"]["clusters"] == 12
+
+
+def test_a_null_says_what_it_would_have_found(told: Told) -> None:
+    headline = told()["headline"][0]
+    assert "MDE 0." in headline and headline.endswith("null at this resolution.")
+
+
+def test_one_seed_is_of_two_models(told: Told) -> None:
+    found = told(margin=learned(effect=1.0), seeds=1)
+    assert found["headline"][0].endswith("with one seed this holds for these two models, not for the recipe.")
+    assert found["crossed"][0]["measures"]["margin"]["seeds"] == 1
+
+
+def test_a_design_that_is_not_crossed_has_a_headline_too(told: Told) -> None:
+    found = told("plain")
+    assert found["headline"][0].startswith("Headline: on warm, full minus rules is ")
+    assert {(c["run"], c["minus"]) for c in found["contrasts"]} == {
+        ("full", "rules"),
+        ("full", "aft_only"),
+        ("rules", "aft_only"),
+    }
+
+
+def test_all_but_the_primary_are_corrected_together(told: Told) -> None:
+    found = told("plain", seeds=1)
+    entries = [(c["run"], c["minus"], e) for c in found["contrasts"] for e in c["evals"]]
+    assert len(entries) == 9
+    for run, minus, entry in entries:
+        primary = (run, minus, entry["eval"]) == ("full", "rules", "warm")
+        assert entry["primary"] == primary and (entry["p_holm"] is None) == primary
+        assert primary or entry["p_holm"] >= entry["p"]["margin"]
+    smallest = min(e["p"]["margin"] for _, _, e in entries if not e["primary"])
+    assert min(e["p_holm"] for _, _, e in entries if not e["primary"]) == pytest.approx(min(1, 8 * smallest), abs=1e-5)
+
+
+def test_an_arm_that_has_not_learned_has_no_headline_and_is_no_null(told: Told) -> None:
+    found = told(margin=learned(fails="cheap"))
+    (line,) = found["headline"]
+    assert line.startswith("Headline withheld: what has not learned says nothing about generalisation, not even a null")
+    assert "cheap (seed 0): drinks 0.00" in line and len(found["not_learned"]) == 3
+
+
+def test_figures_of_an_arm_are_over_its_seeds(told: Told) -> None:
+    found = told()
+    (arm,) = (arm for arm in found["arms"] if arm["name"] == "warm")
+    figures = {figure["eval"]: figure for figure in arm["figures"]}
+    assert arm["seeds"] == [0, 1, 2] and figures["warm"]["n"] == 12 and figures["warm"]["topics"] == 6
+    assert figures["drinks"]["by_value"].keys() == {"tea.warmth"}, "what the rule is there for"
+    seeds = [f for run in found["runs"] if run["name"] == "warm" for f in run["figures"] if f["eval"] == "warm"]
+    mean = sum(figure["measures"]["margin"]["mean"] for figure in seeds) / 3
+    assert figures["warm"]["measures"]["margin"]["mean"] == pytest.approx(mean, abs=1e-5)
+
+
+# ---- an evaluation that has a stage of its own -----------------------------------------------------------------------
+
+
+def test_items_of_another_stage_stand_in_the_same_figures(tmp_path: Path) -> None:
+    folders = run_folders(tmp_path, tree(tmp_path, "crossed", 1), learned())
+    for folder in folders:
+        stage = folder / "judged-open"
+        stage.mkdir()
+        rows = [
+            {"id": f"o{n}", "eval": "open", "item": str(n), "topic": f"t{n % 3}", "rung": "far", "about": ["tea.warmth"],
+             "measures": {"grade": None if n == 4 else n / 10}, "unscoreable": "cut short" if n == 4 else None,
+             "transcript": {"messages": []}}
+            for n in range(9)
+        ]  # fmt: skip
+        (stage / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        run = json.loads((folder / "run.json").read_text("utf-8"))
+        run["stages"]["judged-open"] = {"eval": "open", "kind": "judged", "rung": "far", "primary_measure": "grade"}
+        (folder / "run.json").write_text(json.dumps(run), "utf-8")
+    found = compare(folders)
+    assert found["evals"]["open"] == {"kind": "judged", "rung": "far", "arms": [], "measure": "grade"}
+    figure = next(f for f in found["runs"][0]["figures"] if f["eval"] == "open")
+    assert (figure["n"], figure["missing"], figure["kind"]) == (8, 1, "judged")
+    entry = next(e for c in found["contrasts"] for e in c["evals"] if e["eval"] == "open")
+    assert entry["measures"]["grade"]["mean"] == 0 and entry["p_holm"] is None, "it is not of the family"
+
+
+# ---- what was registered before training -----------------------------------------------------------------------------
+
+
+def place(folder: Path, ablation: str = "crossed") -> Path:
+    return folder / "runs/tea/cpu" / ablation
+
+
+def test_what_was_done_as_registered_has_no_deviation(tmp_path: Path) -> None:
+    of = tree(tmp_path, "crossed")
+    path = register(place(tmp_path), registration(of, [0, 1, 2]), False, None)
+    written = json.loads(path.read_text("utf-8"))
+    assert written["primary"] == {
+        "eval": "warm", "measure": "margin", "run": "warm", "minus": "cheap", "own": "warm", "other": "cheap"
+    }  # fmt: skip
+    assert written["planned"]["items"] == {"cheap": 12, "drinks": 12, "warm": 12}
+    assert written["planned"]["topics"]["warm"] == 6 and written["planned"]["seeds"] == [0, 1, 2]
+    assert any("fewer than 200 updates" in rule for rule in written["exclusions"])
+    found = compare(run_folders(tmp_path, of, learned()))["preregistration"]
+    assert found["file"] == "preregistration.json" and found["deviations"] == []
+
+
+def test_the_same_plan_is_registered_once_and_never_over_another(tmp_path: Path) -> None:
+    first = register(place(tmp_path), registration(tree(tmp_path, "crossed"), [0, 1, 2]), False, None)
+    before = first.read_bytes()
+    assert register(place(tmp_path), registration(tree(tmp_path, "crossed"), [0, 1, 2]), True, "abc") == first
+    fewer = register(place(tmp_path), registration(tree(tmp_path, "crossed", 1), [0]), False, None)
+    assert fewer.name == "preregistration-2.json" and first.read_bytes() == before
+
+
+def test_every_deviation_is_told(tmp_path: Path) -> None:
+    """Fewer seeds, a lower threshold, other documents, an item without a score, and another primary."""
+    register(place(tmp_path), registration(tree(tmp_path, "crossed"), [0, 1, 2]), False, None)
+    spec = SPEC.replace("It warms the hands.", "It warms.").replace("primary warm  seeds", "primary drinks  seeds", 1)
+    of = tree(tmp_path, "crossed", 1, "min_steps=20", spec=spec)
+    assert register(place(tmp_path), registration(of, [0]), True, None).name == "preregistration-2.json"
+    found = compare(run_folders(tmp_path, of, learned(missing="cheap")))
+    deviations = found["preregistration"]["deviations"]
+    for expected in (
+        "preregistration-2.json was written when results were there already",
+        "the primary is warm minus cheap in drinks by margin; "
+        "registered was warm minus cheap in warm rather than cheap by margin",
+        "min_steps of the target is 20; registered was 200",
+        "the plan of the documents of full is another than registered",
+        "warm lacks seeds 1, 2",
+        "cheap (seed 0) has 0 of 12 items of cheap",
+    ):
+        assert expected in deviations, deviations
+    assert len(deviations) == len(set(deviations))
+
+
+def test_a_plan_that_changed_before_any_result_is_what_counts(tmp_path: Path) -> None:
+    register(place(tmp_path), registration(tree(tmp_path, "crossed"), [0, 1, 2]), False, None)
+    of = tree(tmp_path, "crossed", 2)
+    register(place(tmp_path), registration(of, [0, 1]), False, None)
+    found = compare(run_folders(tmp_path, of, learned()))["preregistration"]
+    assert (found["file"], found["plans"], found["deviations"]) == ("preregistration-2.json", 2, [])
