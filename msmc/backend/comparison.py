@@ -10,7 +10,7 @@ from msmc.backend.headline import headline
 from msmc.backend.items import Item, read_items
 from msmc.backend.measured import Asked, contrast, crossed, figure, measured
 from msmc.backend.preregistration import held_against
-from msmc.backend.primary import MARGIN, Primary, opposites, primary_of
+from msmc.backend.primary import Primary, measure_of, opposites, primary_of
 from msmc.backend.statistics import holm
 from msmc.build import SCHEMA_VERSION, digest
 from msmc.diagnostics import fail
@@ -45,8 +45,7 @@ def compare(folders: list[Path]) -> dict[str, Any]:
             "these runs were scored on different items or by different ablations: their figures cannot be compared",
             "name runs of one ablation and one state of the spec, its items and `evaluate.limit`",
         )
-    evals = runs[0]["evals"] | _of_stages(runs)
-    evals = {name: {"measure": MARGIN} | block for name, block in evals.items()}
+    evals = _evals(runs)
     asked = measured([items_of(folder) for folder in folders])
     values_of = Values([run.get("serves", {}) for run in runs])
 
@@ -99,14 +98,13 @@ def items_of(folder: Path) -> Iterator[Item]:
         yield from read_items(path.parent)
 
 
-def _of_stages(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Evaluations that have a stage of their own, by what it says of them."""
-    found = {}
-    for run in runs:
-        for stage in run["stages"].values():
-            if "primary_measure" in stage:
-                block = {"kind": stage["kind"], "rung": stage.get("rung"), "arms": stage.get("arms", [])}
-                found[stage["eval"]] = block | {"measure": stage["primary_measure"]}
+def _evals(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Planned evaluations and those that only a stage knows, each with the measure that its headline is by."""
+    stages = [stage for run in runs for stage in run["stages"].values() if "primary_measure" in stage]
+    found = {name: {**block, "measure": measure_of(block)} for name, block in runs[0]["evals"].items()}
+    for stage in stages:
+        block = {"kind": stage["kind"], "rung": stage.get("rung"), "arms": []} | found.get(stage["eval"], {})
+        found[stage["eval"]] = {**block, "measure": stage["primary_measure"]}
     return found
 
 

@@ -7,6 +7,9 @@ CONTROLS = ("neutral_documents", "aft_only", "extra_demos", "deliberative")
 """What `full` is held against where an ablation has no other arm: the first of these that is there."""
 MARGIN = "margin"
 """The measure of a forced choice: it has more to tell than the rate, which is told beside it."""
+MEASURES = {"preference": MARGIN, "recall": MARGIN, "judged": "grade", "agentic": "decision"}
+OWN = "its own measure"
+"""Of the author's own evaluations, while none has run and said what it measures."""
 
 
 class Primary(NamedTuple):
@@ -33,7 +36,7 @@ def primary_of(models: Sequence[Mapping[str, Any]], evals: Mapping[str, Any], de
     """
     if declared is None or declared not in evals or (full := next((m for m in models if _is_full(m)), None)) is None:
         return None
-    measure = evals[declared].get("measure", MARGIN)
+    measure = measure_of(evals[declared])
     others = [m for m in models if _is_arm(m) and m["name"] != full["name"]]
     for other in others:
         for own, opposite in opposites(evals, full["documents"], other["documents"], declared):
@@ -41,6 +44,11 @@ def primary_of(models: Sequence[Mapping[str, Any]], evals: Mapping[str, Any], de
                 return Primary(declared, measure, full["name"], other["name"], own, opposite)
     names = [m["name"] for m in others] or [c for c in CONTROLS if any(m["name"] == c for m in models)]
     return Primary(declared, measure, full["name"], names[0]) if names else None
+
+
+def measure_of(block: Mapping[str, Any]) -> str:
+    """What an evaluation's headline, MDE and p are by."""
+    return str(block.get("measure", MEASURES.get(block["kind"], OWN)))
 
 
 def _is_full(model: Mapping[str, Any]) -> bool:

@@ -79,6 +79,11 @@ class Panel:
         return float(np.nanmean(self.values))
 
 
+def one_seed(values: Sequence[float], topics: Sequence[str]) -> Panel:
+    """Of a single model, or of its difference to another."""
+    return Panel(np.asarray(values, dtype=float)[:, None], tuple(topics))
+
+
 @dataclass(frozen=True)
 class Cells:
     """Means by cluster and seed, and each cluster's share of the items. Leading axes may hold many studies at once."""

@@ -32,7 +32,9 @@ class Detectable:
         if self.expected is None or self.low is None:
             return f"{head}; nobody knows yet how `{self.primary.measure}` varies"
         unit = " nats" if self.primary.measure == "margin" else ""
-        found = f"{self.low:.2f}{unit} at best, {self.expected:.2f} expected (80 % power; variances of {self.origin})"
+        found = (
+            f"{self.low:.2f}{unit} at best, {self.expected:.2f} expected (80 % power; variances as in {self.origin})"
+        )
         one = "; one seed: of two models, not of the recipe" if self.seeds == 1 else ""
         return f"{head}; finds {found}{one}"
 
@@ -52,16 +54,12 @@ def detectable(plan: dict[str, Any], target: Target, runs: Path) -> Detectable |
         return None
     names = [name for name in (primary.own, primary.other) if name] or [primary.eval]
     sizes = [limited(plan["evals"][name]["topics"], target.evaluate.limit) for name in names]
+    items, topics = [sum(of.values()) for of in sizes], [len(of) for of in sizes]
     low, expected, origin = _components(primary, names, plan, target, runs)
-    return Detectable(
-        primary,
-        [sum(of.values()) for of in sizes],
-        [len(of) for of in sizes],
-        plan["seeds"],
-        minimum_detectable(low, sizes, plan["seeds"]) if low else None,
-        minimum_detectable(expected, sizes, plan["seeds"]) if expected else None,
-        origin,
-    )
+    if not low or not expected or min(items) < 2:
+        return Detectable(primary, items, topics, plan["seeds"], None, None, origin)
+    least, most = (minimum_detectable(variances, sizes, plan["seeds"]) for variances in (low, expected))
+    return Detectable(primary, items, topics, plan["seeds"], least, most, origin)
 
 
 def _components(

@@ -6,7 +6,7 @@ import pytest
 from msmc.backend.items import of_choices
 from msmc.backend.measured import contrast, crossed, figure, measured
 from msmc.backend.primary import opposites, primary_of
-from msmc.backend.statistics import Panel, estimate, holm
+from msmc.backend.statistics import Panel, estimate, holm, one_seed
 
 Rows = list[dict[str, object]]
 
@@ -36,35 +36,31 @@ def of(*models: Rows) -> dict[str, object]:
     return measured([of_choices(model) for model in models])
 
 
-def panel(values: list[float], topics: list[str]) -> Panel:
-    return Panel(np.asarray(values, float)[:, None], tuple(topics))
-
-
 def test_a_share_without_variation_has_an_interval() -> None:
-    found = estimate(panel([1.0] * 36, ["cheese"] * 36), share=True)
+    found = estimate(one_seed([1.0] * 36, ["cheese"] * 36), share=True)
     assert found.mean == found.high == 1.0 and 0.85 < found.low < 0.95
-    same = estimate(panel([0.0] * 36, ["cheese"] * 36), share=True, paired=True)
+    same = estimate(one_seed([0.0] * 36, ["cheese"] * 36), share=True, paired=True)
     assert same.low == -same.high and 0.05 < same.high < 0.15, "36 items alike do not show that all are"
 
 
 def test_a_difference_of_shares_stays_between_minus_one_and_one() -> None:
-    found = estimate(panel([1.0, 1.0, 0.0, 1.0], ["a", "a", "b", "b"]), share=True, paired=True)
+    found = estimate(one_seed([1.0, 1.0, 0.0, 1.0], ["a", "a", "b", "b"]), share=True, paired=True)
     assert -1 <= found.low < found.mean < found.high == 1.0
 
 
 def test_of_a_single_item_nothing_but_the_mean_is_known() -> None:
-    found = estimate(panel([0.7], ["cheese"]))
+    found = estimate(one_seed([0.7], ["cheese"]))
     assert (found.mean, found.low, found.se, found.p, found.mde) == (0.7, None, None, None, None)
 
 
 def test_items_are_the_clusters_of_a_single_topic() -> None:
     values = [0.1, 0.9, 0.4, 0.6, 0.2]
-    found = estimate(panel(values, ["cheese"] * 5))
+    found = estimate(one_seed(values, ["cheese"] * 5))
     assert found.df == pytest.approx(4) and found.se == pytest.approx(np.std(values, ddof=1) / np.sqrt(5))
 
 
 def test_two_topics_of_one_size_are_a_t_test_of_their_means() -> None:
-    found = estimate(panel([1.0, 3.0, 5.0, 7.0], ["a", "a", "b", "b"]))
+    found = estimate(one_seed([1.0, 3.0, 5.0, 7.0], ["a", "a", "b", "b"]))
     assert found.df == pytest.approx(1) and found.se == pytest.approx(2.0) and found.high - found.mean > 12 * found.se
 
 
@@ -85,7 +81,7 @@ def test_an_item_that_a_seed_misses_is_left_out_there_alone() -> None:
 
 
 def test_the_minimum_detectable_effect_is_by_t() -> None:
-    found = estimate(panel([1.0, 2.0, 3.0], ["a", "b", "c"]))
+    found = estimate(one_seed([1.0, 2.0, 3.0], ["a", "b", "c"]))
     assert found.mde == pytest.approx((4.3027 + 1.0607) * found.se, rel=1e-3), (
         "of two degrees of freedom, not 2.8 errors"
     )
