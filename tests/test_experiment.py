@@ -108,6 +108,16 @@ def test_every_figure_has_n_updates_tokens_and_an_interval(ablated: str, project
     assert "0 missing" not in ablated and "learned" in ablated and "far" in ablated
 
 
+def test_what_will_be_done_is_written_before_anything_is_trained(ablated: str, project: Path) -> None:
+    registered = project / "runs/tea/tiny/reasons/preregistration.json"
+    trained = (p.stat().st_mtime_ns for p in (project / "runs/stages").glob("midtrain-*/stage.json"))
+    assert registered.stat().st_mtime_ns < min(trained)
+    found = json.loads(registered.read_text("utf-8"))
+    assert found["primary"]["run"] == "full" and found["primary"]["minus"] == "rules" and not found["results_existed"]
+    assert found["planned"]["items"] == {"knows": 5, "drinks": 2, "seats": 6} and found["planned"]["seeds"] == [0, 1]
+    assert "Preregistered in preregistration.json at " in ablated and "no deviations" in ablated
+
+
 def test_shared_stages_are_done_once(ablated: str, project: Path) -> None:
     kinds = [p.name.split("-")[0] for p in (project / "runs/stages").glob("*-*")]
     # two corpora, one set of demos; per seed two midtrainings and three fine-tunings; base is scored once
