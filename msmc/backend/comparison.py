@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend.headline import headline
-from msmc.backend.items import Item, read_items
+from msmc.backend.items import Item, read_items, replies
 from msmc.backend.measured import Asked, contrast, crossed, figure, measured
 from msmc.backend.preregistration import held_against
 from msmc.backend.primary import Primary, measure_of, opposites, primary_of
@@ -56,16 +56,7 @@ def compare(folders: list[Path]) -> dict[str, Any]:
         ]
 
     models = [
-        {
-            "name": run["run"]["name"],
-            "seed": run["seed"],
-            "folder": os.path.relpath(folder, folder.parents[3]),
-            "documents": run["run"]["documents"],
-            "demos": run["run"]["demos"],
-            "swept": run["run"].get("swept"),
-            "stages": {kind: _costs(run["stages"][kind]) for kind in TRAINING if kind in run["stages"]},
-            "figures": figures([number]),
-        }
+        _model(run, folder) | {"figures": figures([number])}
         for number, (run, folder) in enumerate(zip(runs, folders, strict=True))
     ]
     arms = _arms(models)
@@ -89,6 +80,22 @@ def compare(folders: list[Path]) -> dict[str, Any]:
     place = folders[0].parents[1] / (runs[0]["ablation"] or "full")
     held = held_against(place, found, [run["plan"] for run in runs if "plan" in run])
     return found | {"preregistration": held, "headline": headline(found, primary)}
+
+
+def _model(run: dict[str, Any], folder: Path) -> dict[str, Any]:
+    scores = run["stages"]["scores"]
+    return {
+        "name": run["run"]["name"],
+        "seed": run["seed"],
+        "folder": os.path.relpath(folder, folder.parents[3]),
+        "documents": run["run"]["documents"],
+        "demos": run["run"]["demos"],
+        "swept": run["run"].get("swept"),
+        "stages": {kind: _costs(run["stages"][kind]) for kind in TRAINING if kind in run["stages"]},
+        "position": scores.get("position"),
+        "format_control": scores.get("format_control"),
+        "generated": replies(folder / "scores"),
+    }
 
 
 def items_of(folder: Path) -> Iterator[Item]:

@@ -61,10 +61,9 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
             job.require_whole()
             if job.checkpoints:
                 job.checkpoints.clear()  # of a process that was killed between its result and this
-    registered = registration(tree, seeds)
-    folder = runs / tree.plan["spec"] / target.name
+    folder, registered = runs / tree.plan["spec"] / target.name, registration(tree, seeds)
     place: Path = folder / (tree.plan["ablation"] or "full")
-    if tree.plan["ablation"] and any(kind in TRAINING for kind in wanted):
+    if tree.plan["ablation"] and set(TRAINING) & set(wanted):
         register(place, registered, _results(place, registered["primary"], models), _commit())
     todo = [(kind, job) for kind, job in jobs.values() if not job.done]
     if done := len(jobs) - len(todo):
@@ -215,16 +214,19 @@ def _write_run(
         "clauses": {
             arm: {c.id: c.text for c in tree.arms[arm].spec.clauses()} for arm in {run.documents or "full", "full"}
         },
-        "serves": {
-            **{value.id: [value.id] for value in tree.full.spec.values},
-            **{rule.id: list(rule.serves) for rule in tree.full.spec.rules},
-        },
+        "serves": _serves(tree),
         "plan": registered,
         "commit": _commit(),
         "host": _host(),
     }
     whole_file(place / "run.json", json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     return place
+
+
+def _serves(tree: Tree) -> dict[str, list[str]]:
+    """Of each value and rule of `full` the values that it is told for."""
+    spec = tree.full.spec
+    return {value.id: [value.id] for value in spec.values} | {rule.id: list(rule.serves) for rule in spec.rules}
 
 
 def _host() -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from msmc.backend.comparison import compare
+from msmc.backend.items import replies
 from msmc.backend.preregistration import register, registration
 from msmc.build import RunPlan
 from tests.studies import SPEC, Margin, run_folders, tree
@@ -139,6 +140,24 @@ def test_items_of_another_stage_stand_in_the_same_figures(tmp_path: Path) -> Non
     assert (figure["n"], figure["missing"], figure["kind"]) == (8, 1, "judged")
     entry = next(e for c in found["contrasts"] for e in c["evals"] if e["eval"] == "open")
     assert entry["measures"]["grade"]["mean"] == 0 and entry["p_holm"] is None, "it is not of the family"
+
+
+def test_written_answers_are_read_apart_from_the_margins(tmp_path: Path) -> None:
+    (folder, *_) = run_folders(tmp_path, tree(tmp_path, "plain", 1), learned())
+    scored = [
+        {"id": "a", "margin": 2.0, "logprobs": [-1.0, -3.0]},
+        {"id": "b", "margin": 2.0, "logprobs": [-3.0, -1.0]},
+        {"id": "c", "margin": -2.0, "logprobs": [-1.0, -3.0]},
+        {"id": "d", "margin": None, "logprobs": [None, -3.0]},
+    ]
+    written = [{"id": row["id"], "eval": "warm", "choice": choice} for row, choice in zip(scored, "AAA", strict=False)]
+    written += [{"id": "d", "eval": "warm", "choice": None}, {"id": "d", "eval": "cheap", "choice": None}]
+    for name, rows in (("scores", scored), ("generated", written)):
+        (folder / "scores" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert replies(folder / "scores") == {
+        "warm": {"n": 3, "rate": 0.333333, "unparsed": 1},
+        "cheap": {"n": 0, "rate": None, "unparsed": 1},
+    }
 
 
 # ---- what was registered before training -----------------------------------------------------------------------------
