@@ -50,7 +50,9 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     text = [(kind, job) for kind in wanted[:2] for _, _, of in models for k, job in of.items() if k == kind]
     every = [pair for kind, job in text for pair in _with_needs(kind, job)]
     # a model that is fine-tuned first has nothing to midtrain where only midtraining is wanted
-    every += [pair for _, _, of in models for pair in takewhile(lambda pair: pair[0] in wanted, of.items())]
+    every += [
+        pair for _, _, of in models for pair in takewhile(lambda pair: _kind_of_stage(pair[0]) in wanted, of.items())
+    ]
     jobs = {job.folder: (kind, job) for kind, job in every}
     for kind, job in jobs.values():
         if kind in TRAINING and job.done:
@@ -84,6 +86,11 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     place.mkdir(parents=True, exist_ok=True)
     whole_file(place / "comparison.json", json.dumps(comparison, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     return place
+
+
+def _kind_of_stage(name: str) -> str:
+    """`scores` of `scores-after-midtrain`."""
+    return name.split("-")[0]
 
 
 def _with_needs(kind: str, job: Job) -> Iterator[tuple[str, Job]]:
