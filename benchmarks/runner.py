@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 BIN = Path(sys.executable).parent
 ROUNDS = 5
+LESS = ("s", "MiB")
 # as a user has it: bytecode is kept, output goes to no terminal
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
@@ -42,13 +43,13 @@ class Bench(NamedTuple):
 
     name: str
     unit: str
-    """`s`, where less is better, or a rate, where more is."""
+    """One of LESS, where less is better, or a rate, where more is."""
     ours: list[str]
     peer: list[str]
     bar: float | None = None
-    """Of ours to the peer: at most, for seconds; at least, for a rate. None: only told."""
+    """Of ours to the peer: at most, where less is better; at least, for a rate. None: only told."""
     own_bar: float | None = None
-    """What ours must be in itself, whatever the peer is: at most, for seconds; at least, for a rate."""
+    """What ours must be in itself, whatever the peer is: at most, where less is better; at least, for a rate."""
     most_mib: float | None = None
     """Peak memory that ours may have."""
 
@@ -65,11 +66,12 @@ class Compared(NamedTuple):
     @property
     def holds(self) -> bool:
         bar, own = self.bench.bar, self.bench.own_bar
-        if own is not None and (_median(self.ours) > own if self.bench.unit == "s" else _median(self.ours) < own):
+        less = self.bench.unit in LESS
+        if own is not None and (_median(self.ours) > own if less else _median(self.ours) < own):
             return False
         if self.bench.most_mib is not None and max(ran.mib for ran in self.ours) > self.bench.most_mib:
             return False
-        return bar is None or (self.ratio <= bar if self.bench.unit == "s" else self.ratio >= bar)
+        return bar is None or (self.ratio <= bar if less else self.ratio >= bar)
 
 
 def python(script: str, *arguments: object) -> list[str]:
@@ -124,7 +126,7 @@ def report(results: list[Compared]) -> int:
     for heading in ("benchmark", "ours", "peer", "ratio", "bar", "", "MiB ours", "MiB peer"):
         table.add_column(heading, justify="left" if heading == "benchmark" else "right", no_wrap=True)
     for done in results:
-        sign = "≤" if done.bench.unit == "s" else "≥"
+        sign = "≤" if done.bench.unit in LESS else "≥"
         bars = [f"{sign} {done.bench.bar}"] if done.bench.bar is not None else []
         bars += [f"{sign} {done.bench.own_bar:,g} {done.bench.unit}"] if done.bench.own_bar is not None else []
         bars += [f"≤ {done.bench.most_mib:g} MiB"] if done.bench.most_mib is not None else []

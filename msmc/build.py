@@ -10,7 +10,7 @@ from msmc.digest import canonical as canonical
 from msmc.digest import digest as digest
 from msmc.ir import Node, Rung, Swept
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 RESERVED = "documents/reserve/"
 """Where an arm's folder has the rows that are written only in place of planned ones."""
 
@@ -83,6 +83,10 @@ class StaticDemo(Node):
     messages: tuple[Message, ...]
 
 
+Form = Literal["question", "cloze"]
+"""How an item of recall asks for a clause."""
+
+
 class EvalMetadata(Node):
     eval: str
     item: str
@@ -90,6 +94,10 @@ class EvalMetadata(Node):
     order: Literal[0, 1]
     topic: str
     rung: Rung
+    form: Form | None = None
+    """Of recall alone."""
+    options: tuple[str, str] | None = None
+    """What the choices name, where they say more than that: of `I prefer brie.` it is `brie`."""
 
 
 class EvalRow(Node):

@@ -83,7 +83,7 @@ FINDERS = {
     "writer-cannot": "backend.stages:Stages.chats",
     "gate-failed": "backend.gates:Gates.written",
     "bad-recipe": "backend.recipe:load_recipe",
-    "loss-not-finite": "backend.training:_recorder",
+    "loss-not-finite": "backend.recorder:recorder",
     "interrupted": "backend.experiment:_stopped",
     "documents-attend": "backend.midtrain:_require_isolation",
     "documents-truncated": "backend.midtrain:_require_isolation",

@@ -15,19 +15,22 @@ def words(text: str) -> list[str]:
     return [word.removesuffix("'s") for word in WORD.findall(text.casefold())]
 
 
+def phrases(option: str) -> list[tuple[str, ...]]:
+    """What mentions an option: all of its up to five words, else any eight of them in a row, or all where it has fewer."""
+    parts = tuple(words(option))
+    if len(parts) <= SHORT:
+        return [parts]
+    run = min(RUN, len(parts))
+    return [parts[at : at + run] for at in range(len(parts) - run + 1)]
+
+
 class Mentions:
     """Finds held-out options in texts: whole phrases of up to five words, else eight words in a row."""
 
     def __init__(self, options: list[str]) -> None:
         self._of: dict[tuple[str, ...], str] = {}
         for option in options:
-            parts = words(option)
-            if len(parts) <= SHORT:
-                self._of[tuple(parts)] = option
-            else:  # an option of six or seven words is met by all of it
-                run = min(RUN, len(parts))
-                for at in range(len(parts) - run + 1):
-                    self._of[tuple(parts[at : at + run])] = option
+            self._of.update(dict.fromkeys(phrases(option), option))
         lengths: dict[str, set[int]] = {}
         for key in self._of:
             if key:

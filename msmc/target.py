@@ -81,7 +81,13 @@ class Evaluate(Part):
     batch_size: int = Field(default=8, ge=1)
     """Prompts scored at a time; 8 is the fastest on two cores."""
     limit: int | None = Field(default=None, ge=1)
-    """Items of each evaluation, spread over its topics; null for all. Below MIN_ITEMS every table says so."""
+    """Items of each evaluation, of recall in each form, spread over its topics; null for all. A table says so below MIN_ITEMS."""
+    generate: int | None = Field(default=None, ge=0)
+    """Items of each evaluation that the model answers in its own words too, spread alike; null for as many as are scored."""
+    every: int | None = Field(default=None, ge=1)
+    """Updates of training from one point of a learning curve to the next; null for no curves."""
+    curve_items: int = Field(default=10, ge=1)
+    """Items of each evaluation and form at a point of a curve."""
 
 
 class Target(Part):

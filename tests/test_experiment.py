@@ -51,6 +51,7 @@ lora: {{r: 4, alpha: 8}}
 midtrain: {{epochs: 0.2, batch_size: 2, max_length: 128, learning_rate: 1.0e-3}}
 finetune: {{epochs: 3, batch_size: 2, max_length: 128, learning_rate: 1.0e-3}}
 min_steps: 2
+evaluate: {{generate: 1, every: 3, curve_items: 1}}
 """
 
 
@@ -92,7 +93,7 @@ def test_every_figure_has_n_updates_tokens_and_an_interval(ablated: str, project
     assert names == {"base", "aft_only", "full", "full.midtrain_only", "rules", "rules.midtrain_only"}
     assert len(comparison["runs"]) == 2 * len(names), "two seeds"
     for run in comparison["runs"]:
-        assert {f["eval"]: f["n"] for f in run["figures"]} == {"knows": 5, "drinks": 2, "seats": 6}
+        assert {f["eval"]: f["n"] for f in run["figures"]} == {"knows": 7, "drinks": 2, "seats": 6}
         assert {f["eval"]: f["rung"] for f in run["figures"]} == {
             "knows": "learned",
             "drinks": "learned",
@@ -168,7 +169,7 @@ def test_the_page_is_self_contained_and_escapes(ablated: str, project: Path) -> 
 def test_coverage_of_a_run_counts_what_is_there(ablated: str, project: Path) -> None:
     (folder,) = (project / "runs/tea/tiny").glob("reasons.rules/seed-1-*")
     told = msmc("coverage", str(folder.relative_to(project)), cwd=project).stdout
-    assert re.search(r"tea\.green +rule +tea\.msm:6 +2/2 +2/2 +3\n", told), told
+    assert re.search(r"tea\.green +rule +tea\.msm:6 +2/2 +2/2 +4\n", told), told
     assert re.search(r"tea\.green\.rationale +rationale +tea\.msm:7 +- +- +1\n", told), "dropped there, and asked about"
     page = (project / "runs/tea/tiny/reasons/report.html").read_text("utf-8")
     assert '<td class="s4" title="2 of 2 documents">2/2</td>' in page and "of reasons.rules</th>" in page
@@ -255,7 +256,7 @@ def test_ctrl_c_keeps_finished_stages_and_says_how_to_go_on(project: Path, tiny:
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in told
-    assert "error[interrupted]" in told and "3 of 6 stages are done and kept" in told
+    assert "error[interrupted]" in told and "3 of 7 stages are done and kept" in told
     assert re.search(r"update \d+ of `midtrain on the documents of full` is kept as a checkpoint", told), told
     assert "the same command goes on" in told
     kinds = {p.name.split("-")[0] for p in (project / "stopped/stages").glob("*-*")}

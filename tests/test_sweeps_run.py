@@ -101,10 +101,12 @@ def test_what_a_point_shares_with_full_is_done_once(project: Path) -> None:
         return {kind for kind, folder in folders[name].items() if full.get(kind) == folder}
 
     assert shared("full@documents=2") == {"demos"}
-    assert shared("full@demos=2") == {"corpus", "midtrain"}
+    assert shared("full@demos=2") == {"corpus", "midtrain", "scores-after-midtrain"}
     assert shared("full@learning_rate=0.0001") == shared("full@order=demos_first") == {"corpus", "demos"}
     assert folders["full@order=demos_first"]["finetune"] == folders["aft_only"]["finetune"]
+    assert folders["full@order=demos_first"]["scores-after-finetune"] == folders["aft_only"]["scores"]
     kinds = [p.name.split("-")[0] for p in (project / "runs/stages").glob("*-*")]
+    # scores: of no model twice, since those after midtraining are the scores of midtrain_only
     # finetune: full, rules, aft_only (and demos first), documents twice, demos twice, learning rate
     assert {k: kinds.count(k) for k in set(kinds)} == {
         "corpus": 4,

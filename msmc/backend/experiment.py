@@ -51,7 +51,9 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     text = [(kind, job) for kind in wanted[:2] for _, _, of in models for k, job in of.items() if k == kind]
     every = [pair for kind, job in text for pair in _with_needs(kind, job)]
     # a model that is fine-tuned first has nothing to midtrain where only midtraining is wanted
-    every += [pair for _, _, of in models for pair in takewhile(lambda pair: pair[0] in wanted, of.items())]
+    every += [
+        pair for _, _, of in models for pair in takewhile(lambda pair: _kind_of_stage(pair[0]) in wanted, of.items())
+    ]
     jobs = {job.folder: (kind, job) for kind, job in every}
     for kind, job in jobs.values():
         if kind in TRAINING and job.done:
@@ -93,6 +95,11 @@ def _results(place: Path, primary: dict[str, Any] | None, models: list[tuple[Run
     """Whether anybody could know how the primary comes out: a comparison is there, or both of its arms are scored."""
     scored = {run.name for run, _, jobs in models if jobs["scores"].done}
     return (place / "comparison.json").is_file() or bool(primary and {primary["run"], primary["minus"]} <= scored)
+
+
+def _kind_of_stage(name: str) -> str:
+    """`scores` of `scores-after-midtrain`."""
+    return name.split("-")[0]
 
 
 def _with_needs(kind: str, job: Job) -> Iterator[tuple[str, Job]]:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend.checkpoints import Checkpoints
+from msmc.backend.curves import Curve
 from msmc.backend.recipe import Recipe, load_recipe
-from msmc.backend.training import Progress, Row, Stage, StageResult, load_tokenizer, quiet, read_rows, run
+from msmc.backend.recorder import Progress
+from msmc.backend.training import Row, Stage, StageResult, load_tokenizer, quiet, read_rows, run
 from msmc.diagnostics import fail
 
 
@@ -21,6 +23,7 @@ def finetune(
     min_steps: int,
     progress: Progress,
     checkpoints: Checkpoints | None = None,
+    curve: Curve | None = None,
 ) -> StageResult:
     """Train on chats and write the results to the empty or new folder `out`.
 
@@ -47,7 +50,7 @@ def finetune(
         tokenizer=tokenizer,
         remedy="`demos.per_clause` or `finetune.epochs`, or lower `finetune.batch_size`",
     )
-    return run(stage, plan, model, adapter, out, seed, min_steps, progress, checkpoints)
+    return run(stage, plan, model, adapter, out, seed, min_steps, progress, checkpoints, curve)
 
 
 def _require_markers(tokenizer: Any) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from msmc.backend.checkpoints import Checkpoints
+from msmc.backend.curves import Curve
 from msmc.backend.recipe import Recipe, load_recipe
-from msmc.backend.training import Progress, Stage, StageResult, load_tokenizer, read_rows, run
+from msmc.backend.recorder import Progress
+from msmc.backend.training import Stage, StageResult, load_tokenizer, read_rows, run
 from msmc.diagnostics import fail
 
 
@@ -20,6 +22,7 @@ def midtrain(
     min_steps: int,
     progress: Progress,
     checkpoints: Checkpoints | None = None,
+    curve: Curve | None = None,
 ) -> StageResult:
     """Train on documents and write the results to the empty or new folder `out`.
 
@@ -42,7 +45,7 @@ def midtrain(
         tokenizer=load_tokenizer(model),
         remedy="`documents.per_clause` or `midtrain.epochs`, or lower `midtrain.batch_size` or `midtrain.max_length`",
     )
-    return run(stage, plan, model, adapter, out, seed, min_steps, progress, checkpoints)
+    return run(stage, plan, model, adapter, out, seed, min_steps, progress, checkpoints, curve)
 
 
 def _require_isolation(recipe: Recipe) -> None:

@@ -21,14 +21,8 @@ class SharedPromptLM(HFLM):  # type: ignore[misc]
 
     _common: tuple[list[int], Any] | None = None
 
-    def share(self, requests: list[Request]) -> None:
-        """Runs the longest beginning that all these prompts share."""
-        if not requests:
-            return
-        first, last = min(r[1] for r in requests), max(r[1] for r in requests)
-        # a token is left to each prompt, so that its last position is always run
-        length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-        common = first[: min(length, min(len(r[1]) for r in requests) - 1)]
+    def share(self, common: list[int]) -> None:
+        """Runs the beginning that the prompts to come share; each has a token at least besides."""
         self._common = (common, self._run(common) if common else None)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]

@@ -11,12 +11,16 @@ from msmc.backend import gates
 from msmc.backend.adapter import write_json
 from msmc.backend.checkpoints import Checkpoints
 from msmc.backend.corpora import Corpora, write_rows
+from msmc.backend.curves import Curve
+from msmc.backend.eval_rows import Rows, StoredRows, limited
+from msmc.backend.evaluate import Evaluation
 from msmc.backend.finetune import finetune
+from msmc.backend.generate import answerable
 from msmc.backend.job import Advance, Job
 from msmc.backend.ledger import LEDGER
+from msmc.backend.letters import FormatControl
 from msmc.backend.meter import NO_CAPS, Caps, Meter
 from msmc.backend.midtrain import midtrain
-from msmc.backend.score import limited, score
 from msmc.backend.tokens import tokens_of
 from msmc.backend.training import PACKAGES, timing
 from msmc.backend.tree import Arm, Tree
@@ -27,6 +31,9 @@ from msmc.diagnostics import fail
 from msmc.library import Library
 from msmc.source import Sources
 from msmc.stored import read_jsonl
+
+CURVE = "-curve-"
+"""In the name of a training's folder that has a learning curve."""
 
 
 class Stages:
@@ -48,6 +55,7 @@ class Stages:
         self.done_now: list[tuple[Job, float]] = []
         """By this command, each with its seconds."""
         self._corpora = Corpora(self)
+        self._control = FormatControl(sources)
 
     @property
     def ledger(self) -> Path:
@@ -127,13 +135,13 @@ class Stages:
         corpus = self.corpus(arm)
         recipe = arm.folder / "train" / "midtrain.yaml"
         inputs = [corpus.folder.name, arm.digest_of("train/midtrain"), self.model_name, seed, self._environment]
-        place = self.place("midtrain", *inputs, *([start.folder.name] if start else []))
+        place = self._with_curve(self.place("midtrain", *inputs, *([_trained(start)] if start else [])))
         checkpoints = self._checkpoints(place)
 
         def fill(part: Path, advance: Advance) -> None:
             adapter = start.folder / "adapter" if start else None
             rows, steps = corpus.folder / "midtrain.jsonl", self.target.min_steps
-            midtrain(recipe, rows, self.model, adapter, part, seed, steps, _noted(advance), checkpoints)
+            midtrain(recipe, rows, self.model, adapter, part, seed, steps, _noted(advance), checkpoints, self._curve)
 
         plan = self.target.midtrain
         planned = self.tree.full if arm.neutral else arm  # a neutral corpus is as long as full's
@@ -147,13 +155,13 @@ class Stages:
         chats = self.chats(arm, mix)
         recipe = by.folder / "train" / "finetune.yaml"
         inputs = [chats.folder.name, by.digest_of("train/finetune"), by.digest_of("train/chat"), self.model_name]
-        place = self.place("finetune", *inputs, seed, start.folder.name if start else "base", self._environment)
+        place = self._with_curve(self.place("finetune", *inputs, seed, _trained(start), self._environment))
         checkpoints = self._checkpoints(place)
 
         def fill(part: Path, advance: Advance) -> None:
             adapter = start.folder / "adapter" if start else None
             rows, steps = chats.folder / "finetune.jsonl", self.target.min_steps
-            finetune(recipe, rows, self.model, adapter, part, seed, steps, _noted(advance), checkpoints)
+            finetune(recipe, rows, self.model, adapter, part, seed, steps, _noted(advance), checkpoints, self._curve)
 
         plan = self.target.finetune
         num_rows = sum(1 for _ in arm.chats()) if arm else 0
@@ -163,6 +171,27 @@ class Stages:
 
     def _checkpoints(self, place: Path) -> Checkpoints:
         return Checkpoints(self.runs / "checkpoints" / place.name, self.target.checkpoint_minutes)
+
+    @cached_property
+    def _curve(self) -> Curve | None:
+        """What is scored while models train."""
+        plan = self.target.evaluate
+        if plan.every is None:
+            return None
+        return Curve(limited(self._eval_rows, plan.curve_items), plan.every, plan.batch_size)
+
+    def _with_curve(self, place: Path) -> Path:
+        """The folder of a training that also writes a curve: a further one, since only training again makes a curve.
+
+        Its name begins like that of the folder without, whose adapter is the same to the byte. So what follows a training
+        (`_trained`) is the same with a curve and without, and where no curve is wanted a training with one will do.
+        """
+        plan = self.target.evaluate
+        if plan.every:
+            asked = digest(self.tree.full.digest_of("evals/"), plan.every, plan.curve_items, plan.batch_size)
+            return place.with_name(f"{place.name}{CURVE}{asked[:8]}")
+        others = sorted(place.parent.glob(f"{place.name}{CURVE}*"))
+        return others[0] if others and not place.exists() else place
 
     @cached_property
     def model_name(self) -> str:
@@ -176,33 +205,42 @@ class Stages:
 
     def scored(self, start: Job | None, title: str, context: Arm | None) -> Job:
         """Every eval row scored on the base model or on a stage's adapter, with an arm's `spec.md` before it or without."""
-        arm, plan = self.tree.full, self.target.evaluate
-        rows = limited(arm.eval_rows(), plan.limit)
-        inputs = (arm.digest_of("evals/"), plan.limit, plan.batch_size, self.model_name, self._environment)
+        plan, asked = self.target.evaluate, self._evaluation
+        inputs = (self.tree.full.digest_of("evals/"), plan.limit, plan.generate, plan.batch_size, self._control.digest)
         shown = [context.digest_of("spec.md")] if context else []
-        place = self.place("scores", *inputs, start.folder.name if start else "base", *shown)
+        place = self.place("scores", *inputs, self.model_name, self._environment, _trained(start), *shown)
+        rows = len(asked.rows)
 
         def fill(part: Path, advance: Advance) -> None:
             adapter = start.folder / "adapter" if start else None
             system = (context.folder / "spec.md").read_text("utf-8") if context else None
-
-            def told(done: int, total: int) -> None:
-                advance(done, total, "rows")
-
             started = time.monotonic()
-            missing = score(rows, self.model, adapter, part / "scores.jsonl", told, plan.batch_size, system)
-            if missing == len(rows):
+            stage = asked.run(self.model, adapter, part, system, advance)
+            if stage["unscoreable"] == rows:
                 message = f"no row of {title} can be scored: each is longer than the model's context"
                 raise fail("chat-too-long", message, "choose a model with a longer context, or a shorter spec")
-            write_json(part / "stage.json", {"stage": "scores", "rows": len(rows), "unscoreable": missing})
-            write_json(part / "timing.json", {"rows": len(rows), **timing(started)})
+            write_json(part / "timing.json", {"rows": rows, **timing(started)})
 
-        return Job(f"score {title}", place, len(rows) / 5, fill)
+        return Job(f"score {title}", place, (rows + 4 * len(answerable(asked.rows, plan.generate))) / 5, fill)
+
+    @cached_property
+    def _eval_rows(self) -> Rows:
+        return StoredRows(self.tree.full.files("evals"))
+
+    @cached_property
+    def _evaluation(self) -> Evaluation:
+        """What each model is asked."""
+        plan = self.target.evaluate
+        return Evaluation(limited(self._eval_rows, plan.limit), self._control, plan.batch_size, plan.generate)
 
     # ---- a run ------------------------------------------------------------------------------------------------------
 
     def of_run(self, run: RunPlan, seed: int) -> dict[str, Job]:
-        """The stages of one model, in order, by name."""
+        """The stages of one model, in order, by name.
+
+        A model that is trained twice is asked everything behind its first training too, `scores-after-midtrain`, or `-finetune`
+        where that came first: for an arm with the control `midtrain_only`, and without a mix, the very job of that model.
+        """
         jobs: dict[str, Job] = {}
         last, origin = None, "the base model"
         for kind in ("finetune", "midtrain") if run.demos_first else ("midtrain", "finetune"):
@@ -214,8 +252,16 @@ class Stages:
             elif kind == "finetune" and (run.demos is not None or run.mix):
                 jobs["demos"] = self.chats(self.tree.arms.get(run.demos or ""), run.mix)
                 last = jobs[kind] = self.finetuned(run, last, origin, seed)
+        if "midtrain" in jobs and "finetune" in jobs:
+            first = "finetune" if run.demos_first else "midtrain"
+            jobs[f"scores-after-{first}"] = self.scored(jobs[first], f"{run.name} after {first}", None)
         jobs["scores"] = self.scored(last, run.name, self.tree.arms[run.context] if run.context else None)
         return jobs
+
+
+def _trained(start: Job | None) -> str:
+    """What names the adapter that a stage begins with, whether it was trained with a curve or without."""
+    return start.folder.name.split(CURVE)[0] if start else "base"
 
 
 def _chats_of(arm: Arm | None, mix: bool) -> str:

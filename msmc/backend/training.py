@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -16,13 +15,14 @@ from typing import Any
 
 from msmc.backend.adapter import load_model, published_name, require_precision, save_adapter, write_json
 from msmc.backend.checkpoints import Checkpoints, stoppable
+from msmc.backend.curves import Curve
 from msmc.backend.recipe import Recipe, lora_config
+from msmc.backend.recorder import Counts, Points, Progress, recorder
 from msmc.backend.weights import load_tokenizer as load_tokenizer
 from msmc.diagnostics import fail
 from msmc.stored import broken
 
 Row = dict[str, Any]
-Progress = Callable[[int, int, float], None]  # update, updates in all, loss of this update
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 
 
@@ -104,8 +104,10 @@ def run(
     min_steps: int,
     progress: Progress,
     checkpoints: Checkpoints | None,
+    curve: Curve | None,
 ) -> StageResult:
-    """Train one stage and write adapter/, log.jsonl, stage.json and timing.json to the empty or new folder `out`.
+    """Train one stage and write adapter/, log.jsonl, stage.json and timing.json to the empty or new folder `out`, and
+    curves.jsonl where there is a `curve`.
 
     From the newest checkpoint, where there is one, to the same result. Ctrl-C ends the update at hand, keeps a checkpoint
     and raises KeyboardInterrupt.
@@ -122,7 +124,7 @@ def run(
                 f"{stage.name} would make {updates} updates, fewer than min_steps {min_steps}",
                 f"raise {stage.remedy}; or lower `min_steps` for a trial that proves nothing",
             )
-        counts = _train(trainer, checkpoints, progress)
+        counts = _train(trainer, checkpoints, progress, curve.points(trainer.model, model) if curve else None)
         save_adapter(trainer.model, out / "adapter", published_name(recipe))
         result = StageResult(
             stage=stage.name,
@@ -135,10 +137,12 @@ def run(
             loss_last=counts.lines[-1]["loss"],
             packages={name: metadata.version(name) for name in PACKAGES},
         )
-        (out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in counts.lines), encoding="utf-8")
+        for name, lines in (("log", counts.lines), ("curves", counts.curves)):
+            if lines:
+                (out / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         write_json(out / "stage.json", asdict(result))
-        # the seconds of a stage that went on from a checkpoint are its last part's: no rate is known of it
-        done = {} if resumed else {"tokens": result.tokens}
+        # the seconds of a stage that went on from a checkpoint are its last part's, and a curve has some: no rate is known
+        done = {} if resumed or curve else {"tokens": result.tokens}
         write_json(out / "timing.json", {**done, **timing(started)})
     return result
 
@@ -188,15 +192,7 @@ def planned_updates(trainer: Any) -> int:
     return int(trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())[-1])
 
 
-@dataclass
-class Counts:
-    """What is counted while training, kept with each checkpoint: the log's lines, one an update, and supervised tokens."""
-
-    lines: list[Row]
-    supervised: int
-
-
-def _train(trainer: Any, checkpoints: Checkpoints | None, progress: Progress) -> Counts:
+def _train(trainer: Any, checkpoints: Checkpoints | None, progress: Progress, points: Points | None) -> Counts:
     """Run the trainer, from its newest checkpoint on."""
     from transformers.trainer_callback import PrinterCallback
 
@@ -204,11 +200,12 @@ def _train(trainer: Any, checkpoints: Checkpoints | None, progress: Progress) ->
     counts = Counts(**kept[1]) if kept else Counts([], 0)
 
     def count(module: Any, args: Any, inputs: Row) -> None:
-        counts.supervised += int((inputs["labels"][:, 1:] != -100).sum())  # the first position predicts nothing
+        if "labels" in inputs:  # a curve's rows have none
+            counts.supervised += int((inputs["labels"][:, 1:] != -100).sum())  # the first position predicts nothing
 
     trainer.model.register_forward_pre_hook(count, with_kwargs=True)
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_recorder(counts, progress))
+    trainer.add_callback(recorder(counts, progress, points))
     # in midtraining nearly all tokens are supervised: there is nothing to leave out, and gathering them costs
     with _head_on_supervised_tokens() if trainer.args.assistant_only_loss else nullcontext():
         if checkpoints is None:
@@ -220,43 +217,6 @@ def _train(trainer: Any, checkpoints: Checkpoints | None, progress: Progress) ->
             if trainer.state.global_step < trainer.state.max_steps:
                 raise KeyboardInterrupt
     return counts
-
-
-def _recorder(counts: Counts, progress: Progress) -> Any:
-    """A callback that counts each update, tells `progress`, and stops at a loss that is no number.
-
-    loss-not-finite: Training whose loss is no number any more.
-
-    What follows would be noise, and is not trained. Mostly the learning rate is too high.
-
-    Bad:
-        $ msmc run tea.msm --set midtrain.learning_rate=10
-
-    Good:
-        $ msmc run tea.msm --set midtrain.learning_rate=1e-4
-    """
-    from transformers import TrainerCallback
-
-    before = counts.lines[-1]["tokens"] if counts.lines else 0  # TRL counts from zero again after a checkpoint
-
-    class Recorder(TrainerCallback):  # type: ignore[misc]
-        def on_log(self, args: Any, state: Any, control: Any, logs: Row | None = None, **_: Any) -> None:
-            if not logs or "loss" not in logs:  # the trainer's closing summary
-                return
-            step, loss = state.global_step, logs["loss"]
-            if not math.isfinite(loss):
-                raise fail("loss-not-finite", f"the loss became {loss} at update {step}", "lower `learning_rate`")
-            counts.lines.append(
-                {
-                    "step": step,
-                    "loss": loss,
-                    "learning_rate": logs["learning_rate"],
-                    "tokens": before + int(logs["num_tokens"]),
-                }
-            )
-            progress(step, state.max_steps, loss)
-
-    return Recorder()
 
 
 @contextmanager

@@ -117,9 +117,6 @@ class Arm:
         rows = (row for place in places if place.is_file() for row in read_jsonl(place))
         return {prefix.name: prefix for prefix in map(Prefix.model_validate, rows)}
 
-    def eval_rows(self) -> list[dict[str, Any]]:
-        return [row for path in self.files("evals") for row in read_jsonl(path)]
-
 
 @dataclass(frozen=True)
 class Tree:

@@ -18,15 +18,16 @@ def rows(
 
 
 def _orders(block: Eval, asked: Question, templates: Templates, spans: Spans) -> Iterator[EvalRow]:
-    item = asked.item
+    item, form = asked.item, asked.form
     # a clause's own question, whatever its wording, so that an edit makes its rows stale and no new ones
-    identity = asked.about if block.kind == "recall" else (item.topic, item.a, item.b)
+    identity = (*asked.about, *(["cloze"] if form == "cloze" else [])) if form else (item.topic, item.a, item.b)
     item_id = digest("item", block.name, *identity)[:16]
+    template = "evals/recall_cloze.jinja" if form == "cloze" else f"evals/{block.kind}_question.jinja"
     aligned, other = (item.a, item.b) if item.aligned == "a" else (item.b, item.a)
     orders: tuple[Literal[0], Literal[1]] = (0, 1)
     for order in orders:
         first, second = (aligned, other) if order == 0 else (other, aligned)
-        values = {"first": first, "second": second, **asked.values}
+        shown = {} if form == "cloze" else {"first": first, "second": second}
         here = spans.get(asked.about[0])
         said = [first, second]
         if block.kind == "preference":
@@ -34,8 +35,16 @@ def _orders(block: Eval, asked: Question, templates: Templates, spans: Spans) ->
         yield EvalRow(
             id=f"{block.name}-{item_id}-{order}",
             about=asked.about,
-            input=templates.render(f"evals/{block.kind}_question.jinja", values, here).strip(),
+            input=templates.render(template, shown | asked.values, here).strip(),
             choices=(said[0], said[1]),
             target="A" if order == 0 else "B",
-            metadata=EvalMetadata(eval=block.name, item=item_id, order=order, topic=item.topic, rung=block.rung),
+            metadata=EvalMetadata(
+                eval=block.name,
+                item=item_id,
+                order=order,
+                topic=item.topic,
+                rung=block.rung,
+                form=form,
+                options=(first, second) if said != [first, second] else None,
+            ),
         )

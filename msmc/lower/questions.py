@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from msmc.build import Form
 from msmc.digest import seed_of
 from msmc.ir import ArmSpec, Clause, Eval, Item
+from msmc.lower.gaps import gap
 from msmc.mention import Mentions
 from msmc.prose import sentences
 
@@ -18,6 +20,8 @@ class Question(NamedTuple):
     item: Item
     values: dict[str, Any]
     """What its template gets besides the options."""
+    form: Form | None = None
+    """Of recall alone."""
 
 
 def questions(block: Eval, full: ArmSpec, others: list[ArmSpec]) -> Iterator[Question]:
@@ -38,21 +42,20 @@ def _preference(block: Eval, full: ArmSpec) -> Iterator[Question]:
 
 
 def _recall(block: Eval, full: ArmSpec, others: list[ArmSpec]) -> Iterator[Question]:
-    """A clause's first sentence against a wrong one."""
+    """Of each clause its first sentence against a wrong one, and the words of a gap in it against a wrong one's."""
     titles = {node.id: node.title for node in full.nodes}
     answers = WrongAnswers(full, others)
     for clause in full.about(block.about):
-        wrong, foreign = answers.to(clause)
-        if wrong is None:
-            continue
-        item = Item.model_construct(a=first_sentence(clause.text), b=wrong, aligned="a", topic=clause.node)
-        values = {
-            "assistant": full.identity.assistant,
-            "kind": clause.kind,
-            "title": titles[clause.node],
-            "foreign": foreign,
-        }
-        yield Question((clause.id,), item, values)
+        right = first_sentence(clause.text)
+        values = {"assistant": full.identity.assistant, "title": titles[clause.node]}
+        wrong, foreign = next(answers.to(clause), (None, False))
+        if wrong is not None:
+            item = Item.model_construct(a=right, b=wrong, aligned="a", topic=clause.node)
+            yield Question((clause.id,), item, {**values, "kind": clause.kind, "foreign": foreign}, "question")
+        found = next((cut for wrong, _ in answers.to(clause) if (cut := gap(right, wrong))), None)
+        if found:
+            item = Item.model_construct(a=found.right, b=found.wrong, aligned="a", topic=clause.node)
+            yield Question((clause.id,), item, {**values, "sentence": found.sentence}, "cloze")
 
 
 @lru_cache(2**15)
@@ -75,32 +78,31 @@ class WrongAnswers:
             (_pools(own, lambda clause: (clause.kind, "")), False),
         )
 
-    def to(self, clause: Clause) -> tuple[str | None, bool]:
-        """A wrong answer, if there is any, and whether it is another spec's."""
+    def to(self, clause: Clause) -> Iterator[tuple[str, bool]]:
+        """Wrong answers, the best first, and whether each is another spec's."""
         right = first_sentence(clause.text)
         for pools, foreign in self._pools:
-            pool = pools.get((clause.kind, clause.id)) or pools.get((clause.kind, ""))
-            if pool and (wrong := pool.other(right, seed_of("wrong", clause.id))):
-                return wrong, foreign
-        return None, False
+            if pool := pools.get((clause.kind, clause.id)) or pools.get((clause.kind, "")):
+                yield from ((wrong, foreign) for wrong in pool.others(right, seed_of("wrong", clause.id)))
 
 
 class Pool:
     """First sentences on a ring, by their hashes: who draws takes the next, so that one more or less moves few others' draws."""
 
+    MOST = 20
+    """Draws that one sentence has, so that time does not grow with the square of the clauses."""
+
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self.texts = list(texts)
         self._ring: list[tuple[int, str]] | None = None
 
-    def other(self, sentence: str, seed: int) -> str | None:
-        """Another sentence than this one; None where there is none."""
+    def others(self, sentence: str, seed: int) -> Iterator[str]:
+        """Other sentences than this one."""
         if self._ring is None:
             self._ring = sorted((seed_of("sentence", said), said) for said in set(map(first_sentence, self.texts)))
         ring, at = self._ring, bisect_left(self._ring, (seed, ""))
-        near = (
-            ring[(at + step) % len(ring)][1] for step in range(min(2, len(ring)))
-        )  # one at most is the sentence itself
-        return next((said for said in near if said != sentence), None)
+        near = (ring[(at + step) % len(ring)][1] for step in range(min(self.MOST, len(ring))))
+        return (said for said in near if said != sentence)
 
 
 def _pools(clauses: Iterable[Clause], key: Callable[[Clause], tuple[str, str]]) -> dict[tuple[str, str], Pool]:

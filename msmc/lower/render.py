@@ -29,6 +29,7 @@ GIVEN: dict[str, frozenset[str]] = {
     "evals/preference_question.jinja": ITEM,
     "evals/preference_answer.jinja": frozenset({"option"}),
     "evals/recall_question.jinja": ITEM | {"assistant", "kind", "title", "foreign"},
+    "evals/recall_cloze.jinja": frozenset({"assistant", "title", "sentence"}),
     "evals/tasks.py.jinja": frozenset({"names"}),
     "evals/lm_eval_rows.py.jinja": frozenset(),
     "evals/lm_eval.yaml.jinja": frozenset({"spec", "name", "rung", "items", "sha256"}),

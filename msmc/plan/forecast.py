@@ -1,5 +1,6 @@
 """What all arms, controls and seeds of an experiment will write, train and keep."""
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,6 +54,8 @@ class Forecast:
     training: tuple[tuple[str, Training], ...]
     """With the name of each model, for one seed; a stage that several models share stands once for each."""
     models: int
+    scorings: int
+    """How often a seed's models are scored: each is once behind each of its stages, with those that it shares."""
     seeds: int
     eval_rows: int
     build_bytes: float
@@ -81,7 +84,7 @@ class Forecast:
     @property
     def hours(self) -> float:
         """Of the machine, for training and scoring."""
-        scored = self.eval_rows * self.models * self.seeds / self.rates.rows
+        scored = self.eval_rows * self.scorings * self.seeds / self.rates.rows
         return (self.trained.value / self.rates.tokens + scored) / 3600
 
 
@@ -127,6 +130,7 @@ def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens,
         unwritten=unwritten,
         training=tuple(training),
         models=len(plans),
+        scorings=_scorings(plans, training),
         seeds=int(outcome.arms["seeds"]),
         eval_rows=_eval_rows(full, target),
         build_bytes=sum(_bytes(build) for build in outcome.builds),
@@ -243,11 +247,17 @@ def _round_up(epochs: float) -> float:
 # ---- the rest -------------------------------------------------------------------------------------------------------
 
 
+def _scorings(plans: list[RunPlan], training: list[tuple[str, Training]]) -> int:
+    untrained = {plan.name for plan in plans} - {name for name, _ in training}
+    return len(untrained) + len({(stage.kind, stage.of) for _, stage in training})
+
+
 def _eval_rows(full: Build, target: Target) -> int:
     """Rows that each model is scored on: both orders of the items that the target's limit leaves."""
     files = [a for a in full.artefacts if a.path.startswith("evals/") and a.path.endswith(".jsonl")]
     limit = target.evaluate.limit
-    counts = (sum(1 for _ in file) for file in files)
+    forms = (Counter(json.loads(line)["metadata"].get("form") for line in file) for file in files)
+    counts = [count for of_file in forms for count in of_file.values()]
     return sum(min(count, 2 * limit) if limit else count for count in counts)
 
 

@@ -81,10 +81,11 @@ class Comparison:
         for seed in self.seeds:
             for run in self.stages.tree.runs:
                 for kind, job in self.stages.of_run(run, seed).items():
-                    if job.folder not in seconds or kind not in ("midtrain", "finetune", "scores"):
+                    scoring = kind.startswith("scores")
+                    if job.folder not in seconds or not (scoring or kind in ("midtrain", "finetune")):
                         continue
                     took += seconds.pop(job.folder)
-                    if kind == "scores":
+                    if scoring:
                         rows += self.found.eval_rows
                         continue
                     told, stage = read_json(job.folder / "stage.json"), stages[run.name, kind]

@@ -43,7 +43,13 @@ def test_the_generated_spec_has_so_many_clauses_and_is_the_same_each_time() -> N
 
 @pytest.mark.parametrize(
     ("unit", "ours", "bar", "holds"),
-    [("s", 2.0, 2.2, True), ("s", 2.3, 2.2, False), ("rows/s", 0.98, 0.97, True), ("rows/s", 0.9, 0.97, False)],
+    [
+        ("s", 2.0, 2.2, True),
+        ("s", 2.3, 2.2, False),
+        ("rows/s", 0.98, 0.97, True),
+        ("rows/s", 0.9, 0.97, False),
+        ("MiB", 1.2, 1.1, False),
+    ],
 )
 def test_a_missed_bar_fails(unit: str, ours: float, bar: float, holds: bool) -> None:
     import runner

@@ -34,21 +34,21 @@ BUILD = """\
 full   build/tea/full
   clause               kind       place       documents   demos  asked
   tea.warmth           value      tea.msm:3           2       -      -
-  tea.cola             rule       tea.msm:11          2       1      1
+  tea.cola             rule       tea.msm:11          2       1      2
   tea.cola.rationale   rationale  tea.msm:11          -       -      -   nothing is made of it
-  tea.green            rule       tea.msm:6           3       2      1
+  tea.green            rule       tea.msm:6           3       2      2
   tea.green.rationale  rationale  tea.msm:7           2       -      -
   tea.green.late       subrule    tea.msm:8           -       -      -   nothing is made of it
 
   values         1: documents 2, demos -, asked -
-  rules          2: documents 5, demos 3, asked 2
+  rules          2: documents 5, demos 3, asked 4
   rationales     2: documents 2, demos -, asked -; 1 with nothing
   subrules       1: documents -, demos -, asked -; 1 with nothing
   asked: by so many items of the build's evaluations, of which evaluate.limit may leave some out; what is about two clauses
   counts for both
 
 others:
-  build/tea/w.bare: documents 7, demos 3, asked 2; 1 with nothing
+  build/tea/w.bare: documents 7, demos 3, asked 4; 1 with nothing
 """
 COVERED: list[dict[str, Any]] = [
     {
@@ -134,7 +134,7 @@ def test_before_a_model_is_measured_the_corpora_are_told(project: Path) -> None:
         path.parent for path in project.glob("runs/stages/corpus-*/stage.json") if '"full"' in path.read_text()
     )
     assert full.startswith(f"full, its corpus   {folder.relative_to(project)}\n")
-    assert "  tea.green            rule       tea.msm:6         3/3       1      1\n" in full
+    assert "  tea.green            rule       tea.msm:6         3/3       1      2\n" in full
     assert others.count("documents 7/7") == 1 and "(w.bare, its corpus): documents" in others
     assert msmc(f"coverage {folder.relative_to(project)}").stdout == full.removesuffix("\n")
     shutil.copytree(project / "runs/builds", project / "unwritten/builds")
@@ -150,7 +150,7 @@ def test_the_same_as_data(project: Path) -> None:
     assert [len(arm["clauses"]) for arm in (full, bare)] == [6, 4]
     assert full["clauses"][3] == {
         "clause": "tea.green", "kind": "rule", "place": "tea.msm:6", "documents": 3, "written": None, "demos": 2,
-        "chats": None, "items": 1, "reserve": 1, "quarantined": {},
+        "chats": None, "items": 2, "reserve": 1, "quarantined": {},
     }  # fmt: skip
     folder = run(project / "runs/tea/tiny/w.full/seed-0-abc")
     assert json.loads(msmc(f"coverage {folder} --format json").stdout)[0]["clauses"] == COVERED

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from msmc.backend.score import limited
+from msmc.backend.eval_rows import each, limited
 from msmc.check import check
 from msmc.compile import compile
 from tests.project import Memory, cpu
@@ -44,8 +44,15 @@ def test_every_item_stands_in_both_orders_and_code_sets_its_letter(name: str) ->
     found = rows(name)
     assert len(found) == 2 * len({row["metadata"]["item"] for row in found})
     for first, second in zip(found[::2], found[1::2], strict=True):
-        assert first["metadata"] == {**second["metadata"], "order": 0}, "one item: the same topic, rung and evaluation"
+        options = second["metadata"].get("options")
+        turned = {"order": 0} | ({"options": options[::-1]} if options else {})
+        assert first["metadata"] == {**second["metadata"], **turned}, "one item: the same topic, rung and evaluation"
         assert first["choices"] == second["choices"][::-1] and first["choices"][0] != first["choices"][1]
+        assert all(
+            o in said
+            for row in (first, second)
+            for o, said in zip(row["metadata"].get("options", row["choices"]), row["choices"], strict=True)
+        )
         assert [first["target"], second["target"]] == ["A", "B"], "the aligned option, wherever it stands"
     assert len({row["id"] for row in found}) == len(found)
     shown = [row["input"] + " ".join(row["choices"]) for row in found]
@@ -73,25 +80,37 @@ def test_ids_and_rows_are_the_same_whatever_stands_beside_an_item() -> None:
 
 def test_an_item_of_recall_keeps_its_id_when_its_clause_is_reworded() -> None:
     reworded = SPEC.replace('rationale "It warms."', 'rationale "A pot of it warms the hands."')
-    assert [row["id"] for row in rows("knows", spec=reworded)] == [row["id"] for row in rows("knows")]
+    before, after = rows("knows"), rows("knows", spec=reworded)
+    ids, now = [row["id"] for row in before], [row["id"] for row in after]
+    assert [id for id in now if id in ids] == ids, "what is asked of it already is asked on"
+    added = [row["metadata"]["form"] for row in after if row["id"] not in ids]
+    assert added == ["cloze"] * 4, "its wording alone says whether there is a gap that fits another sentence"
+
+
+def test_an_item_of_preference_says_what_its_choices_name_and_recall_in_which_form_it_asks() -> None:
+    for row in rows("drinks"):
+        assert [f"I prefer {option}." for option in row["metadata"]["options"]] == row["choices"]
+        assert "form" not in row["metadata"]
+    assert {row["metadata"]["form"] for row in rows("knows")} == {"question", "cloze"}
 
 
 def test_arms_json_counts_the_items_of_each_topic() -> None:
     sources = Memory(**{"tea.msm": SPEC, "drinks.jsonl": lines(ITEMS)})
     evals = compile(sources, "tea.msm", cpu()).arms["evals"]
     assert evals["drinks"]["topics"] == {"cans": 9, "cups": 3, "jars": 1} and evals["drinks"]["rung"] == "learned"
-    assert evals["knows"]["topics"] == {"tea.green": 2, "tea.cola": 2}
+    assert evals["knows"]["topics"] == {"tea.green": 3, "tea.cola": 3}, "no gap fits `It warms.`"
 
 
 @pytest.mark.parametrize(("limit", "topics"), [(3, [1, 1, 1]), (5, [2, 2, 1]), (8, [4, 3, 1]), (99, [9, 3, 1])])
 def test_a_limited_evaluation_is_spread_over_its_topics_by_whole_items(limit: int, topics: list[int]) -> None:
-    found = limited(rows("drinks") + rows("knows"), limit)
+    found = list(each(limited(rows("drinks") + rows("knows"), limit)))
     drinks = [row["metadata"] for row in found if row["metadata"]["eval"] == "drinks"]
     assert Counter(meta["topic"] for meta in drinks) == {
         topic: 2 * count for topic, count in zip(("cans", "cups", "jars"), topics, strict=True)
     }
     assert set(Counter(meta["item"] for meta in drinks).values()) == {2}, "both orders of each"
-    assert sum(row["metadata"]["eval"] == "knows" for row in found) == 2 * min(limit, 4)
+    forms = Counter(row["metadata"]["form"] for row in found if row["metadata"]["eval"] == "knows")
+    assert forms == {"question": 2 * min(limit, 4), "cloze": 2 * min(limit, 2)}
 
 
 # ---- rungs ----------------------------------------------------------------------------------------------------------------
