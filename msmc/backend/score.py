@@ -66,8 +66,8 @@ def limited(rows: list[Row], limit: int | None) -> list[Row]:
     return found
 
 
-def _language_model(model: Path, adapter: Path | None, batch_size: int) -> Any:
-    """lm_eval's model class around the merged model, in float32.
+def merged_model(model: Path, adapter: Path | None) -> Any:
+    """The model with an adapter merged into it, in float32, where it is to be run.
 
     In float32 because a margin is a small difference of large sums: in bfloat16 SmolLM2-135M scores half as fast again
     (8.1 against 5.5 rows/s on two cores, prompts of 52 tokens, two answers of 11), but its margins are off by 0.26 to 0.45
@@ -76,15 +76,20 @@ def _language_model(model: Path, adapter: Path | None, batch_size: int) -> Any:
     import torch
     from peft import PeftModel
 
-    from msmc.backend.shared_prompt import SharedPromptLM
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
     merged = load_weights(model, dtype=torch.float32)
     if adapter is not None:
         require_adapter(adapter)
         merged = PeftModel.from_pretrained(merged, adapter).merge_and_unload()
+    return merged.to(device).eval()
+
+
+def _language_model(model: Path, adapter: Path | None, batch_size: int) -> Any:
+    """lm_eval's model class around the merged model."""
+    from msmc.backend.shared_prompt import SharedPromptLM
+
     return SharedPromptLM(
-        pretrained=merged.to(device).eval(),
+        pretrained=merged_model(model, adapter),
         tokenizer=load_tokenizer(model),
         batch_size=batch_size,
         softmax_dtype="float32",
@@ -102,12 +107,12 @@ def _requests(tokenizer: Any, row: Row, system: str | None) -> Iterator[Request]
     turns.append({"role": "user", "content": row["input"]})
     prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
     prompt_tokens = tokenizer(prompt, add_special_tokens=False).input_ids
-    end = _end_of_turn(tokenizer)
+    end = end_of_turn(tokenizer)
     for choice in row["choices"]:
         yield (row["id"], choice), prompt_tokens, tokenizer(choice + end, add_special_tokens=False).input_ids
 
 
-def _end_of_turn(tokenizer: Any) -> str:
+def end_of_turn(tokenizer: Any) -> str:
     """What the template puts after an assistant's words (`<|im_end|>`), read off a rendered chat."""
     words = "ANSWER"
     chat = [{"role": "user", "content": "QUESTION"}, {"role": "assistant", "content": words}]
