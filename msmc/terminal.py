@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from msmc.backend.comparison import interval
+from msmc.backend.guard import guard_lines
 from msmc.backend.job import Advance, Job
 
 WIDTH = 150
@@ -104,6 +105,8 @@ def show(comparison: dict[str, Any], console: Console) -> None:
     )
     for line in comparison["headline"]:
         console.print(Text(line, style="bold"), soft_wrap=True)
+    for line, beyond in guard_lines(comparison["guard"]):
+        console.print(Text(line, style="bold red" if beyond else "dim"), soft_wrap=True)
     for stamp in comparison["stamps"]:
         console.print(Text(stamp, style="bold red"))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend import statistics
+from msmc.backend.guard import drops_of_run
 from msmc.build import SCHEMA_VERSION, digest
 from msmc.diagnostics import fail
 from msmc.stored import read_json, read_jsonl
@@ -73,6 +74,7 @@ def compare(folders: list[Path]) -> dict[str, Any]:
         "contrasts": contrasts,
         "crossed": crosses,
         "headline": headline(crosses, evals, primary),
+        "guard": [drop for run, folder in zip(runs, folders, strict=True) for drop in drops_of_run(folder, run)],
         "not_learned": not_learned([model for model in models if not model["swept"]], evals),
         "swept_not_learned": not_learned([model for model in models if model["swept"]], evals),
     }
@@ -159,7 +161,7 @@ def interval(estimate: dict[str, Any], sign: str = "") -> str:
 def _asked(run: dict[str, Any]) -> str:
     """What stands for the question: the rows that a run was scored on, and what the comparison makes of them."""
     files: dict[str, Any] = run["builds"]["full"]["files"]
-    rows = {path: file["sha256"] for path, file in files.items() if path.startswith("evals/")}
+    rows = {path: file["sha256"] for path, file in files.items() if path.startswith(("evals/", "tasks/"))}
     return digest(rows, run["target"]["evaluate"]["limit"], *(run[key] for key in QUESTION))
 
 

@@ -11,6 +11,7 @@ from msmc.backend import gates
 from msmc.backend.adapter import write_json
 from msmc.backend.checkpoints import Checkpoints
 from msmc.backend.corpora import Corpora, write_rows
+from msmc.backend.evaluations import Evaluations
 from msmc.backend.finetune import finetune
 from msmc.backend.job import Advance, Job
 from msmc.backend.ledger import LEDGER
@@ -48,6 +49,7 @@ class Stages:
         self.done_now: list[tuple[Job, float]] = []
         """By this command, each with its seconds."""
         self._corpora = Corpora(self)
+        self._evaluations = Evaluations(self)
 
     @property
     def ledger(self) -> Path:
@@ -60,7 +62,7 @@ class Stages:
         return model_folder(self.target.model, self.cache, self.say)
 
     @cached_property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """What besides the inputs determines a trained adapter or a score."""
         return {name: metadata.version(name) for name in (*PACKAGES, "lm-eval")}
 
@@ -126,7 +128,7 @@ class Stages:
         """An adapter trained on an arm's documents, from the base model or from where a stage left off."""
         corpus = self.corpus(arm)
         recipe = arm.folder / "train" / "midtrain.yaml"
-        inputs = [corpus.folder.name, arm.digest_of("train/midtrain"), self.model_name, seed, self._environment]
+        inputs = [corpus.folder.name, arm.digest_of("train/midtrain"), self.model_name, seed, self.environment]
         place = self.place("midtrain", *inputs, *([start.folder.name] if start else []))
         checkpoints = self._checkpoints(place)
 
@@ -147,7 +149,7 @@ class Stages:
         chats = self.chats(arm, mix)
         recipe = by.folder / "train" / "finetune.yaml"
         inputs = [chats.folder.name, by.digest_of("train/finetune"), by.digest_of("train/chat"), self.model_name]
-        place = self.place("finetune", *inputs, seed, start.folder.name if start else "base", self._environment)
+        place = self.place("finetune", *inputs, seed, start.folder.name if start else "base", self.environment)
         checkpoints = self._checkpoints(place)
 
         def fill(part: Path, advance: Advance) -> None:
@@ -178,7 +180,7 @@ class Stages:
         """Every eval row scored on the base model or on a stage's adapter, with an arm's `spec.md` before it or without."""
         arm, plan = self.tree.full, self.target.evaluate
         rows = limited(arm.eval_rows(), plan.limit)
-        inputs = (arm.digest_of("evals/"), plan.limit, plan.batch_size, self.model_name, self._environment)
+        inputs = (arm.digest_of("evals/"), plan.limit, plan.batch_size, self.model_name, self.environment)
         shown = [context.digest_of("spec.md")] if context else []
         place = self.place("scores", *inputs, start.folder.name if start else "base", *shown)
 
@@ -214,8 +216,9 @@ class Stages:
             elif kind == "finetune" and (run.demos is not None or run.mix):
                 jobs["demos"] = self.chats(self.tree.arms.get(run.demos or ""), run.mix)
                 last = jobs[kind] = self.finetuned(run, last, origin, seed)
-        jobs["scores"] = self.scored(last, run.name, self.tree.arms[run.context] if run.context else None)
-        return jobs
+        context = self.tree.arms[run.context] if run.context else None
+        jobs["scores"] = self.scored(last, run.name, context)
+        return jobs | self._evaluations.of(last, run.name, context)
 
 
 def _chats_of(arm: Arm | None, mix: bool) -> str:
