@@ -14,6 +14,8 @@ from msmc.source import SourceFile, Sources, Span
 
 SHAPE = "compare with: task: tea, dataset_path: json, dataset_kwargs: {data_files: {test: tea.jsonl}}, test_split: test"
 
+QUOTED = 'text with braces or a colon stands in quotes: doc_to_text: "{{question}}"'
+
 
 class TaskFile(NamedTuple):
     """What a build needs of it. Paths are project-relative."""
@@ -115,7 +117,7 @@ class _Reader:
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
             problem = getattr(error, "problem", None) or "it cannot be read"
-            raise self.unusable(path, f"it is not YAML: {problem}", mark.index if mark else 0) from error
+            raise self.unusable(path, f"it is not YAML: {problem}", mark.index if mark else 0, QUOTED) from error
         if not isinstance(found, dict):
             raise self.unusable(path, "it holds no keys")
         for function in _functions(found):
@@ -146,13 +148,13 @@ class _Reader:
             self._file(file, path, name)
         return folder or "."
 
-    def unusable(self, path: str, reason: str, at: int = 0) -> Failed:
+    def unusable(self, path: str, reason: str, at: int = 0, hint: str = SHAPE) -> Failed:
         source = self.read.get(path)
         end = source.text.find("\n", at) if source else -1
         where = Label(Span(path, at, max(end, at)) if source else self.asked)
         related = (Label(self.asked, "asked for here"),) if source else ()
         message = f"`{path}` is no task of lm-eval that can be run: {reason}"
-        return Failed(Diagnostic("task-unusable", message, where, related, hint=SHAPE))
+        return Failed(Diagnostic("task-unusable", message, where, related, hint=hint))
 
     def _inside(self, path: str, folder: str, name: str) -> str:
         found = posixpath.normpath(posixpath.join(folder, name))

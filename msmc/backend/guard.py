@@ -200,8 +200,8 @@ def _said(drop: dict[str, Any]) -> str:
         "instructions": f"follows {against} of the instructions, a fall of {interval}",
     }
     missing = f", {drop['missing']} missing" if drop["missing"] else ""
-    noise = "; the interval has no fall in it too" if drop["low"] <= 0 else ""
-    return f"{start} {told[drop['what']]} (n {drop['n']}{missing}, permitted {drop['threshold']:g}{noise})."
+    noise = ", which may be none" if drop["low"] <= 0 else ""
+    return f"{start} {told[drop['what']]}{noise} (n {drop['n']}{missing}, permitted {drop['threshold']:g})."
 
 
 def _most(drop: dict[str, Any]) -> str:
