@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -96,14 +97,15 @@ class Loaded:
 
 def load(name: str, task: dict[str, Any], folder: Path) -> Loaded:
     """The task of an evaluation, tried on one document with answers that cost nothing. Raises Failed `task-unusable`."""
-    try:
-        with silent():
+    complaints = _Complaints()
+    with silent(), complaints.heard():
+        try:
             loaded = Loaded(name, _tasks(task, folder))
             measures = loaded.measures
-    except Failed:
-        raise
-    except Exception as error:  # whatever lm_eval, the hub's client and the author's own functions raise
-        raise _unusable(name, task, error) from error
+        except Failed:
+            raise
+        except Exception as error:  # whatever lm_eval, the hub's client and the author's own functions raise
+            raise _unusable(name, task, error, complaints.said) from error
     if not measures:
         message = f"the task `{task['task']}` of the evaluation `{name}` has no measure with a number for each document"
         raise fail("task-unusable", message, "give it one in metric_list, such as acc or exact_match")
@@ -171,11 +173,32 @@ def _answer(
     return samples
 
 
-def _unusable(name: str, task: dict[str, Any], error: Exception) -> Failed:
+class _Complaints(logging.Handler):
+    """What lm_eval logs as an error, and goes on: of a measure that it does not know, only to stumble over it later."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        logging.getLogger("lm_eval").addHandler(self)
+        try:
+            yield
+        finally:
+            logging.getLogger("lm_eval").removeHandler(self)
+
+
+def _unusable(name: str, task: dict[str, Any], error: Exception, complaints: list[str]) -> Failed:
     chain: list[BaseException] = [error]
     while after := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(after)
-    said = " ".join(str(error).split())[:300] or type(error).__name__
+    said = " ".join(str(error).split())[:300]
+    if said in ("", "None"):
+        said = complaints[-1] if complaints else type(error).__name__
     where = f"`{task['path']}`" if task["path"] else f"lm-eval's task `{task['task']}`"
     message = f"the evaluation `{name}`: {where} cannot be run: {said}"
     if any(type(link).__name__ in UNREACHABLE for link in chain):

@@ -1,4 +1,4 @@
-"""`eval NAME lm_eval "…"`: a file of the author's is read, and what it names is copied into the build; a name is lm-eval's own."""
+"""`eval NAME lm_eval "…"`: a file of the author's is read, and what it names is put into the build; a name is lm-eval's own."""
 
 import json
 from typing import Any
