@@ -196,7 +196,10 @@ def _unusable(name: str, task: dict[str, Any], error: Exception, complaints: lis
     chain: list[BaseException] = [error]
     while after := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(after)
-    said = " ".join(str(error).split())[:300]
+    told: BaseException = error
+    while told.__cause__:  # of rows that are no JSON, `datasets` says so below
+        told = told.__cause__
+    said = " ".join(str(told).split())[:300]
     if said in ("", "None"):
         said = complaints[-1] if complaints else type(error).__name__
     where = f"`{task['path']}`" if task["path"] else f"lm-eval's task `{task['task']}`"

@@ -156,6 +156,15 @@ def test_a_task_that_cannot_be_run_is_told_before_any_model_is_asked(
     assert "`drinks`" in failure.value.message and failure.value.hint
 
 
+def test_rows_that_are_none_are_told_before_any_model_is_asked(tmp_path: Path) -> None:
+    task = brought(tmp_path, CHOICE)
+    with (tmp_path / "own/tea.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write("{broken\n")
+    with pytest.raises(Failed) as failure:
+        own_tasks.load("drinks", task, tmp_path)
+    assert "JSON parse error" in failure.value.message and "in row" in failure.value.message
+
+
 def test_a_task_without_a_figure_for_each_document_is_told(tmp_path: Path) -> None:
     text = REPLY.replace("metric: exact_match, higher_is_better: true", "metric: bleu")
     with pytest.raises(Failed, match="no measure with a number for each document"):
