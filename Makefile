@@ -30,7 +30,7 @@ demo: install
 # The same path in two minutes: three updates prove nothing, and every table and page says so.
 demo-short: install
 	$(BIN)/msmc ablate $(STUDY) --runs runs/short --set documents.per_clause=1 --set min_steps=3 \
-	  --set midtrain.epochs=0.1 --set finetune.epochs=0.1 --set evaluate.limit=2
+	  --set midtrain.epochs=0.1 --set finetune.epochs=0.1 --set evaluate.limit=2 --set evaluate.guard.prompts=2
 
 check: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

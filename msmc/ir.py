@@ -211,13 +211,18 @@ class Eval(Node):
 
 
 class Task(Node):
-    """An evaluation of the author's own: `eval NAME inspect "file.py@task"`, `eval NAME lm_eval "task"`."""
+    """An evaluation of the author's own: `eval NAME inspect "file.py@task"`, `eval NAME lm_eval "file.yaml"` or, of lm-eval's
+    own tasks, `"task"`."""
 
     name: str
     tool: Literal["inspect", "lm_eval"]
     task: str
     path: str | None = None
-    """Project-relative path of the Python file, for inspect."""
+    """Project-relative path of the author's file: Python for inspect, YAML for lm_eval."""
+    files: tuple[str, ...] = Field(default=(), exclude_if=lambda files: not files)
+    """Of lm_eval's: it and all that it reads."""
+    folder: str | None = Field(default=None, exclude_if=lambda folder: folder is None)
+    """Of lm_eval's: what the paths in its `data_files` are relative to."""
 
 
 class UseOperation(Node):

@@ -77,6 +77,20 @@ class Stage(Part):
     learning_rate: float = Field(gt=0)
 
 
+class Guard(Part):
+    """The capability guard: what a model may lose against the base model before it is told beside the headline. The defaults are
+    the size of a step between models of one family. By the fit of Hoffmann et al. (2022, arXiv:2203.15556), 0.1 nats a token
+    is what a model of 135 million parameters loses with a third of them, and one of 8 billion with three quarters;
+    SmolLM2-360M-Instruct follows 0.11 more of the instructions of IFEval than SmolLM2-135M-Instruct does (its model card)."""
+
+    prompts: int = Field(default=30, ge=0, le=300)
+    """Verifiable instructions that a model is given; 0 for none."""
+    loss: float = Field(default=0.1, ge=0)
+    """A rise of the next-token loss on neutral text, in nats a token."""
+    instructions: float = Field(default=0.1, ge=0, le=1)
+    """A fall of the share of instructions that are followed."""
+
+
 class Evaluate(Part):
     batch_size: int = Field(default=8, ge=1)
     """Prompts scored at a time; 8 is the fastest on two cores."""
@@ -88,6 +102,7 @@ class Evaluate(Part):
     """Updates of training from one point of a learning curve to the next; null for no curves."""
     curve_items: int = Field(default=10, ge=1)
     """Items of each evaluation and form at a point of a curve."""
+    guard: Guard = Guard()
 
 
 class Target(Part):

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from msmc.backend.guard import guard_lines
 from msmc.backend.headline import interval, number
 from msmc.backend.job import Advance, Job
 
@@ -107,6 +108,8 @@ def show(comparison: dict[str, Any], console: Console) -> None:
         console.print(line, markup=False, soft_wrap=True)
     for line in comparison["headline"]:
         console.print(Text(line, style="bold"), soft_wrap=True)
+    for line, beyond in guard_lines(comparison["guard"]):
+        console.print(Text(line, style="bold red" if beyond else "dim"), soft_wrap=True)
     for stamp in comparison["stamps"]:
         console.print(Text(stamp, style="bold red"))
 

@@ -121,13 +121,14 @@ def test_what_will_be_done_is_written_before_anything_is_trained(ablated: str, p
 
 def test_shared_stages_are_done_once(ablated: str, project: Path) -> None:
     kinds = [p.name.split("-")[0] for p in (project / "runs/stages").glob("*-*")]
-    # two corpora, one set of demos; per seed two midtrainings and three fine-tunings; base is scored once
+    # two corpora, one set of demos; per seed two midtrainings and three fine-tunings; base is asked once
     assert {k: kinds.count(k) for k in set(kinds)} == {
         "corpus": 2,
         "demos": 1,
         "midtrain": 4,
         "finetune": 6,
         "scores": 11,
+        "guard": 11,
     }
 
 
@@ -135,7 +136,7 @@ def test_the_same_command_again_does_nothing_again(ablated: str, project: Path) 
     before = {p: p.stat().st_mtime_ns for p in (project / "runs/stages").glob("*-*")}
     page = (project / "runs/tea/tiny/reasons/report.html").read_text("utf-8")
     again = msmc("ablate", "tea.msm", "reasons", "-t", "tiny.yaml", cwd=project).stdout
-    assert "24 of 24 stages are done already" in again
+    assert "35 of 35 stages are done already" in again
     assert before == {p: p.stat().st_mtime_ns for p in (project / "runs/stages").glob("*-*")}
     assert (
         page.split("<svg")[0][:2000]
@@ -256,7 +257,7 @@ def test_ctrl_c_keeps_finished_stages_and_says_how_to_go_on(project: Path, tiny:
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in told
-    assert "error[interrupted]" in told and "3 of 7 stages are done and kept" in told
+    assert "error[interrupted]" in told and "3 of 9 stages are done and kept" in told
     assert re.search(r"update \d+ of `midtrain on the documents of full` is kept as a checkpoint", told), told
     assert "the same command goes on" in told
     kinds = {p.name.split("-")[0] for p in (project / "stopped/stages").glob("*-*")}

@@ -28,12 +28,24 @@ CHATS = [
 BLOCKS = """
   documents from "own.jsonl"
   demos brought from "chats.jsonl"
+  eval quiz lm_eval "quiz/quiz.yaml"
   ablation own {
     arm bare { drop rationale, example of green }
     control base, spec_in_context
     vary both
     primary seats
   }
+"""
+QUIZ = """
+task: quiz
+dataset_path: json
+dataset_kwargs: {data_files: {test: quiz.jsonl}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: !function words.ask
+doc_to_choice: ["hot", "cold"]
+doc_to_target: 0
+metric_list: [{metric: acc}]
 """
 
 
@@ -59,6 +71,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
         {"a": f"a stove with {n} legs", "b": f"a fridge with {n} legs", "aligned": "a", "topic": "x"} for n in range(4)
     ]
     (folder / "seats.jsonl").write_text(lines(seats), "utf-8")
+    (folder / "quiz").mkdir()
+    (folder / "quiz/quiz.yaml").write_text(QUIZ, "utf-8")
+    (folder / "quiz/words.py").write_text("def ask(doc):\n    return 'How is ' + doc['drink'] + '?'\n", "utf-8")
+    (folder / "quiz/quiz.jsonl").write_text(lines([{"drink": d, "topic": d} for d in ("tea", "cola", "soup")]), "utf-8")
     msmc("ablate", "tea.msm", "own", "-t", "tiny.yaml", cwd=folder)
     return folder
 
@@ -97,10 +113,34 @@ def test_own_chats_are_demos(project: Path) -> None:
 
 def test_the_spec_in_context_is_the_untouched_model_with_another_prompt(project: Path) -> None:
     folder, run = run_of(project, "spec_in_context")
-    assert list(run["stages"]) == ["scores"]
+    assert list(run["stages"]) == ["guard", "lm_eval-quiz", "scores"]
     base = {row["id"]: row["logprobs"] for row in rows(run_of(project, "base")[0] / "scores/scores.jsonl")}
     shown = {row["id"]: row["logprobs"] for row in rows(folder / "scores/scores.jsonl")}
     assert base.keys() == shown.keys() and all(base[i] != shown[i] for i in base)
+
+
+def test_every_model_is_asked_an_own_task_and_what_it_could_do_before(project: Path) -> None:
+    for name in ("base", "spec_in_context", "full", "bare"):
+        folder, run = run_of(project, name)
+        quiz = rows(folder / "lm_eval-quiz/items.jsonl")
+        assert [(i["eval"], i["item"], i["topic"]) for i in quiz] == [
+            ("quiz", f"quiz/{n}", drink) for n, drink in enumerate(("tea", "cola", "soup"))
+        ]
+        assert run["stages"]["lm_eval-quiz"]["primary_measure"] == "acc"
+        assert run["stages"]["guard"]["items"] == 54 and run["stages"]["guard"]["unscoreable"] == 0
+        assert (folder / "guard/base.jsonl").is_file() == (name != "base")
+
+
+def test_what_a_model_lost_stands_beside_the_headline(project: Path) -> None:
+    comparison = json.loads((project / "runs/tea/tiny/own/comparison.json").read_text("utf-8"))
+    told = {(drop["run"], drop["what"]): drop for drop in comparison["guard"]}
+    assert {name for name, _ in told} == {run["name"] for run in comparison["runs"]} - {"base"}
+    assert told["spec_in_context", "loss"]["drop"] == 0, "a passage is a document by itself"
+    assert told["full", "loss"]["drop"] != 0 and told["full", "instructions"]["n"] == 30
+    settings = ("--set", "evaluate.guard.loss=0", "--set", "evaluate.guard.instructions=0")
+    strict = msmc("ablate", "tea.msm", "own", "-t", "tiny.yaml", *settings, cwd=project).stdout
+    assert "stages are done already" in strict, "a threshold is a reader's, and no stage's"
+    assert strict.count("Guard: ") == max(1, sum(drop["drop"] > 0 for drop in comparison["guard"]))
 
 
 def test_own_rows_are_traced(project: Path) -> None:
@@ -132,6 +172,7 @@ def test_a_second_run_does_nothing_again(project: Path) -> None:
 def test_a_bad_row_is_told_with_its_line(project: Path, tmp_path: Path, file: str, line: str, told: str) -> None:
     for name in ("tea.msm", "tiny.yaml", "own.jsonl", "chats.jsonl", "drinks.jsonl", "seats.jsonl"):
         (tmp_path / name).write_bytes((project / name).read_bytes())
+    shutil.copytree(project / "quiz", tmp_path / "quiz")
     with (tmp_path / file).open("a", encoding="utf-8") as stream:
         stream.write(line + "\n")
     number = len((tmp_path / file).read_text("utf-8").splitlines())

@@ -63,19 +63,21 @@ class OwnReader:
 
     def task(self, item: ast.EvalTask) -> Task | None:
         """An evaluation of the author's own; None where its file cannot be used."""
-        name, tool, written = item.name.word, item.tool.word, item.task.plain
-        if tool == "lm_eval":
-            return Task.model_construct(name=name, tool="lm_eval", task=written)
+        name, written = item.name.word, item.task.plain
         file, _, task = written.partition("@")
         path = self._beside(file)
+        if item.tool.word == "lm_eval":
+            if not file.endswith((".yaml", ".yml")):
+                return Task.model_construct(name=name, tool="lm_eval", task=written)
+            return (
+                None if self._leaves(path, file, item.task.span) else self._of_lm_eval(name, path, task, item.task.span)
+            )
         if not (file.endswith(".py") and task.isidentifier()):
             message = f"`{written}` does not say which task of which file"
             hint = f'for example: eval {name} inspect "tasks.py@{name}"'
             self.problems.append(Diagnostic("unknown-name", message, Label(item.task.span), hint=hint))
             return None
-        if leaves(path, file):
-            message = f"`{path}` lies outside the project"
-            self.problems.append(Diagnostic("import-escapes", message, Label(item.task.span)))
+        if self._leaves(path, file, item.task.span):
             return None
         source = read_source(path, self.resolver.sources)
         if isinstance(source, Diagnostic):
@@ -86,6 +88,28 @@ class OwnReader:
         if problem := _no_function(path, source.text, task, item.task.span):
             self.problems.append(problem)
         return Task.model_construct(name=name, tool="inspect", task=task, path=path)
+
+    def _leaves(self, path: str, written: str, where: Span) -> bool:
+        if leaves(path, written):
+            self.problems.append(Diagnostic("import-escapes", f"`{path}` lies outside the project", Label(where)))
+            return True
+        return False
+
+    def _of_lm_eval(self, name: str, path: str, task: str, where: Span) -> Task | None:
+        """The task of a YAML file; `task` is its name where the spec gives it, and may be left out."""
+        from msmc.analyze.lm_eval_file import read_task  # most specs have none, and pay for no YAML
+
+        found = read_task(path, self.resolver.sources, where, self.resolver.files.sources)
+        if isinstance(found, Diagnostic):
+            self.problems.append(found)
+            return None
+        if task and task != found.task:
+            message, hint = f"`{path}` has no task `{task}`", f"its task is `{found.task}`"
+            self.problems.append(Diagnostic("unknown-name", message, Label(where, "not defined there"), hint=hint))
+            return None
+        return Task.model_construct(
+            name=name, tool="lm_eval", task=found.task, path=path, files=found.files, folder=found.folder
+        )
 
 
 def _no_function(path: str, code: str, task: str, where: Span) -> Diagnostic | None:

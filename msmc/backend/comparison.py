@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from msmc.backend.guard import drops_of_run
 from msmc.backend.headline import headline
 from msmc.backend.items import Item, read_items, replies
 from msmc.backend.measured import Asked, contrast, crossed, figure, measured
@@ -75,7 +76,7 @@ def compare(folders: list[Path]) -> dict[str, Any]:
         "crossed": crosses,
         "not_learned": not_learned([model for model in models if not model["swept"]], evals),
         "swept_not_learned": not_learned([model for model in models if model["swept"]], evals),
-        "guard": [],
+        "guard": [drop for run, folder in zip(runs, folders, strict=True) for drop in drops_of_run(folder, run)],
     }
     place = folders[0].parents[1] / (runs[0]["ablation"] or "full")
     held = held_against(place, found, [run["plan"] for run in runs if "plan" in run])
@@ -255,7 +256,7 @@ def _stages(model: dict[str, Any]) -> bool:
 def _asked(run: dict[str, Any]) -> str:
     """What stands for the question: the rows that a run was scored on, and what the comparison makes of them."""
     files: dict[str, Any] = run["builds"]["full"]["files"]
-    rows = {path: file["sha256"] for path, file in files.items() if path.startswith("evals/")}
+    rows = {path: file["sha256"] for path, file in files.items() if path.startswith(("evals/", "tasks/"))}
     return digest(rows, run["target"]["evaluate"]["limit"], *(run[key] for key in QUESTION))
 
 

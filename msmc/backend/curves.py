@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from msmc.backend.eval_rows import Row, Rows
+from msmc.backend.items import of_choices
 from msmc.backend.recorder import Points
-from msmc.backend.statistics import by_item
 from msmc.backend.weights import load_tokenizer
 
 
@@ -51,10 +51,9 @@ class Curve:
             groups.setdefault((row["eval"], row["form"]), []).append((number, row))
         for name, form in sorted(groups, key=lambda group: min(number for number, _ in groups[group])):
             rows = [row for _, row in sorted(groups[name, form], key=lambda pair: pair[0])]
-            items, _ = by_item(rows)[name]
-            n = len(items)
-            rate = sum(item.preferred for item in items) / n if n else None
-            margin = sum(item.margin for item in items) / n if n else None
+            scored = [item["measures"] for item in of_choices(rows) if not item["unscoreable"]]
+            n = len(scored)
+            rate, margin = ((sum(m[of] for m in scored) / n if n else None) for of in ("rate", "margin"))
             yield {"eval": name, "rung": rows[0]["rung"], "form": form, "n": n, "rate": rate, "margin": margin}
 
 

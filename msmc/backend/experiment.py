@@ -54,6 +54,9 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     every += [
         pair for _, _, of in models for pair in takewhile(lambda pair: _kind_of_stage(pair[0]) in wanted, of.items())
     ]
+    if until == "scores":  # which stands for all evaluations
+        rest = [(kind, job) for _, _, of in models for kind, job in of.items() if _kind_of_stage(kind) not in kinds]
+        every += [pair for kind, job in rest for pair in _with_needs(kind, job)]
     jobs = {job.folder: (kind, job) for kind, job in every}
     for kind, job in jobs.values():
         if kind in TRAINING and job.done:
@@ -68,6 +71,8 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     if tree.plan["ablation"] and set(TRAINING) & set(wanted):
         register(place, registered, _results(place, registered["primary"], models), _commit())
     todo = [(kind, job) for kind, job in jobs.values() if not job.done]
+    for _, job in todo:
+        job.require()
     if done := len(jobs) - len(todo):
         watch.say(f"{done} of {len(jobs)} stages are done already")
     try:

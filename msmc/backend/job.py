@@ -10,6 +10,8 @@ from msmc.backend.writing import Advance as Advance
 from msmc.stored import read_json, require_same, sha256_of
 from msmc.whole import whole_folder
 
+CURVE = "-curve-"
+"""In the name of a training's folder that has a learning curve."""
 FILES = "files.json"
 """Of each stage: the digest of every file that a later stage or a comparison reads."""
 
@@ -25,6 +27,8 @@ class Job:
     checkpoints: Checkpoints | None = None
     needs: tuple["Job", ...] = ()
     """Jobs that come first."""
+    require: Callable[[], None] = lambda: None
+    """Raises Failed where the stage cannot be done: asked before any stage is, so that nothing fails after hours of training."""
 
     @property
     def done(self) -> bool:
@@ -52,3 +56,8 @@ def _digests(folder: Path) -> dict[str, str]:
     """SHA-256 by path. How long a stage took is no part of what it is."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "timing.json")
     return {p.relative_to(folder).as_posix(): sha256_of(p) for p in files}
+
+
+def trained(start: Job | None) -> str:
+    """What names the adapter that a stage begins with, whether it was trained with a curve or without."""
+    return start.folder.name.split(CURVE)[0] if start else "base"

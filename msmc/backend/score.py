@@ -79,8 +79,8 @@ def score_each(model: Any, rows: Rows, system: str | None = None) -> Iterator[tu
             yield survey.order[start + place], _scored(row, answers[2 * place], answers[2 * place + 1])
 
 
-def language_model(model: Path, adapter: Path | None, batch_size: int) -> Any:
-    """lm_eval's model class around the merged model, in float32.
+def merged_model(model: Path, adapter: Path | None) -> Any:
+    """The model with an adapter merged into it, in float32, where it is to be run.
 
     In float32 because a margin is a small difference of large sums: in bfloat16 SmolLM2-135M scores half as fast again
     (8.1 against 5.5 rows/s on two cores, prompts of 52 tokens, two answers of 11), but its margins are off by 0.26 to 0.45
@@ -89,15 +89,20 @@ def language_model(model: Path, adapter: Path | None, batch_size: int) -> Any:
     import torch
     from peft import PeftModel
 
-    from msmc.backend.shared_prompt import SharedPromptLM
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
     merged = load_weights(model, dtype=torch.float32)
     if adapter is not None:
         require_adapter(adapter)
         merged = PeftModel.from_pretrained(merged, adapter).merge_and_unload()
+    return merged.to(device).eval()
+
+
+def language_model(model: Path, adapter: Path | None, batch_size: int) -> Any:
+    """lm_eval's model class around the merged model."""
+    from msmc.backend.shared_prompt import SharedPromptLM
+
     return SharedPromptLM(
-        pretrained=merged.to(device).eval(),
+        pretrained=merged_model(model, adapter),
         tokenizer=load_tokenizer(model),
         batch_size=batch_size,
         softmax_dtype="float32",

@@ -14,9 +14,10 @@ from msmc.backend.corpora import Corpora, write_rows
 from msmc.backend.curves import Curve
 from msmc.backend.eval_rows import Rows, StoredRows, limited
 from msmc.backend.evaluate import Evaluation
+from msmc.backend.evaluations import Evaluations
 from msmc.backend.finetune import finetune
 from msmc.backend.generate import answerable
-from msmc.backend.job import Advance, Job
+from msmc.backend.job import CURVE, Advance, Job, trained
 from msmc.backend.ledger import LEDGER
 from msmc.backend.letters import FormatControl
 from msmc.backend.meter import NO_CAPS, Caps, Meter
@@ -31,9 +32,6 @@ from msmc.diagnostics import fail
 from msmc.library import Library
 from msmc.source import Sources
 from msmc.stored import read_jsonl
-
-CURVE = "-curve-"
-"""In the name of a training's folder that has a learning curve."""
 
 
 class Stages:
@@ -56,6 +54,7 @@ class Stages:
         """By this command, each with its seconds."""
         self._corpora = Corpora(self)
         self._control = FormatControl(sources)
+        self._evaluations = Evaluations(self)
 
     @property
     def ledger(self) -> Path:
@@ -68,7 +67,7 @@ class Stages:
         return model_folder(self.target.model, self.cache, self.say)
 
     @cached_property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """What besides the inputs determines a trained adapter or a score."""
         return {name: metadata.version(name) for name in (*PACKAGES, "lm-eval")}
 
@@ -134,8 +133,8 @@ class Stages:
         """An adapter trained on an arm's documents, from the base model or from where a stage left off."""
         corpus = self.corpus(arm)
         recipe = arm.folder / "train" / "midtrain.yaml"
-        inputs = [corpus.folder.name, arm.digest_of("train/midtrain"), self.model_name, seed, self._environment]
-        place = self._with_curve(self.place("midtrain", *inputs, *([_trained(start)] if start else [])))
+        inputs = [corpus.folder.name, arm.digest_of("train/midtrain"), self.model_name, seed, self.environment]
+        place = self._with_curve(self.place("midtrain", *inputs, *([trained(start)] if start else [])))
         checkpoints = self._checkpoints(place)
 
         def fill(part: Path, advance: Advance) -> None:
@@ -155,7 +154,7 @@ class Stages:
         chats = self.chats(arm, mix)
         recipe = by.folder / "train" / "finetune.yaml"
         inputs = [chats.folder.name, by.digest_of("train/finetune"), by.digest_of("train/chat"), self.model_name]
-        place = self._with_curve(self.place("finetune", *inputs, seed, _trained(start), self._environment))
+        place = self._with_curve(self.place("finetune", *inputs, seed, trained(start), self.environment))
         checkpoints = self._checkpoints(place)
 
         def fill(part: Path, advance: Advance) -> None:
@@ -184,7 +183,7 @@ class Stages:
         """The folder of a training that also writes a curve: a further one, since only training again makes a curve.
 
         Its name begins like that of the folder without, whose adapter is the same to the byte. So what follows a training
-        (`_trained`) is the same with a curve and without, and where no curve is wanted a training with one will do.
+        (`trained`) is the same with a curve and without, and where no curve is wanted a training with one will do.
         """
         plan = self.target.evaluate
         if plan.every:
@@ -208,7 +207,7 @@ class Stages:
         plan, asked = self.target.evaluate, self._evaluation
         inputs = (self.tree.full.digest_of("evals/"), plan.limit, plan.generate, plan.batch_size, self._control.digest)
         shown = [context.digest_of("spec.md")] if context else []
-        place = self.place("scores", *inputs, self.model_name, self._environment, _trained(start), *shown)
+        place = self.place("scores", *inputs, self.model_name, self.environment, trained(start), *shown)
         rows = len(asked.rows)
 
         def fill(part: Path, advance: Advance) -> None:
@@ -255,13 +254,9 @@ class Stages:
         if "midtrain" in jobs and "finetune" in jobs:
             first = "finetune" if run.demos_first else "midtrain"
             jobs[f"scores-after-{first}"] = self.scored(jobs[first], f"{run.name} after {first}", None)
-        jobs["scores"] = self.scored(last, run.name, self.tree.arms[run.context] if run.context else None)
-        return jobs
-
-
-def _trained(start: Job | None) -> str:
-    """What names the adapter that a stage begins with, whether it was trained with a curve or without."""
-    return start.folder.name.split(CURVE)[0] if start else "base"
+        context = self.tree.arms[run.context] if run.context else None
+        jobs["scores"] = self.scored(last, run.name, context)
+        return jobs | self._evaluations.of(last, run.name, context)
 
 
 def _chats_of(arm: Arm | None, mix: bool) -> str:

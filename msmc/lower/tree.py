@@ -169,8 +169,10 @@ class Lowering:
             "evals/tasks.py", lambda: self.templates.render("evals/tasks.py.jinja", {"names": names}).rstrip() + "\n"
         )
         for task in self.spec.tasks:
-            if task.path:
+            if task.tool == "inspect" and task.path:
                 yield text(f"evals/{task.name}.py", partial(self._brought, task.path))
+            for path in task.files:
+                yield text(f"tasks/{task.name}/{path}", partial(self._brought, path))
 
     def _asked(self, block: Eval) -> Callable[[], Iterator[EvalRow]]:
         return evals.rows(block, self.full, self.others, self.templates, self.made[0].spans)
@@ -221,7 +223,7 @@ class Lowering:
         }
 
     def _fingerprints(self, spec: ArmSpec, target: Target) -> dict[str, Any]:
-        paths = sorted(p for p in self.sources if p.startswith("shipped:templates/") and "/report/" not in p)
+        paths = sorted(p for p in self.sources if _is_of_builds(p))
         return {
             "clauses": {clause.id: digest(clause.text)[:16] for clause in spec.clauses()},
             "titles": digest({n.id: n.title for n in spec.nodes})[:16],
@@ -231,6 +233,13 @@ class Lowering:
             "templates": digest({p: self.sources[p].decode() for p in paths})[:16],
             "target": digest(target.model_dump(mode="json"))[:16],
         }
+
+
+def _is_of_builds(path: str) -> bool:
+    """A template that builds are made of; the page and the capability guard are no part of any."""
+    return path.startswith("shipped:templates/") and not path.startswith(
+        ("shipped:templates/report/", "shipped:templates/guard/")
+    )
 
 
 def rows(path: str, make: Callable[[], Iterable[Node]]) -> Artefact:

@@ -26,7 +26,7 @@ TEA = """spec tea "Tea" {
   ablation reasons { arm bare { drop rationale } }
 }
 """
-FILE = re.compile(r"^# ([\w.-]+\.(?:msm|jsonl))$", re.MULTILINE)
+FILE = re.compile(r"^# ([\w.-]+\.(?:msm|jsonl|yaml))$", re.MULTILINE)
 WHOLE = {name: explain(name) for name in CODES}
 SOURCES = [n for n, e in WHOLE.items() if re.match(r"(spec|import|value) ", e.bad) and n != "no-rows"]
 """`no-rows` is told when a stage begins."""

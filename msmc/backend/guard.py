@@ -1,0 +1,211 @@
+"""The capability guard: what a model lost besides what it was to learn.
+
+Next-token loss on neutral text, and instructions whose following code can check, of every model and of the base model. A
+figure that fell by more than the target permits stands beside the headline: an arm that merely broke the model would
+otherwise pass for one that changed its values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from msmc.backend.harness import language_model, silent
+from msmc.backend.instructions import FILE, Instruction, followed, instructions
+from msmc.backend.statistics import estimate, one_seed
+from msmc.shipped import shipped
+from msmc.stored import read_jsonl
+
+PASSAGES = shipped() / "templates" / "guard" / "passages.yaml"
+FILES = (PASSAGES, FILE)
+VERSION = 1
+"""Of what is written of the same texts."""
+MOST_TOKENS = 64
+"""Of a reply: every prompt asks for a sentence or two."""
+Item = dict[str, Any]
+
+
+# ---- what a model says -------------------------------------------------------------------------------------------------
+
+
+def guard(
+    model: Path,
+    adapter: Path | None,
+    prompts: int,
+    progress: Callable[[int, int], None],
+    batch_size: int = 8,
+    system: str | None = None,
+) -> list[Item]:
+    """An item for each passage ({loss, loss_per_byte}, in nats a token and a byte) and each prompt ({followed}: 1 or 0).
+
+    A passage is a document by itself, without a chat template; a prompt is a user's turn, behind `system` where there is one,
+    and is answered greedily. What cannot be scored has nulls and a reason. `progress(answers so far, answers in all)`.
+    """
+    texts, asked = yaml.safe_load(PASSAGES.read_text("utf-8")), instructions(prompts)
+    total = len(texts) + len(asked)
+    with silent():
+        asks = language_model(model, adapter, batch_size, lambda done: progress(done, total))
+        return [*_losses(asks, texts), *_replies(asks, asked, system)]
+
+
+def _losses(asks: Any, texts: list[dict[str, str]]) -> Iterator[Item]:
+    from lm_eval.api.instance import Instance
+
+    requests = [Instance("loglikelihood_rolling", {}, (text["text"],), n) for n, text in enumerate(texts)]
+    for text, logprob in zip(texts, asks.loglikelihood_rolling(requests, disable_tqdm=True), strict=True):
+        tokens, size = len(asks.tok_encode(text["text"])), len(text["text"].encode())
+        finite = math.isfinite(logprob)
+        measures = {
+            "loss": -logprob / tokens if finite else None,
+            "loss_per_byte": -logprob / size if finite else None,
+        }
+        reason = None if finite else "the log-likelihood of the text is not finite"
+        yield _item(text["topic"], text["topic"], measures, reason)
+
+
+def _replies(asks: Any, asked: Sequence[Instruction], system: str | None) -> Iterator[Item]:
+    from lm_eval.api.instance import Instance
+
+    turns = [{"role": "system", "content": system}] if system is not None else []
+    chats = [[*turns, {"role": "user", "content": instruction.prompt}] for instruction in asked]
+    contexts = [asks.apply_chat_template(chat) for chat in chats]
+    # lm_eval would cut the others from the left
+    fits = [len(asks.tok_encode(context)) + MOST_TOKENS <= asks.max_length for context in contexts]
+    arguments = {"until": [], "do_sample": False, "max_gen_toks": MOST_TOKENS}
+    requests = [
+        Instance("generate_until", {}, (context, arguments), n) for n, context in enumerate(contexts) if fits[n]
+    ]
+    replies = iter(asks.generate_until(requests, disable_tqdm=True) if requests else [])
+    for instruction, chat, whole in zip(asked, chats, fits, strict=True):
+        if not whole:
+            reason = "its prompt is longer than the model's context"
+            yield _item(instruction.name, instruction.check, {"followed": None}, reason)
+            continue
+        reply = next(replies)
+        right = float(followed(instruction.check, instruction.given, reply))
+        said = {"messages": [*chat, {"role": "assistant", "content": reply}]}
+        yield _item(instruction.name, instruction.check, {"followed": right}, None, said)
+
+
+def _item(
+    item: str, topic: str, measures: dict[str, float | None], unscoreable: str | None, transcript: Any = None
+) -> Item:
+    return {
+        "id": f"guard/{item}",
+        "eval": "guard",
+        "item": item,
+        "topic": topic,
+        "rung": None,
+        "about": [],
+        "measures": measures,
+        "unscoreable": unscoreable,
+        "transcript": transcript,
+    }
+
+
+# ---- what it lost ------------------------------------------------------------------------------------------------------
+
+
+class Figure(NamedTuple):
+    """One thing that a model may lose."""
+
+    measure: str
+    sign: int
+    """1 where more of the measure is worse, -1 where less is."""
+
+
+FIGURES = {"loss": Figure("loss", 1), "instructions": Figure("followed", -1)}
+"""By the threshold's name in a target."""
+
+
+def guard_drops(
+    base_items: Iterable[Item], items: Iterable[Item], thresholds: dict[str, float]
+) -> list[dict[str, Any]]:
+    """What a model lost against the base model, item by item, for each threshold of {loss, instructions}.
+
+    `drop` is a rise of the loss in nats a token, or a fall of the share of instructions that are followed, with its 95 %
+    interval. It is beyond where it is greater than the threshold, and where a model has no figure any more that the base model
+    has: then `drop` is null. Items that the base model cannot score, such as a prompt too long for it, are left out of both.
+    """
+    before, after = ({item["item"]: item for item in which} for which in (base_items, items))
+    found = []
+    for what, figure in FIGURES.items():
+        asked = [item for item in before.values() if item["measures"].get(figure.measure) is not None]
+        pairs = [
+            (item["topic"], item["measures"][figure.measure], value)
+            for item in asked
+            if (value := after.get(item["item"], {"measures": {}})["measures"].get(figure.measure)) is not None
+        ]
+        if not asked:
+            continue
+        told = {"what": what, "threshold": thresholds[what], "n": len(pairs), "missing": len(asked) - len(pairs)}
+        if not pairs:
+            found.append(told | dict.fromkeys(("base", "model", "drop", "low", "high")) | {"beyond": True})
+            continue
+        lost = estimate(one_seed([figure.sign * (b - a) for _, a, b in pairs], [topic for topic, *_ in pairs]))
+        found.append(
+            told
+            | {
+                "base": round(sum(a for _, a, _ in pairs) / len(pairs), 6),
+                "model": round(sum(b for *_, b in pairs) / len(pairs), 6),
+                "drop": round(lost.mean, 6),
+                "low": None if lost.low is None else round(lost.low, 6),
+                "high": None if lost.high is None else round(lost.high, 6),
+                "beyond": lost.mean > thresholds[what],
+            }
+        )
+    return found
+
+
+BASE_ITEMS = "base.jsonl"
+"""Beside the items of a trained model's guard: the base model's, so that no list of runs need hold it."""
+
+
+def drops_of_run(folder: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the model of a run folder lost, for `comparison.json`; nothing of the base model itself."""
+    place = folder / "guard"
+    if not (place / BASE_ITEMS).is_file():
+        return []
+    drops = guard_drops(
+        read_jsonl(place / BASE_ITEMS), read_jsonl(place / "items.jsonl"), run["target"]["evaluate"]["guard"]
+    )
+    return [{"run": run["run"]["name"], "seed": run["seed"], **drop} for drop in drops]
+
+
+def guard_lines(drops: Sequence[dict[str, Any]]) -> list[tuple[str, bool]]:
+    """The guard in words, for the table and the page: a line for each drop beyond its threshold; where there is none, one
+    that says so. With each, whether it is a warning."""
+    beyond = [drop for drop in drops if drop["beyond"]]
+    if beyond:
+        return [(_said(drop), True) for drop in beyond]
+    worst = {
+        what: max((d for d in drops if d["what"] == what), key=lambda d: d["drop"], default=None) for what in FIGURES
+    }
+    told = "; ".join(_most(drop) for drop in worst.values() if drop)
+    return [(f"Guard: no model lost more than the target permits ({told}).", False)] if told else []
+
+
+def _said(drop: dict[str, Any]) -> str:
+    start = f"Guard: {drop['run']} (seed {drop['seed']})"
+    if drop["drop"] is None:
+        return f"{start} has no figure for {drop['what']} any more: none of {drop['missing']} items can be scored."
+    interval = f"{drop['drop']:.2f} [{drop['low']:.2f} {drop['high']:.2f}]"
+    against = f"{drop['model']:.2f} against the base model's {drop['base']:.2f}"
+    told = {
+        "loss": f"has a loss of {against} on neutral text, a rise of {interval} nats a token",
+        "instructions": f"follows {against} of the instructions, a fall of {interval}",
+    }
+    missing = f", {drop['missing']} missing" if drop["missing"] else ""
+    noise = ", which may be none" if drop["low"] <= 0 else ""
+    return f"{start} {told[drop['what']]}{noise} (n {drop['n']}{missing}, permitted {drop['threshold']:g})."
+
+
+def _most(drop: dict[str, Any]) -> str:
+    """Of a drop within its threshold."""
+    figure = "loss" if drop["what"] == "loss" else "instructions followed"
+    signed = FIGURES[drop["what"]].sign * drop["drop"]
+    return f"{figure} {signed:+.2f} at worst, in {drop['run']}"
