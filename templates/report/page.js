@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const AT_ONCE = 50;
+  const AT_MOST = 200; // characters of a text that stand for it in a line
   const read = (name) => JSON.parse(document.getElementById(`data-${name}`).textContent);
 
   // An element with its attributes and content; strings become text.
@@ -42,8 +43,8 @@
 
   // ---- tables of thousands of lines ----
 
-  // `columns`: by the name of its filter the words, and the number or numbers of a line's word. `cells` and `more` make a
-  // line's cells and what it opens to; `text` what is searched; `size` how many lines there are.
+  // `columns`: by the name of its filter the words, and the number or numbers of a line's word. `cells` gives a line's id, what stands for it and
+  // its other cells, `more` what it opens to; `text` what is searched; `size` how many lines there are.
   class Explorer {
     constructor(name, size, columns, { cells, more, text, value }) {
       Object.assign(this, { name, columns, cells, more, text, value, start: 0 });
@@ -128,9 +129,9 @@
     }
 
     line(number) {
-      const [title, ...others] = this.cells(number);
-      const button = element("button", { type: "button", class: "open", "aria-expanded": "false" }, title);
-      const row = element("tr", {}, element("th", { scope: "row" }, button), ...others);
+      const [id, title, ...others] = this.cells(number);
+      const button = element("button", { type: "button", class: "open", "aria-expanded": "false" }, title || id);
+      const row = element("tr", {}, element("th", { scope: "row" }, button, element("code", { class: "soft" }, id)), ...others);
       button.addEventListener("click", () => {
         const open = button.getAttribute("aria-expanded") === "true";
         button.setAttribute("aria-expanded", String(!open));
@@ -205,6 +206,7 @@
 
     const cells = (line) => [
       asked.id[row(line)],
+      asked.question[row(line)]?.input ?? (written(line).messages ?? []).find((message) => message.role === "user")?.content,
       element("td", {}, named(line)),
       element("td", { class: "spare" }, words.topic[asked.topic[row(line)]]),
       element("td", {}, words.outcome[lines.outcome[line]]),
@@ -243,6 +245,7 @@
     const text = (line) => [all.id[line], words.clause[all.clause[line]], words.cell[all.cell[line]], plain(line)].join(" ");
     const cells = (line) => [
       all.id[line],
+      plain(line).slice(0, AT_MOST),
       element("td", {}, words.source[all.source[line]]),
       element("td", {}, words.clause[all.clause[line]]),
       element("td", { class: "spare" }, words.cell[all.cell[line]]),
@@ -261,9 +264,15 @@
 
   const explorers = { rows: rows(), ...(document.getElementById("texts") ? { texts: texts() } : {}) };
 
-  // `#rows?arm=full&eval=far`: what a figure's link says
+  // `#rows?arm=full&eval=far`: what a figure's link says; `#clause-…` opens it
   function follow() {
     const [name, query] = location.hash.slice(1).split("?");
+    const clause = name.startsWith("clause-") && document.getElementById(decodeURIComponent(name));
+    if (clause) {
+      clause.open = true;
+      clause.scrollIntoView();
+      clause.querySelector("summary").focus({ preventScroll: true });
+    }
     if (query === undefined || !explorers[name]) return;
     explorers[name].choose(new URLSearchParams(query));
     document.getElementById(name).scrollIntoView();

@@ -17,7 +17,7 @@ Points = list[tuple[float, float]]
 
 def curves(study: Study) -> list[Plot]:
     """Of each stage of training the loss, and of each evaluation the rate, a line for each model that it was done for."""
-    return [plot for stage in STAGES for plot in (*_losses(study, stage), *_behaviours(study, stage))]
+    return [plot for draw in (_losses, _behaviours) for stage in STAGES for plot in draw(study, stage)]
 
 
 def _trained(study: Study, stage: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -88,8 +88,8 @@ def _thinned(points: Points) -> Points:
 
 def _over_tokens(name: str, title: str, said: str, figure: Any) -> Plot:
     figure.update_xaxes(title={"text": "tokens", "standoff": 8}, rangemode="tozero")
-    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.28, "yanchor": "top", "x": 0})
-    return plot(name, title, said, figure, 320)
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0})
+    return plot(name, title, said, figure, 290)
 
 
 def _named(study: Study, run: dict[str, Any]) -> str:

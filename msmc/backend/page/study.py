@@ -71,7 +71,7 @@ class Study:
     def questions(self) -> dict[str, Row]:
         """The evaluations' rows by id, of the build that the runs keep; none where that was removed."""
         manifest = self.runs[0]["builds"]["full"]
-        for path in sorted(self.folders[0].parents[2].glob("builds/*/full/manifest.json")):
+        for path in sorted(self.folders[0].absolute().parents[3].glob("builds/*/full/manifest.json")):
             if read_json(path) == manifest:
                 files = sorted(path.parent.glob("evals/*.jsonl"))
                 return {row["id"]: row for file in files for row in read_jsonl(file)}
