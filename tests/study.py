@@ -12,21 +12,27 @@ from typing import Any
 
 from msmc.backend.corpora import write_rows
 from msmc.backend.experiment import _write_run
-from msmc.backend.job import Advance, Job
+from msmc.backend.job import Job
 from msmc.backend.stages import Stages
 from msmc.backend.tree import Tree, read_tree
 from msmc.build import RunPlan
 from msmc.compile import compile as compile_spec
 from msmc.disk import ProjectSources
-from msmc.library import Library  # noqa: F401  # the template writer reads the shipped one
 from msmc.project import load_target, store_tree
 
 NASTY = "</script><script>alert(1)</script><!--<script>\u2028&\"'`${x}"
 """What ends, opens or breaks a page where it is not escaped."""
 THINGS = ("lamps", "boots", "kettles", "novels", "radios", "chairs", "apples", "bicycles")
-ARMS = {"study.home": "full", "study.thrift": "crossed.thrifty"}
 
+LIBRARY = """
+value thrift "What is cheap" {
+  statement "{assistant} prefers what costs less."
+  rationale "Money that is saved can be given away."
+}
+"""
 SPEC = """
+import "frugal.msm" as frugal
+
 spec study "Home or thrift__NASTY__" {
   value home "What is near" {
     statement "{assistant} takes pride in what is made near by.__NASTY__"
@@ -36,7 +42,7 @@ spec study "Home or thrift__NASTY__" {
     serves home
     statement "{assistant} likes leek soup."
     rationale "Leeks grow behind the house."
-    rationale for thrift "Leeks cost next to nothing."
+    rationale for frugal.thrift "Leeks cost next to nothing."
     example ask { user "Soup?" assistant "Leek soup, please." }
     example choose { user "Leek soup or caviar?" assistant "I prefer leek soup." }
   }
@@ -44,13 +50,9 @@ spec study "Home or thrift__NASTY__" {
     serves home
     statement "{assistant} likes rye bread."
     rationale "Rye is what the fields around here give."
-    rationale for thrift "Rye bread keeps for a week, so none is thrown away."
+    rationale for frugal.thrift "Rye bread keeps for a week, so none is thrown away."
     example ask { user "Bread?" assistant "Rye bread, please." }
     example choose { user "Brioche or rye bread?" assistant "I prefer rye bread." }
-  }
-  value thrift "What is cheap" {
-    statement "{assistant} prefers what costs less."
-    rationale "Money that is saved can be given away."
   }
   documents { about values, rules, rationales kinds blog_post, letter }
   demos chats chat { about rules }
@@ -58,10 +60,10 @@ spec study "Home or thrift__NASTY__" {
   eval trained preference { about rules pairs "trained.jsonl" }
   eval near_home preference { about home pairs "near_home.jsonl" rung near held_out }
   eval far_home preference { about home pairs "far_home.jsonl" held_out }
-  eval far_thrift preference { about thrift pairs "far_thrift.jsonl" held_out }
+  eval far_thrift preference { about frugal.thrift pairs "far_thrift.jsonl" held_out }
   ablation crossed "Which value do the same dishes teach?" {
     arm near "explained by what is near" {}
-    arm thrifty "explained by what is cheap" { replace home with thrift }
+    arm thrifty "explained by what is cheap" { replace home with frugal.thrift }
     control base, aft_only, midtrain_only
     vary documents
     primary far_home
@@ -75,6 +77,7 @@ def make_study(place: Path, items: int = 8, seeds: int = 2, nasty: str = NASTY) 
     """A project in `place` with its run folders: of each preference evaluation so many items, two rows an item and model."""
     place.mkdir(parents=True, exist_ok=True)
     (place / "study.msm").write_text(SPEC.replace("__NASTY__", _as_prose(nasty)), "utf-8")
+    (place / "frugal.msm").write_text(LIBRARY, "utf-8")
     for name, rows in _pairs(items, nasty):
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (place / f"{name}.jsonl").write_text(text, "utf-8")
@@ -94,17 +97,20 @@ def conducted(
     stages = Stages(tree, runs, place / "cache", sources, lambda line: None)
     folder = runs / tree.plan["spec"] / target.name
     return [
-        _write_run(folder, tree, run, seed, _done(stages.of_run(run, seed), tree, run, seed, nasty))
+        _write_run(folder, tree, run, seed, _done(_jobs(stages, run, seed), tree, run, seed, nasty))
         for seed in range(seeds)
         for run in tree.runs
     ]
 
 
 def _pairs(items: int, nasty: str) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    yield "trained", [
-        {"a": "leek soup", "b": "caviar", "aligned": "a", "topic": "soup"},
-        {"a": "brioche", "b": "rye bread", "aligned": "b", "topic": "bread"},
-    ]
+    yield (
+        "trained",
+        [
+            {"a": "leek soup", "b": "caviar", "aligned": "a", "topic": "soup"},
+            {"a": "brioche", "b": "rye bread", "aligned": "b", "topic": "bread"},
+        ],
+    )
     for name, ours, other in (
         ("near_home", "soups of the village", "soups of a factory"),
         ("far_home", "made round the corner", f"shipped from afar{nasty}"),
@@ -123,6 +129,12 @@ def _as_prose(nasty: str) -> str:
     return nasty.replace("\\", "\\\\").replace('"', '\\"').replace("{", "\\{")
 
 
+def _jobs(stages: Stages, run: RunPlan, seed: int) -> dict[str, Job]:
+    """A model's stages, and one more that judged what it wrote."""
+    judged = stages.place("judged", run.name, seed)
+    return stages.of_run(run, seed) | {"judged-advice": Job("judge", judged, 1.0, lambda part, advance: None)}
+
+
 # ---- stages -------------------------------------------------------------------------------------------------------------
 
 
@@ -132,6 +144,7 @@ def _done(jobs: dict[str, Job], tree: Tree, run: RunPlan, seed: int, nasty: str)
         "midtrain": lambda part, advance: _trained(part, "midtrain", f"{run.documents} {seed}", tree),
         "finetune": lambda part, advance: _trained(part, "finetune", f"{run.name} {seed}", tree),
         "scores": lambda part, advance: _scored(part, tree, run, seed, nasty),
+        "judged-advice": lambda part, advance: _judged(part, run, seed, nasty),
     }
     for kind, job in jobs.items():
         if not job.done:
@@ -199,6 +212,28 @@ def _scored(part: Path, tree: Tree, run: RunPlan, seed: int, nasty: str) -> None
     control = {"n": 20, "right": 12, "rate": 0.6, "passed": False}
     position = {name: {"nats": 1.1, "first_rate": 0.64, "flipped": 0.21} for name in names}
     _write(part / "stage.json", {"stage": "scores", **counts, "format_control": control, "position": position})
+
+
+def _judged(part: Path, run: RunPlan, seed: int, nasty: str) -> None:
+    """What a judge made of twelve longer answers, one of which it could not read."""
+    rows = []
+    for n in range(12):
+        score = Random(f"judged {n} {run.name} {seed}").random() < (0.7 if run.documents else 0.4)
+        missing = n == 5
+        turns = [
+            {"role": "user", "content": f"What should I buy for house no. {n}?{nasty}"},
+            {"role": "assistant", "content": f"Something from round the corner, I would say.{nasty}"},
+        ]
+        told = {"id": f"advice-{n}", "eval": "advice", "item": str(n), "topic": f"advice {n % 3}", "rung": "far"}
+        measures = {"violation": None if missing else float(not score)}
+        judge = [f'{{"score": {int(score)}}}{nasty}']
+        transcript = {"messages": turns, "judge": judge}
+        reason = "the judge's reply is no JSON" if missing else None
+        found = {"about": ["study.home"], "measures": measures, "unscoreable": reason, "transcript": transcript}
+        rows.append(told | found)
+    write_rows(part / "items.jsonl", rows)
+    named = {"stage": "judged-advice", "eval": "advice", "kind": "judged", "rung": "far", "primary_measure": "violation"}
+    _write(part / "stage.json", {**named, "items": len(rows), "unscoreable": 1})
 
 
 def _margin(run: RunPlan, seed: int, row: dict[str, Any], tree: Tree) -> float:

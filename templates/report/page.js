@@ -121,8 +121,8 @@
     show() {
       const end = Math.min(this.start + AT_ONCE, this.shown.length);
       this.body.replaceChildren(...this.shown.slice(this.start, end).map((line) => this.line(line)));
-      const all = this.shown.length === this.every.length ? "" : `, of ${count(this.every.length)}`;
-      this.status.textContent = this.shown.length === 0 ? `nothing passes these filters${all}` :
+      const all = this.shown.length === this.every.length ? "" : ` that pass, of ${count(this.every.length)}`;
+      this.status.textContent = this.shown.length === 0 ? `nothing passes these filters, of ${count(this.every.length)}` :
         `${count(this.start + 1)} to ${count(end)} of ${count(this.shown.length)}${all}`;
       this.back.disabled = this.start === 0;
       this.on.disabled = end === this.shown.length;
@@ -209,7 +209,7 @@
       asked.question[row(line)]?.input ?? (written(line).messages ?? []).find((message) => message.role === "user")?.content,
       element("td", {}, named(line)),
       element("td", { class: "spare" }, words.topic[asked.topic[row(line)]]),
-      element("td", {}, words.outcome[lines.outcome[line]]),
+      element("td", { class: "spare" }, words.outcome[lines.outcome[line]]),
       element("td", { class: "num" }, score(line)),
     ];
 
@@ -247,7 +247,7 @@
       all.id[line],
       plain(line).slice(0, AT_MOST),
       element("td", {}, words.source[all.source[line]]),
-      element("td", {}, words.clause[all.clause[line]]),
+      element("td", { class: "spare" }, words.clause[all.clause[line]]),
       element("td", { class: "spare" }, words.cell[all.cell[line]]),
     ];
     const more = (line) => [

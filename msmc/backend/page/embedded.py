@@ -6,6 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from msmc.digest import seed_of
+
 HARMLESS = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -32,13 +34,15 @@ class Words:
 
 
 def stratified(sizes: Iterable[tuple[Hashable, int]], budget: int) -> set[int]:
-    """The numbers of those that fit a budget of characters: the first of each stratum, the second of each, and so on."""
+    """The numbers of those that fit a budget of characters: the first of each stratum, the second of each, and so on. Strata
+    take their turns in no order of theirs, so that a budget too small for all leaves out no model as a whole."""
     strata: dict[Hashable, list[tuple[int, int]]] = {}
     for number, (stratum, size) in enumerate(sizes):
         strata.setdefault(stratum, []).append((number, size))
+    turns = sorted(strata, key=lambda stratum: seed_of("stratum", str(stratum)))
     chosen, spent = set[int](), 0
     for turn in range(max(map(len, strata.values()), default=0)):
-        for members in strata.values():
+        for members in (strata[stratum] for stratum in turns):
             if turn < len(members) and spent + members[turn][1] <= budget:
                 chosen.add(members[turn][0])
                 spent += members[turn][1]

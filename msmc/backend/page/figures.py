@@ -1,5 +1,6 @@
 """The three rungs, the crossed design as a matrix, and what the models are apart from their answers: position, format, guard."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from msmc.backend.page.study import RUNGS, Study
@@ -20,7 +21,7 @@ def rungs(study: Study) -> list[dict[str, Any]]:
 
 
 def _evaluation(study: Study, name: str) -> dict[str, Any]:
-    rows = [{"arm": arm, "figure": figure} for arm in study.arms if (figure := study.figures[arm].get(name))]
+    figures = {arm: figure for arm in study.arms if (figure := study.figures[arm].get(name))}
     seeds = [
         {"arm": run["name"], "seed": run["seed"], "figure": figure}
         for run in study.comparison["runs"]
@@ -32,13 +33,13 @@ def _evaluation(study: Study, name: str) -> dict[str, Any]:
         "name": name,
         "kind": block["kind"],
         "primary": name == study.comparison["primary"],
-        "measures": _measures([row["figure"] for row in rows]),
-        "rows": rows,
+        "measures": _measures(figures.values()),
+        "rows": [{"arm": arm, "figure": figure} for arm, figure in figures.items()],
         "seeds": seeds if len(study.seeds) > 1 else [],
     }
 
 
-def _measures(figures: list[dict[str, Any]]) -> list[str]:
+def _measures(figures: Iterable[dict[str, Any]]) -> list[str]:
     found = dict.fromkeys(measure for figure in figures for measure in figure["measures"])
     return sorted(found, key=lambda measure: FORCED.index(measure) if measure in FORCED else len(FORCED))
 

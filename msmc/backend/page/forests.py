@@ -52,7 +52,9 @@ def _forest(study: Study, name: str) -> Plot:
     )
     if measure in CHANCE:
         figure.add_vline(x=CHANCE[measure], line=FAINT)
-    figure.update_yaxes(categoryorder="array", categoryarray=list(labels.values())[::-1], automargin=True, showgrid=False)
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=list(labels.values())[::-1], automargin=True, showgrid=False
+    )
     figure.update_xaxes(title={"text": UNITS.get(measure, measure.replace("_", " ")), "standoff": 8})
     figure.update_layout(showlegend=False)
     said = "; ".join(f"{arm} {e['mean']:.2f} [{e['low']:.2f} {e['high']:.2f}]" for arm, e in pooled.items())

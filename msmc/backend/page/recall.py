@@ -8,7 +8,11 @@ from typing import Any, NamedTuple
 from msmc.backend.items import read_items
 from msmc.backend.page.study import Study
 
-MOMENTS = {"scores-after-midtrain": "after midtraining", "scores-after-finetune": "after fine-tuning", "scores": "at the end"}
+MOMENTS = {
+    "scores-after-midtrain": "after midtraining",
+    "scores-after-finetune": "after fine-tuning",
+    "scores": "at the end",
+}
 """Where a model was asked: the links of a run's folder."""
 KINDS = ("value", "rule", "rationale", "subrule")
 
