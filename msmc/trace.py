@@ -140,7 +140,9 @@ def _scores(runs: Path, what: str, ids: set[str]) -> Iterator[str]:
 
 def _answers(runs: Path, what: str) -> Iterator[str]:
     """Of one eval row what each model said, and what it came to where that is not a forced choice's margin."""
-    for path in sorted(p for file in ("scores/generated.jsonl", "*/items.jsonl") for p in runs.glob(f"*/*/*/seed-*/{file}")):
+    for path in sorted(
+        p for file in ("scores/generated.jsonl", "*/items.jsonl") for p in runs.glob(f"*/*/*/seed-*/{file}")
+    ):
         for number, row in enumerate(read_jsonl(path), 1):
             if row["id"] == what:
                 measures = (f"{name} {value}" for name, value in row.get("measures", {}).items())

@@ -232,7 +232,13 @@ def _judged(part: Path, run: RunPlan, seed: int, nasty: str) -> None:
         found = {"about": ["study.home"], "measures": measures, "unscoreable": reason, "transcript": transcript}
         rows.append(told | found)
     write_rows(part / "items.jsonl", rows)
-    named = {"stage": "judged-advice", "eval": "advice", "kind": "judged", "rung": "far", "primary_measure": "violation"}
+    named = {
+        "stage": "judged-advice",
+        "eval": "advice",
+        "kind": "judged",
+        "rung": "far",
+        "primary_measure": "violation",
+    }
     _write(part / "stage.json", {**named, "items": len(rows), "unscoreable": 1})
 
 

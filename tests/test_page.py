@@ -105,7 +105,9 @@ def test_what_models_and_specs_wrote_is_text(text: str, page: Page) -> None:
     assert NASTY[:20] not in "".join(value for found, value in page.scripts if "type" not in found)
 
 
-@pytest.mark.parametrize("said", ["</script>", "<!--", "<script>", "]]>", "\u2028\u2029", "&lt;", '"\\', "\ud83e\uddc0"])
+@pytest.mark.parametrize(
+    "said", ["</script>", "<!--", "<script>", "]]>", "\u2028\u2029", "&lt;", '"\\', "\ud83e\uddc0"]
+)
 def test_embedded_data_ends_no_script_and_comes_back_whole(said: str) -> None:
     said = said.encode("utf-16", "surrogatepass").decode("utf-16")
     text = embedded({said: [said]})
@@ -196,7 +198,9 @@ def test_trace_knows_every_row_and_text_of_the_page(page: Page, folders: list[Pa
         told = trace_id(shown, root / "build", root / "runs")
         assert "/evals/" in told or "corpus-" in told or "demos-" in told or "items.jsonl:" in told, told
     told = trace_id("advice-3", root / "build", root / "runs")
-    assert "assistant: Something from round the corner" in told and "violation" in told, "a transcript that was left out"
+    assert "assistant: Something from round the corner" in told and "violation" in told, (
+        "a transcript that was left out"
+    )
 
 
 # ---- only what there is -----------------------------------------------------------------------------------------------------
@@ -256,7 +260,9 @@ def test_csv_has_a_row_for_every_figure_and_measure(folders: list[Path]) -> None
     models = [figure for model in (*found["runs"], *found["arms"]) for figure in model["figures"]]
     differences = [entry for pair in found["contrasts"] for entry in pair["evals"]] + found["crossed"]
     assert len(told) == sum(len(figure["measures"]) for figure in models + differences)
-    (row,) = [r for r in told if (r["of"], r["model"], r["eval"], r["measure"]) == ("arm", "near", "far_home", "margin")]
+    (row,) = [
+        r for r in told if (r["of"], r["model"], r["eval"], r["measure"]) == ("arm", "near", "far_home", "margin")
+    ]
     (arm,) = [arm for arm in found["arms"] if arm["name"] == "near"]
     (figure,) = [figure for figure in arm["figures"] if figure["eval"] == "far_home"]
     assert {key: float(row[key]) for key in ("mean", "low", "high")} == {
