@@ -9,6 +9,7 @@ import compile_rows
 import format_rate
 import help_startup
 import lsp_diagnostics
+import report_rows
 import train_throughput
 from runner import Compared, report
 
@@ -21,6 +22,7 @@ for benchmark in (
     compile_rows,
     compile_million,
     lsp_diagnostics,
+    report_rows,
     train_throughput,
 ):
     print(f"{benchmark.__name__} …", flush=True)

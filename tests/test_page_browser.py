@@ -1,8 +1,9 @@
-"""The page in a real browser: it asks for nothing, fits a phone and paper, is read in the dark and by keyboard, and stays quick."""
+"""The page in a real browser: asks for nothing, fits a phone and paper, is read in the dark and by keyboard, stays quick."""
 
 import json
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ CONTRAST = """() => {
     const layers = [];
     for (let at = holder; at; at = at.parentElement) layers.unshift(getComputedStyle(at).backgroundColor);
     const style = getComputedStyle(holder);
-    const [front, back] = [pixel("#fff", ...layers, holder instanceof SVGElement ? style.fill : style.color), pixel("#fff", ...layers)]
-      .map(luminance);
+    const colour = holder instanceof SVGElement ? style.fill : style.color;
+    const [front, back] = [luminance(pixel("#fff", ...layers, colour)), luminance(pixel("#fff", ...layers))];
     const ratio = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
     if (ratio < 4.5) low.push(`${ratio.toFixed(2)} ${holder.tagName}.${holder.className} ${text.data.trim().slice(0, 40)}`);
   }
@@ -177,7 +178,7 @@ def test_everything_that_acts_can_be_reached_and_has_a_name(browser: Any, small:
         levels = "[...document.querySelectorAll('h1, h2, h3')].map((heading) => Number(heading.tagName[1]))"
         assert page.evaluate(unscoped) == 0
         found = page.evaluate(levels)
-        assert found[0] == 1 and found.count(1) == 1 and all(b - a <= 1 for a, b in zip(found, found[1:], strict=False))
+        assert found[0] == 1 and found.count(1) == 1 and all(b - a <= 1 for a, b in pairwise(found))
 
 
 def test_a_figure_is_two_clicks_from_its_rows(browser: Any, small: Path) -> None:
