@@ -13,6 +13,7 @@ from typing import Any
 from msmc.backend.corpora import write_rows
 from msmc.backend.experiment import _write_run
 from msmc.backend.job import Job
+from msmc.backend.preregistration import register, registration
 from msmc.backend.stages import Stages
 from msmc.backend.tree import Tree, read_tree
 from msmc.build import RunPlan
@@ -96,8 +97,11 @@ def conducted(
     tree = read_tree(store_tree(outcome, place / "build", runs))
     stages = Stages(tree, runs, place / "cache", sources, lambda line: None)
     folder = runs / tree.plan["spec"] / target.name
+    registered = registration(tree, list(range(seeds)))
+    (folder / ablation).mkdir(parents=True, exist_ok=True)
+    register(folder / ablation, registered, results=False, commit=None)
     return [
-        _write_run(folder, tree, run, seed, _done(_jobs(stages, run, seed), tree, run, seed, nasty))
+        _write_run(folder, tree, run, seed, _done(_jobs(stages, run, seed), tree, run, seed, nasty), registered)
         for seed in range(seeds)
         for run in tree.runs
     ]

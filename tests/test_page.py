@@ -225,6 +225,13 @@ def test_a_section_without_data_is_not_there_and_what_is_not_known_is_said(tmp_p
     assert page.data("rows")["asked"]["question"] == {}, "the build is not there: rows have their command"
 
 
+def test_every_deviation_from_the_plan_is_told(text: str, comparison: dict[str, Any]) -> None:
+    deviations = comparison["preregistration"]["deviations"]
+    shown = re.search('<section id="plan">.*?</section>', text, re.DOTALL)
+    assert deviations and shown and f"{len(deviations)} deviations from it" in shown[0]
+    assert all(f"<li>{line}</li>" in shown[0] for line in deviations)
+
+
 def test_missing_is_said_as_missing(text: str, comparison: dict[str, Any]) -> None:
     missing = sum(figure["missing"] for arm in comparison["arms"] for figure in arm["figures"])
     shown = re.search('<section id="rung-learned">.*?<section id="(?!rung)', text, re.DOTALL)

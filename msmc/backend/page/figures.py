@@ -89,7 +89,13 @@ def behaviour(study: Study) -> list[dict[str, Any]]:
         for name in study.evals:
             if name in position or name in generated:
                 rate = rates.get(name)
-                told = {"position": position.get(name), "generated": generated.get(name), "rate": rate}
+                bias = position.get(name)
+                told = {
+                    "position": bias,
+                    "size": abs(bias["nats"]) if bias else 0.0,
+                    "generated": generated.get(name),
+                    "rate": rate,
+                }
                 found.append({"arm": run["name"], "seed": run["seed"], "eval": name, **told})
     return found
 

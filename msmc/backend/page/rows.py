@@ -87,7 +87,9 @@ class _Lines:
 
 def _question(row: Row) -> dict[str, Any]:
     """A row as it was asked; of a choice both answers, the aligned one named."""
-    asked: dict[str, Any] = {"input": row["input"]}
+    turns = row["input"]  # of Inspect's samples a text, or messages
+    said = turns if isinstance(turns, str) else "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
+    asked: dict[str, Any] = {"input": said}
     if row.get("choices"):
         asked |= {"choices": row["choices"], "target": "AB".find(str(row["target"]))}
     return asked
