@@ -36,8 +36,11 @@
         });
       });
     }
-    // paper is narrower than most screens
-    addEventListener("beforeprint", () => drawn.forEach((place) => Plotly.relayout(place, { width: 640 })));
+    // paper is narrower than most screens, and opens nothing
+    addEventListener("beforeprint", () => {
+      drawn.forEach((place) => Plotly.relayout(place, { width: 640 }));
+      document.querySelectorAll("#plan details").forEach((details) => { details.open = true; });
+    });
     addEventListener("afterprint", () => drawn.forEach((place) => Plotly.relayout(place, { width: null, autosize: true })));
   }
 
@@ -195,12 +198,13 @@
       outcome: { words: words.outcome, of: (line) => lines.outcome[line] },
       clause: { words: words.clause, of: (line) => asked.about[row(line)] },
     };
-    const score = (line) => value(line) === null ? "missing" : (value(line) > 0 ? "+" : "") + value(line).toFixed(2);
+    const choice = (line) => asked.order[row(line)] !== null; // of two answers: its score is a margin
+    const score = (line) => value(line) === null ? "missing" : (choice(line) && value(line) > 0 ? "+" : "") + value(line).toFixed(2);
 
     function text(line) {
       const question = asked.question[row(line)];
-      const { reply = "", choice = "", messages = [] } = written(line);
-      return [asked.id[row(line)], question?.input ?? "", ...(question?.choices ?? []), reply, choice, ...messages.map((m) => String(m.content)),
+      const { reply = "", choice: read = "", messages = [] } = written(line);
+      return [asked.id[row(line)], question?.input ?? "", ...(question?.choices ?? []), reply, read, ...messages.map((m) => String(m.content)),
         words.topic[asked.topic[row(line)]], ...asked.about[row(line)].map((number) => words.clause[number])].join(" ");
     }
 
@@ -215,17 +219,17 @@
 
     function more(line) {
       const question = asked.question[row(line)];
-      const { reply, choice, messages, judge, measures } = written(line);
+      const { reply, choice: read, messages, judge, measures } = written(line);
       const found = [];
       if (question) found.push(part("question", question.input));
-      if (question?.choices) found.push(part("answers", ...question.choices.map((choice, number) =>
-        element("div", number === question.target ? { class: "aligned" } : {}, `${"AB"[number] ?? number + 1}  ${choice}${number === question.target ? "   (aligned)" : ""}`))));
+      if (question?.choices) found.push(part("answers", ...question.choices.map((answer, number) =>
+        element("div", number === question.target ? { class: "aligned" } : {}, `${"AB"[number] ?? number + 1}  ${answer}${number === question.target ? "   (aligned)" : ""}`))));
       if (messages) found.push(part("transcript", ...turns(messages)));
-      if (reply !== undefined) found.push(part(`the model's own answer, read as ${choice}`, reply));
+      if (reply !== undefined) found.push(part(`the model's own answer, read as ${read}`, reply));
       if (judge !== undefined && judge !== null) found.push(part("judge", ...judged(judge)));
       const figures = Object.entries(measures ?? {}).map(([name, figure]) => `, ${name} ${figure}`).join("");
       const reason = lines.reason[line] < 0 ? "" : `: ${words.reason[lines.reason[line]]}`;
-      const how = asked.order[row(line)] === null ? "" : `, option order ${asked.order[row(line)] + 1} of 2`;
+      const how = choice(line) ? `, option order ${asked.order[row(line)] + 1} of 2` : "";
       found.push(part("score", `${score(line)}${reason}${figures}, ${words.outcome[lines.outcome[line]]}, of ${named(line)}${how}`));
       found.push(part("the same row for all models", link("rows", { text: asked.id[row(line)] }, asked.id[row(line)])));
       if (asked.about[row(line)].length) found.push(clauses(asked.about[row(line)], words.clause, places));
