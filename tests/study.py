@@ -134,9 +134,13 @@ def _as_prose(nasty: str) -> str:
 
 
 def _jobs(stages: Stages, run: RunPlan, seed: int) -> dict[str, Job]:
-    """A model's stages, and one more that judged what it wrote."""
+    """A model's stages; besides, its scores between two trainings, and one that judged what it wrote."""
+    jobs = stages.of_run(run, seed)
+    if run.documents and run.demos:
+        between = stages.place("scores", run.documents, seed, "between")
+        jobs.setdefault("scores-after-midtrain", replace(jobs["scores"], folder=between))
     judged = stages.place("judged", run.name, seed)
-    return stages.of_run(run, seed) | {"judged-advice": Job("judge", judged, 1.0, lambda part, advance: None)}
+    return jobs | {"judged-advice": Job("judge", judged, 1.0, lambda part, advance: None)}
 
 
 # ---- stages -------------------------------------------------------------------------------------------------------------
@@ -144,10 +148,12 @@ def _jobs(stages: Stages, run: RunPlan, seed: int) -> dict[str, Job]:
 
 def _done(jobs: dict[str, Job], tree: Tree, run: RunPlan, seed: int, nasty: str) -> dict[str, Job]:
     """A run's stages, done: what is trained or scored is drawn, the texts are written."""
+    midtrained = run.model_copy(update={"demos": None})
     drawn = {
         "midtrain": lambda part, advance: _trained(part, "midtrain", f"{run.documents} {seed}", tree),
         "finetune": lambda part, advance: _trained(part, "finetune", f"{run.name} {seed}", tree),
         "scores": lambda part, advance: _scored(part, tree, run, seed, nasty),
+        "scores-after-midtrain": lambda part, advance: _scored(part, tree, midtrained, seed, nasty),
         "judged-advice": lambda part, advance: _judged(part, run, seed, nasty),
     }
     for kind, job in jobs.items():

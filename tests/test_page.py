@@ -17,6 +17,8 @@ from click.testing import CliRunner
 
 from msmc.backend.comparison import compare
 from msmc.backend.page.embedded import embedded, stratified
+from msmc.backend.page.figures import behaviour
+from msmc.backend.page.recall import recall
 from msmc.backend.page.rows import rows
 from msmc.backend.page.study import Study
 from msmc.backend.page.texts import texts
@@ -223,6 +225,38 @@ def test_a_section_without_data_is_not_there_and_what_is_not_known_is_said(tmp_p
         assert absent not in page.headings
     assert "No plan was written before training" in text and "No capability guard was run" in text
     assert page.data("rows")["asked"]["question"] == {}, "the build is not there: rows have their command"
+
+
+def test_generated_answers_are_counted_again_from_their_rows(page: Page, study: Study) -> None:
+    data, told = page.data("rows"), {(b["arm"], b["seed"], b["eval"]): b["generated"] for b in behaviour(study)}
+    counted: dict[Any, list[str]] = defaultdict(list)
+    for number, said in data["said"].items():
+        if "choice" in said:
+            row, model = data["lines"]["row"][int(number)], data["models"][data["lines"]["model"][int(number)]]
+            right = "AB"[data["asked"]["question"][str(row)]["target"]]
+            name = data["words"]["eval"][data["asked"]["eval"][row]]
+            what = "unparsed" if said["choice"] not in "AB" else str(said["choice"] == right)
+            counted[model["arm"], model["seed"], name].append(what)
+    assert counted.keys() == {key for key, generated in told.items() if generated}
+    for key, found in counted.items():
+        assert told[key]["unparsed"] == found.count("unparsed")
+        assert told[key]["rate"] == found.count("True") / (len(found) - found.count("unparsed"))
+
+
+def test_recall_is_told_after_each_training_and_by_clause(study: Study) -> None:
+    found = recall(study)
+    assert found and found["moments"] == ["after midtraining", "at the end"]
+    assert {row["kind"] for row in found["kinds"]} == {"rule", "rationale"}, (
+        "of one value there is nothing to tell it from"
+    )
+    columns = [(arm, moment) for arm in found["arms"] for moment in found["moments"]]
+    rules = dict(zip(columns, next(row for row in found["kinds"] if row["kind"] == "rule")["cells"], strict=True))
+    assert rules["base", "after midtraining"] is None and rules["near", "after midtraining"]["n"]
+    pooled = [row for row in found["clauses"] if row["clause"] in ("study.soup", "study.bread")]
+    near = [row["cells"][found["arms"].index("near")] for row in pooled]
+    assert sum(cell["rate"] * cell["n"] for cell in near) / sum(cell["n"] for cell in near) == pytest.approx(
+        rules["near", "at the end"]["rate"]
+    )
 
 
 def test_every_deviation_from_the_plan_is_told(text: str, comparison: dict[str, Any]) -> None:

@@ -83,20 +83,34 @@ def behaviour(study: Study) -> list[dict[str, Any]]:
     """Of each model and evaluation how the order of the options and the way of asking change the answer; only what was
     measured."""
     found = []
-    for run, made in zip(study.comparison["runs"], study.runs, strict=True):
-        position, generated = made["stages"]["scores"].get("position", {}), run.get("generated", {})
+    for number, (run, made) in enumerate(zip(study.comparison["runs"], study.runs, strict=True)):
+        position = {
+            n: bias for n, bias in made["stages"]["scores"].get("position", {}).items() if bias["nats"] is not None
+        }
+        generated = _generated(study, number)
         rates = {figure["eval"]: figure["measures"].get("rate") for figure in run["figures"]}
         for name in study.evals:
             if name in position or name in generated:
-                rate = rates.get(name)
                 bias = position.get(name)
-                told = {
-                    "position": bias,
-                    "size": abs(bias["nats"]) if bias else 0.0,
-                    "generated": generated.get(name),
-                    "rate": rate,
-                }
+                size = abs(bias["nats"]) if bias else 0.0
+                told = {"position": bias, "size": size, "generated": generated.get(name), "rate": rates.get(name)}
                 found.append({"arm": run["name"], "seed": run["seed"], "eval": name, **told})
+    return found
+
+
+def _generated(study: Study, number: int) -> dict[str, dict[str, Any]]:
+    """By evaluation the share of answers in words that name the aligned option, of those that name one. Which that is stands
+    in the build alone."""
+    choices: dict[str, list[bool | None]] = {}
+    for _, row in study.stage_rows(number, "scores/generated.jsonl"):
+        if question := study.questions.get(row["id"]):
+            right = None if row["choice"] is None else row["choice"] == question["target"]
+            choices.setdefault(row["eval"], []).append(right)
+    found = {}
+    for name, of_eval in choices.items():
+        read = [right for right in of_eval if right is not None]
+        rate = sum(read) / len(read) if read else None
+        found[name] = {"n": len(read), "rate": rate, "unparsed": len(of_eval) - len(read)}
     return found
 
 
