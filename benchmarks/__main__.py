@@ -9,6 +9,7 @@ import compile_rows
 import format_rate
 import help_startup
 import lsp_diagnostics
+import report_rows
 import score_memory
 import score_rate
 import train_throughput
@@ -23,6 +24,7 @@ for benchmark in (
     compile_rows,
     compile_million,
     lsp_diagnostics,
+    report_rows,
     train_throughput,
     score_rate,
     score_memory,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -244,15 +245,23 @@ def _report(place: Path, watch: Any) -> None:
 
 @click.command(cls=Command)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="The page.  [default: report.html, with text alone]")
 @click.option(
-    "--out", "-o", default="report.html", show_default=True, type=click.Path(path_type=Path), help="The page."
+    "--format",
+    "form",
+    type=click.Choice(("text", "json", "csv", "latex")),
+    default="text",
+    show_default=True,
+    help="How the figures are printed; json is all of them.",
 )
-def report(runs: tuple[Path, ...], out: Path) -> None:
-    """Compare runs and write one self-contained HTML page.
+def report(runs: tuple[Path, ...], out: Path | None, form: str) -> None:
+    """Compare runs: print their figures, and write one self-contained HTML page.
 
-    RUN is a run folder (runs/SPEC/TARGET/ARM/seed-…), or any folder above some.
+    RUN is a run folder (runs/SPEC/TARGET/ARM/seed-…), or any folder above some. csv has one row a figure, latex a table for
+    each of the three rungs. Only with --format text is a page written without -o.
     """
     from msmc.backend.comparison import compare
+    from msmc.backend.published import as_csv, as_latex
     from msmc.backend.report import find_runs, render_page
     from msmc.terminal import console
     from msmc.terminal import show as show_table
@@ -260,7 +269,13 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
 
     folders = find_runs(runs)
     comparison = compare(folders)
-    show_table(comparison, console())
-    page = render_page(comparison, folders)
-    whole_file(out, page)
-    click.echo(f"page: {out}")
+    if form == "text":
+        show_table(comparison, console())
+    elif form == "json":
+        click.echo(json.dumps(comparison, indent=1, sort_keys=True, ensure_ascii=False))
+    else:
+        click.echo(as_csv(comparison) if form == "csv" else as_latex(comparison), nl=False)
+    page = out or (Path("report.html") if form == "text" else None)
+    if page:
+        whole_file(page, render_page(comparison, folders))
+        click.echo(f"page: {page}", err=form != "text")

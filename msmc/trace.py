@@ -38,7 +38,7 @@ def trace_id(what: str, build: Path, runs: Path) -> str:
                 lines += _of_clause(arm, node_id, places[node_id])
         lines += _of_eval(arm, what) + _of_row(arm, what, places)
     ids = {f"{arm.parent.name}.{what}" for arm in arms} | {what}
-    lines += [*_texts(runs, what, ids), *_scores(runs, what, ids)]
+    lines += [*_texts(runs, what, ids), *_scores(runs, what, ids), *_answers(runs, what)]
     if not lines:
         hint = did_you_mean(what, known | {i.split(".", 1)[-1] for i in known})
         hint = hint or "a node's id is its path in the spec, a row's stands in the build's .jsonl files"
@@ -136,3 +136,18 @@ def _scores(runs: Path, what: str, ids: set[str]) -> Iterator[str]:
         if margins:
             run = path.parent.parent.relative_to(runs)
             yield f"{run}: mean margin {sum(margins) / len(margins):+.3f} over {len(margins)} scored rows"
+
+
+def _answers(runs: Path, what: str) -> Iterator[str]:
+    """Of one eval row what each model said, and what it came to where that is not a forced choice's margin."""
+    for path in sorted(
+        p for file in ("scores/generated.jsonl", "*/items.jsonl") for p in runs.glob(f"*/*/*/seed-*/{file}")
+    ):
+        for number, row in enumerate(read_jsonl(path), 1):
+            if row["id"] == what:
+                measures = (f"{name} {value}" for name, value in row.get("measures", {}).items())
+                came_to = row.get("unscoreable") or row.get("unparsed") or row.get("choice") or ", ".join(measures)
+                yield f"{path.relative_to(runs)}:{number}   {came_to}"
+                turns = (row.get("transcript") or {}).get("messages", ())
+                said = row.get("reply") or "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
+                yield "\n" + "\n".join(f"    {line}".rstrip() for line in said.split("\n")) + "\n"

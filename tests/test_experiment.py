@@ -138,10 +138,7 @@ def test_the_same_command_again_does_nothing_again(ablated: str, project: Path) 
     again = msmc("ablate", "tea.msm", "reasons", "-t", "tiny.yaml", cwd=project).stdout
     assert "35 of 35 stages are done already" in again
     assert before == {p: p.stat().st_mtime_ns for p in (project / "runs/stages").glob("*-*")}
-    assert (
-        page.split("<svg")[0][:2000]
-        == (project / "runs/tea/tiny/reasons/report.html").read_text("utf-8").split("<svg")[0][:2000]
-    )
+    assert page == (project / "runs/tea/tiny/reasons/report.html").read_text("utf-8")
 
 
 def test_a_stage_done_under_a_lower_floor_does_not_pass_a_higher_one(ablated: str, project: Path) -> None:
@@ -159,12 +156,11 @@ def test_a_run_folder_holds_what_made_it(ablated: str, project: Path) -> None:
     assert all(row["about"][0] in run["sourcemaps"]["reasons.rules"] for row in rows)
 
 
-def test_the_page_is_self_contained_and_escapes(ablated: str, project: Path) -> None:
+def test_the_page_is_self_contained(ablated: str, project: Path) -> None:
     page = (project / "runs/tea/tiny/reasons/report.html").read_text("utf-8")
     assert "TOO SHORT TO READ" in page and "tea.msm:" in page and "Paired differences" in page
     page = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)  # plotly's own source has links in its texts
     assert 'src="http' not in page and 'href="http' not in page and "@import" not in page
-    assert "SmolLM&#39;s" in page, "text from documents is escaped"
 
 
 def test_coverage_of_a_run_counts_what_is_there(ablated: str, project: Path) -> None:

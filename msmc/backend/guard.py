@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from msmc.backend.harness import language_model, silent
+from msmc.backend.headline import interval
 from msmc.backend.instructions import FILE, Instruction, followed, instructions
 from msmc.backend.statistics import estimate, one_seed
 from msmc.shipped import shipped
@@ -193,14 +194,14 @@ def _said(drop: dict[str, Any]) -> str:
     start = f"Guard: {drop['run']} (seed {drop['seed']})"
     if drop["drop"] is None:
         return f"{start} has no figure for {drop['what']} any more: none of {drop['missing']} items can be scored."
-    interval = f"{drop['drop']:.2f} [{drop['low']:.2f} {drop['high']:.2f}]"
+    lost = interval({"mean": drop["drop"], "low": drop["low"], "high": drop["high"]})
     against = f"{drop['model']:.2f} against the base model's {drop['base']:.2f}"
     told = {
-        "loss": f"has a loss of {against} on neutral text, a rise of {interval} nats a token",
-        "instructions": f"follows {against} of the instructions, a fall of {interval}",
+        "loss": f"has a loss of {against} on neutral text, a rise of {lost} nats a token",
+        "instructions": f"follows {against} of the instructions, a fall of {lost}",
     }
     missing = f", {drop['missing']} missing" if drop["missing"] else ""
-    noise = ", which may be none" if drop["low"] <= 0 else ""
+    noise = ", which may be none" if drop["low"] is None or drop["low"] <= 0 else ""
     return f"{start} {told[drop['what']]}{noise} (n {drop['n']}{missing}, permitted {drop['threshold']:g})."
 
 

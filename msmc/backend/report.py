@@ -1,23 +1,24 @@
-"""The page: one self-contained HTML file with the plot, the tables, the items and the documents."""
+"""The page: one self-contained HTML file that a sceptical reader can go through, from the headline to every row behind it."""
 
+import base64
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from msmc.backend.comparison import read_run
 from msmc.backend.heat_map import heat_map
-from msmc.backend.items import read_items
+from msmc.backend.page import figures, recall, rows, texts
+from msmc.backend.page.curves import curves
+from msmc.backend.page.embedded import embedded
+from msmc.backend.page.forests import forests
+from msmc.backend.page.study import Study
 from msmc.diagnostics import fail
 from msmc.shipped import shipped
-from msmc.stored import read_json, read_jsonl
+from msmc.stored import read_json
 from msmc.whole import whole_file
-
-RUNGS = {
-    "learned": "what the models were trained on: the spec's own text and the trained items",
-    "near": "unseen items of the trained domain",
-    "far": "items of other domains",
-}
 
 
 def find_runs(places: tuple[Path, ...]) -> list[Path]:
@@ -61,139 +62,60 @@ def write_page(place: Path) -> Path:
 
 
 def render_page(comparison: dict[str, Any], folders: list[Path]) -> str:
-    """The page's HTML. Everything from a spec or a model is escaped."""
+    """The page's HTML. Everything from a spec or a model is escaped: as text by Jinja, as data by `embedded`."""
+    place = shipped() / "templates" / "report"
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(shipped() / "templates" / "report"),
+        loader=jinja2.FileSystemLoader(place),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    evals = comparison["evals"]
-    rungs = [(rung, RUNGS[rung], [n for n in evals if evals[n]["rung"] == rung]) for rung in RUNGS]
+    scripts = [_plotly(), (place / "page.js").read_text("utf-8")]
     return environment.get_template("report.html.jinja").render(
-        comparison=comparison,
-        rungs=[entry for entry in rungs if entry[2]],
-        figures=[{f["eval"]: f for f in run["figures"]} for run in comparison["runs"]],
-        plot=_plot(comparison),
-        items=_items(comparison, folders),
-        corpora=_corpora(folders),
-        coverage=heat_map([read_run(folder) for folder in folders]),
+        sections(Study(comparison, folders)),
+        style=Markup((place / "page.css").read_text("utf-8")),
+        scripts=[Markup(script) for script in scripts],
+        policy=_policy(scripts),
+        embedded=embedded,
     )
 
 
-def _plot(comparison: dict[str, Any]) -> str:
-    """A forest plot: one panel for each evaluation, the models below each other, margins with their intervals."""
-    import plotly.graph_objects as go
-    from plotly.subplots import make_subplots
+def sections(study: Study) -> dict[str, Any]:
+    """What the templates show, by the name of its partial."""
+    written = texts.texts(study)
+    over_tokens, by_eval = curves(study), forests(study)
+    return {
+        "comparison": study.comparison,
+        "seeds": study.seeds,
+        "rungs": figures.rungs(study),
+        "forests": by_eval,
+        "matrix": figures.matrix(study),
+        "curves": over_tokens,
+        "figures": {plot["id"]: plot["figure"] for plot in (*by_eval.values(), *over_tokens)},
+        "recall": recall.recall(study),
+        "behaviour": figures.behaviour(study),
+        "controls": figures.controls(study),
+        "trainings": figures.trainings(study),
+        "coverage": heat_map(study.runs),
+        "clauses": texts.clauses(study, written),
+        "rows": rows.rows(study),
+        "texts": written,
+    }
 
-    evals = sorted(comparison["evals"], key=lambda n: list(RUNGS).index(comparison["evals"][n]["rung"]))
-    names = [
-        f"{run['name']}" + (f" · seed {run['seed']}" if _several_seeds(comparison) else "")
-        for run in comparison["runs"]
-    ]
-    columns = 2
-    rows = -(-len(evals) // columns)
-    titles = [f"{name} ({comparison['evals'][name]['rung']})" for name in evals]
-    figure = make_subplots(
-        rows, columns, shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.3 / rows
+
+def _plotly() -> str:
+    """Its whole source: a page asks no network for anything."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _policy(scripts: list[str]) -> str:
+    """What the browser lets the page do: run these scripts, and fetch nothing."""
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
     )
-    for number, name in enumerate(evals):
-        points = [
-            (label, f)
-            for label, run in zip(names, comparison["runs"], strict=True)
-            for f in run["figures"]
-            if f["eval"] == name and f["measures"].get("margin", {}).get("low") is not None
-        ]
-        margins = [f["measures"]["margin"] for _, f in points]
-        figure.add_trace(
-            go.Scatter(
-                x=[m["mean"] for m in margins],
-                y=[label for label, _ in points],
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [m["high"] - m["mean"] for m in margins],
-                    "arrayminus": [m["mean"] - m["low"] for m in margins],
-                },
-                mode="markers",
-                marker={"size": 9, "color": "#3b6ea8"},
-                customdata=[
-                    [f["measures"]["rate"]["mean"], f["n"], m["low"], m["high"]]
-                    for (_, f), m in zip(points, margins, strict=True)
-                ],
-                hovertemplate="%{y}<br>margin %{x:+.2f} [%{customdata[2]:+.2f} %{customdata[3]:+.2f}]"
-                "<br>rate %{customdata[0]:.2f}, n %{customdata[1]}<extra></extra>",
-                showlegend=False,
-            ),
-            row=number // columns + 1,
-            col=number % columns + 1,
-        )
-        figure.add_vline(
-            x=0, line={"width": 1, "dash": "dot", "color": "#888"}, row=number // columns + 1, col=number % columns + 1
-        )
-    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=names)
-    figure.update_xaxes(gridcolor="rgba(128,128,128,.25)", zeroline=False)
-    figure.update_layout(
-        height=130 + rows * (70 + 26 * len(names)),
-        margin={"l": 10, "r": 10, "t": 40, "b": 30},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": "#777", "size": 12},
-    )
-    html: str = figure.to_html(
-        full_html=False, include_plotlyjs="inline", config={"displayModeBar": False, "responsive": True}
-    )
-    return html
-
-
-def _several_seeds(comparison: dict[str, Any]) -> bool:
-    return len({run["seed"] for run in comparison["runs"]}) > 1
-
-
-def _items(comparison: dict[str, Any], folders: list[Path]) -> list[dict[str, Any]]:
-    """For each evaluation its items with every model's margin."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for number, folder in enumerate(folders):
-        build = read_run(folder)["sourcemaps"]["full"]
-        for item in read_items(folder / "scores"):
-            entry = found.setdefault(item["eval"], {}).setdefault(
-                item["id"],
-                {
-                    "id": item["id"],
-                    "topic": item["topic"],
-                    "about": [(a, _place(build.get(a))) for a in item["about"][:3]],
-                    "margins": [None] * len(folders),
-                },
-            )
-            entry["margins"][number] = item["measures"]["margin"]
-    return [{"eval": name, "items": list(found[name].values())} for name in comparison["evals"] if name in found]
-
-
-def _corpora(folders: list[Path]) -> list[dict[str, Any]]:
-    """Each corpus once: its clauses with text and place, and the documents about them."""
-    corpora: dict[str, dict[str, Any]] = {}
-    for folder in folders:
-        run = read_run(folder)
-        if "corpus" not in run["stages"] or run["stages"]["corpus"]["folder"] in corpora:
-            continue
-        arm = run["run"]["documents"]
-        texts, places = run["clauses"][arm], run["sourcemaps"][arm]
-        documents: dict[str, list[dict[str, Any]]] = {}
-        for row in read_jsonl(folder / "corpus" / "midtrain.jsonl"):
-            documents.setdefault(row["about"][0], []).append(row)
-        corpora[run["stages"]["corpus"]["folder"]] = {
-            "arm": arm,
-            "name": run["run"]["name"],
-            "stage": run["stages"]["corpus"],
-            "clauses": [
-                # the author's own documents may be about the whole spec, which has no text of its own
-                {"id": node, "text": texts.get(node, ""), "place": _place(places.get(node)), "documents": rows}
-                for node, rows in documents.items()
-            ],
-        }
-    return list(corpora.values())
-
-
-def _place(place: dict[str, Any] | None) -> str:
-    return f"{place['file']}:{place['line']}" if place else ""

@@ -1,0 +1,124 @@
+"""A comparison as other programs take it: one tidy row a figure as CSV, the three rungs as LaTeX tables."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from msmc.backend.page.study import RUNGS
+
+ESTIMATE = ("mean", "low", "high", "se", "n", "clusters", "seeds", "df")
+TESTED = ("mde", "p")
+COLUMNS = (
+    *("of", "model", "minus", "seed", "rung", "eval", "minus_eval", "measure"),
+    *(*ESTIMATE, "missing", *TESTED, "p_holm", "primary"),
+)
+"""`of`: run (one seed), arm (all seeds of a model), contrast (model minus another), crossed (also an evaluation minus another).
+What there is none of is empty."""
+Figure = dict[str, Any]
+
+
+def as_csv(comparison: dict[str, Any]) -> str:
+    """A header, then a row for each measure of each figure."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for named, figure in _figures(comparison):
+        known = {key: figure[key] for key in ("missing", "p_holm", "primary") if figure.get(key) is not None}
+        for measure, estimate in figure["measures"].items():
+            tested = {key: figure[key].get(measure) for key in TESTED if key in figure}
+            writer.writerow(named | known | tested | {"measure": measure} | {key: estimate[key] for key in ESTIMATE})
+    return text.getvalue()
+
+
+def _figures(comparison: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Figure]]:
+    """All of a comparison, each with what it is of."""
+    for of, models in (("run", comparison["runs"]), ("arm", comparison["arms"])):
+        for model in models:
+            for figure in model["figures"]:
+                named = {"of": of, "model": model["name"], "seed": model.get("seed", "")}
+                yield named | {"rung": figure["rung"], "eval": figure["eval"]}, figure
+    for of, pairs in (("contrast", comparison["contrasts"]), ("crossed", comparison["crossed"])):
+        for pair in pairs:
+            named = {"of": of, "model": pair["run"], "minus": pair["minus"]}
+            if of == "crossed":
+                yield named | {"rung": pair["rung"], "eval": pair["own"], "minus_eval": pair["other"]}, pair
+            else:
+                for figure in pair["evals"]:
+                    rung = comparison["evals"][figure["eval"]]["rung"]
+                    yield named | {"rung": rung, "eval": figure["eval"]}, figure
+
+
+# ---- LaTeX ------------------------------------------------------------------------------------------------------------------
+
+
+def as_latex(comparison: dict[str, Any]) -> str:
+    """A booktabs table for each rung: models by evaluations, each with n, its rate or primary measure, and the interval."""
+    head = "% from msmc report --format latex; needs \\usepackage{booktabs}\n"
+    stamps = "".join(f"% {stamp}\n" for stamp in comparison["stamps"])
+    return head + stamps + "\n".join(_table(comparison, rung) for rung in RUNGS if _names(comparison, rung))
+
+
+def _names(comparison: dict[str, Any], rung: str) -> list[str]:
+    return [name for name, block in comparison["evals"].items() if (block["rung"] or "other") == rung]
+
+
+def _table(comparison: dict[str, Any], rung: str) -> str:
+    import pandas as pd
+
+    names = _names(comparison, rung)
+    rows = []
+    for arm in comparison["arms"]:
+        figures = {figure["eval"]: figure for figure in arm["figures"]}
+        cells = (cell for name in names for cell in _cells(comparison, name, figures.get(name)))
+        rows.append([arm["name"], *cells])
+    columns = [("", "model")]
+    for name in names:
+        marked = f"{name} (primary)" if name == comparison["primary"] else name
+        columns += [(marked, "n"), *((marked, measure.replace("_", " ")) for measure in _measures(comparison, name))]
+    caption = f"{comparison['title']} {rung.capitalize()}: {RUNGS[rung]}. 95 % intervals, topics and seeds as clusters."
+    if comparison["stamps"]:
+        caption = f"{' '.join(comparison['stamps'])}. {caption}"
+    made = pd.DataFrame(rows, columns=pd.MultiIndex.from_tuples(columns))
+    return str(
+        made.to_latex(
+            index=False,
+            escape=True,
+            column_format="l" + "".join("r" + "l" * len(_measures(comparison, name)) for name in names),
+            multicolumn_format="c",
+            caption=_escaped(caption),
+            label=f"tab:{comparison['spec']}-{rung}",
+        )
+    )
+
+
+def _measures(comparison: dict[str, Any], name: str) -> list[str]:
+    """The evaluation's own, behind the rate where it has one."""
+    own = comparison["evals"][name]["measure"]
+    return ["rate", own] if own == "margin" else [own]
+
+
+def _cells(comparison: dict[str, Any], name: str, figure: Figure | None) -> list[str]:
+    measures = _measures(comparison, name)
+    if figure is None or not figure["n"]:
+        return ["missing", *("" for _ in measures)]
+    missing = f" (+{figure['missing']} missing)" if figure["missing"] else ""
+    return [f"{figure['n']}{missing}", *(_interval(figure["measures"].get(measure)) for measure in measures)]
+
+
+def _interval(estimate: dict[str, Any] | None) -> str:
+    if estimate is None:
+        return "missing"
+    if estimate["low"] is None:
+        return f"{estimate['mean']:.2f} [?]"
+    return f"{estimate['mean']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
+
+
+LATEX = {"\\": r"\textbackslash ", "~": r"\textasciitilde ", "^": r"\textasciicircum "} | {
+    c: f"\\{c}" for c in "&%$#_{}"
+}
+
+
+def _escaped(text: str) -> str:
+    """A caption: pandas escapes cells alone."""
+    return "".join(LATEX.get(character, character) for character in text)
