@@ -96,6 +96,7 @@ CODES = {
     "writer-failed": 732,
     "cap-reached": 733,
     "task-unusable": 771,
+    "unknown-command": 790,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

@@ -101,6 +101,7 @@ FINDERS = {
     "writer-failed": "backend.openai_writer:OpenAIWriter._failed",
     "cap-reached": "backend.writing:Writing._capped",
     "task-unusable": "analyze.lm_eval_file:read_task",
+    "unknown-command": "cli_chat:Session.obey",
     "internal": "cli_frame:Command.invoke",
 }
 """The function of msmc that finds or words each diagnostic, and explains it."""
