@@ -95,6 +95,8 @@ CODES = {
     "no-key": 731,
     "writer-failed": 732,
     "cap-reached": 733,
+    "judge-missing": 760,
+    "package-missing": 761,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

@@ -88,6 +88,11 @@ class Served(Part):
     """Else that of msmc's table, which knows OpenAI's own server; else it is unknown."""
 
     @property
+    def part(self) -> str:
+        """The key of a target that it stands under."""
+        return "writer"
+
+    @property
     def url(self) -> str:
         return self.base_url or OPENAI
 
@@ -104,6 +109,19 @@ class Served(Part):
         """What a reply depends on besides its request. A server may move, so its address is no part of it."""
         told = self.model_dump(include={"model", "temperature", "max_tokens"})
         return f"{self.kind} {canonical(told)}"
+
+
+class Judge(Served):
+    """A served model that grades replies."""
+
+    kind: Literal["openai"] = "openai"
+    temperature: float | None = Field(default=0.0, ge=0, le=2)
+    repeats: int = Field(default=3, ge=1)
+    """Gradings of each reply, with seeds of their own: from two on, how far the judge agrees with itself is known."""
+
+    @property
+    def part(self) -> str:
+        return "judge"
 
 
 @cache

@@ -51,6 +51,9 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     every = [pair for kind, job in text for pair in _with_needs(kind, job)]
     # a model that is fine-tuned first has nothing to midtrain where only midtraining is wanted
     every += [pair for _, _, of in models for pair in takewhile(lambda pair: pair[0] in wanted, of.items())]
+    if until == "scores":  # which stands for all evaluations
+        rest = [(kind, job) for _, _, of in models for kind, job in of.items() if kind not in kinds]
+        every += [pair for kind, job in rest for pair in _with_needs(kind, job)]
     jobs = {job.folder: (kind, job) for kind, job in every}
     for kind, job in jobs.values():
         if kind in TRAINING and job.done:
@@ -61,6 +64,8 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
             if job.checkpoints:
                 job.checkpoints.clear()  # of a process that was killed between its result and this
     todo = [(kind, job) for kind, job in jobs.values() if not job.done]
+    for _, job in todo:
+        job.require()
     if done := len(jobs) - len(todo):
         watch.say(f"{done} of {len(jobs)} stages are done already")
     try:

@@ -25,6 +25,8 @@ class Job:
     checkpoints: Checkpoints | None = None
     needs: tuple["Job", ...] = ()
     """Jobs that come first."""
+    require: Callable[[], None] = lambda: None
+    """Raises Failed where the stage cannot be done: asked before any stage is, so that nothing fails after hours of training."""
 
     @property
     def done(self) -> bool:

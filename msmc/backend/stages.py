@@ -16,6 +16,7 @@ from msmc.backend.job import Advance, Job
 from msmc.backend.ledger import LEDGER
 from msmc.backend.meter import NO_CAPS, Caps, Meter
 from msmc.backend.midtrain import midtrain
+from msmc.backend.open_evaluations import OpenEvaluations
 from msmc.backend.score import limited, score
 from msmc.backend.tokens import tokens_of
 from msmc.backend.training import PACKAGES, timing
@@ -48,6 +49,7 @@ class Stages:
         self.done_now: list[tuple[Job, float]] = []
         """By this command, each with its seconds."""
         self._corpora = Corpora(self)
+        self._open = OpenEvaluations(self, caps)
 
     @property
     def ledger(self) -> Path:
@@ -60,7 +62,7 @@ class Stages:
         return model_folder(self.target.model, self.cache, self.say)
 
     @cached_property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """What besides the inputs determines a trained adapter or a score."""
         return {name: metadata.version(name) for name in (*PACKAGES, "lm-eval")}
 
@@ -126,7 +128,7 @@ class Stages:
         """An adapter trained on an arm's documents, from the base model or from where a stage left off."""
         corpus = self.corpus(arm)
         recipe = arm.folder / "train" / "midtrain.yaml"
-        inputs = [corpus.folder.name, arm.digest_of("train/midtrain"), self.model_name, seed, self._environment]
+        inputs = [corpus.folder.name, arm.digest_of("train/midtrain"), self.model_name, seed, self.environment]
         place = self.place("midtrain", *inputs, *([start.folder.name] if start else []))
         checkpoints = self._checkpoints(place)
 
@@ -147,7 +149,7 @@ class Stages:
         chats = self.chats(arm, mix)
         recipe = by.folder / "train" / "finetune.yaml"
         inputs = [chats.folder.name, by.digest_of("train/finetune"), by.digest_of("train/chat"), self.model_name]
-        place = self.place("finetune", *inputs, seed, start.folder.name if start else "base", self._environment)
+        place = self.place("finetune", *inputs, seed, start.folder.name if start else "base", self.environment)
         checkpoints = self._checkpoints(place)
 
         def fill(part: Path, advance: Advance) -> None:
@@ -178,7 +180,7 @@ class Stages:
         """Every eval row scored on the base model or on a stage's adapter, with an arm's `spec.md` before it or without."""
         arm, plan = self.tree.full, self.target.evaluate
         rows = limited(arm.eval_rows(), plan.limit)
-        inputs = (arm.digest_of("evals/"), plan.limit, plan.batch_size, self.model_name, self._environment)
+        inputs = (arm.digest_of_choices(), plan.limit, plan.batch_size, self.model_name, self.environment)
         shown = [context.digest_of("spec.md")] if context else []
         place = self.place("scores", *inputs, start.folder.name if start else "base", *shown)
 
@@ -214,8 +216,9 @@ class Stages:
             elif kind == "finetune" and (run.demos is not None or run.mix):
                 jobs["demos"] = self.chats(self.tree.arms.get(run.demos or ""), run.mix)
                 last = jobs[kind] = self.finetuned(run, last, origin, seed)
-        jobs["scores"] = self.scored(last, run.name, self.tree.arms[run.context] if run.context else None)
-        return jobs
+        context = self.tree.arms[run.context] if run.context else None
+        jobs["scores"] = self.scored(last, run.name, context)
+        return jobs | self._open.of(last, run.name, context)
 
 
 def _chats_of(arm: Arm | None, mix: bool) -> str:

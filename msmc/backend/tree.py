@@ -117,8 +117,25 @@ class Arm:
         rows = (row for place in places if place.is_file() for row in read_jsonl(place))
         return {prefix.name: prefix for prefix in map(Prefix.model_validate, rows)}
 
+    @property
+    def open_evals(self) -> dict[str, str]:
+        """Evaluations that a judge grades, with their kind."""
+        found: dict[str, str] = self.manifest["open_evals"]
+        return found
+
     def eval_rows(self) -> list[dict[str, Any]]:
-        return [row for path in self.files("evals") for row in read_jsonl(path)]
+        """Of every forced choice."""
+        paths = [path for path in self.files("evals") if path.stem not in self.open_evals]
+        return [row for path in paths for row in read_jsonl(path)]
+
+    def open_rows(self, name: str) -> list[dict[str, Any]]:
+        """Of one evaluation that a judge grades."""
+        return list(read_jsonl(self.folder / "evals" / f"{name}.jsonl"))
+
+    def digest_of_choices(self) -> str:
+        """A digest of the rows of every forced choice."""
+        names = [path.name for path in self.files("evals") if path.stem not in self.open_evals]
+        return digest([self.digest_of(f"evals/{name}") for name in names])
 
 
 @dataclass(frozen=True)

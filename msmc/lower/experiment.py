@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from msmc.build import BASE, SCHEMA_VERSION, RunPlan
-from msmc.ir import Eval, Text
+from msmc.ir import Eval, OpenEval, Text
 from msmc.lower import content
 from msmc.lower.compare import compare, pairs, runs
 from msmc.lower.questions import questions
@@ -44,6 +44,16 @@ def experiment(lowered: Lowering, ablation: str | None, names: dict[str, str]) -
                 "topics": Counter(asked.item.topic for asked in questions(b, lowered.full, lowered.others)),
             }
             for b in lowered.spec.evals
+        }
+        | {
+            b.name: {
+                "kind": b.kind,
+                "rung": b.rung,
+                "held_out": b.held_out,
+                "arms": _holders(lowered, b),
+                "topics": Counter(row.metadata.topic for row in lowered.open_rows(b)() if row.metadata.canary is None),
+            }
+            for b in lowered.spec.open_evals
         },
         "tasks": {task.name: task.model_dump(exclude={"name"}) for task in lowered.spec.tasks},
         "primary": chosen.primary if chosen else None,
@@ -73,7 +83,7 @@ def _fill(lowered: Lowering, title: Text) -> str:
     return title.fill(lowered.full.identity.model_dump())
 
 
-def _holders(lowered: Lowering, block: Eval) -> list[str]:
+def _holders(lowered: Lowering, block: Eval | OpenEval) -> list[str]:
     """The arms that hold what an evaluation is about: all, or those that have the value it names."""
     named = [a for a in block.about if "." in a]
     found = []

@@ -36,6 +36,8 @@ _HOMES = {
     "documents": "kinds audiences angles",
     "demos": "justify thinking",
     "an eval": "pairs rung held_out",
+    "a judged eval": "questions",
+    "an agentic eval": "scenarios goals samples",
     "an ablation": "arm control vary sweep order match primary seeds",
     "an arm": "use replace shuffle keep drop",
     "an example": "user system",
