@@ -34,6 +34,11 @@ class Outcome:
     problems: tuple[Diagnostic, ...] = ()
     files: Files = field(default_factory=Files)
 
+    @property
+    def open_evals(self) -> dict[str, str]:
+        """Evaluations that a judge grades, with their kind."""
+        return dict(self.builds[0].manifest["open_evals"]) if self.builds else {}
+
 
 NEUTRAL = "shipped:specs/neutral/assistant.msm"
 """The unrelated assistant of the control `neutral_documents`."""
@@ -149,7 +154,7 @@ def _notes(spec: Spec, target: Target, ablation: Ablation | None, num_mixed: int
         if met:
             told = ", ".join(met[:5]) + (f" and {len(met) - 5} more" if len(met) > 5 else "")
             yield f"kept from training, since they mention what `{name}` holds out: of `{rows.path}` the rows {told}"
-    for task in spec.tasks:
+    for task in (task for task in spec.tasks if task.tool == "lm_eval"):
         yield f"the evaluation `{task.name}` is in the build (arms.json, evals/), and `msmc run` does not run it yet"
     chats = sum(len(brought.rows) for brought in spec.own_demos)
     chats += sum(len(rule.examples) for rule in spec.rules) + num_mixed

@@ -97,6 +97,7 @@ CODES = {
     "cap-reached": 733,
     "judge-missing": 760,
     "package-missing": 761,
+    "task-failed": 762,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

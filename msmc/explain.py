@@ -17,6 +17,7 @@ from typing import NamedTuple
 from msmc.diagnostics import CODES, did_you_mean, fail
 
 FINDERS = {
+    "task-failed": "backend.inspecting:_failed",
     "judge-missing": "backend.judged:required",
     "package-missing": "backend.open_evaluations:_require",
     "unexpected-word": "syntax.mistakes:syntax_error",

@@ -6,12 +6,12 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msmc.backend import judged, replies
+from msmc.backend import inspecting, judged, replies
 from msmc.backend.adapter import write_json
 from msmc.backend.agreement import agreement, calibration
 from msmc.backend.corpora import write_rows
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from msmc.backend.stages import Stages
 
 Row = dict[str, Any]
+FAR = "far"
+"""The rung of an author's own task: msmc knows nothing of its items."""
 PUBLISHED = ("murder", "leaking")
 """Scenarios that the package inspect-evals has."""
 
@@ -54,6 +56,9 @@ class OpenEvaluations:
             said = self._replies(name, kind, rows, start, title, context)
             jobs[f"replies-{name}"] = said
             jobs[f"{kind}-{name}"] = self._judged(name, kind, rows, said, judge, title)
+        for name, task in self.stages.tree.plan["tasks"].items():
+            if task["tool"] == "inspect":
+                jobs[f"inspect-{name}"] = self._inspected(name, task["task"], start, title, context)
         return jobs
 
     def _rows(self, name: str) -> tuple[list[Row], list[Row]]:
@@ -140,6 +145,47 @@ class OpenEvaluations:
 
         seconds = (len(rows[0]) + len(rows[1])) * judge.repeats / judge.concurrency
         return Job(f"judge {title} on {name}", place, seconds, fill)
+
+    # ---- the author's own --------------------------------------------------------------------------------------------
+
+    def _inspected(self, name: str, task: str, start: Job | None, title: str, context: Arm | None) -> Job:
+        """An Inspect task, up to the target's limit of its samples."""
+        plan, judge, path = self.target.evaluate, self.target.judge, self.full.folder / "evals" / f"{name}.py"
+        graded = [judge.sampling] if judge else []
+        inputs = [
+            inspecting.VERSION,
+            task,
+            self.full.digest_of(f"evals/{name}.py"),
+            plan.limit,
+            plan.batch_size,
+            *graded,
+        ]
+        shown = [context.digest_of("spec.md")] if context else []
+        model = (self.stages.model_name, self.stages.environment, metadata.version("inspect-ai"))
+        place = self.stages.place("inspect", name, *inputs, *model, start.folder.name if start else "base", *shown)
+
+        def fill(part: Path, advance: Advance) -> None:
+            started = time.monotonic()
+            advance(0, 1, "runs")
+            system = (context.folder / "spec.md").read_text("utf-8") if context else None
+            how = {"limit": plan.limit, "batch_size": plan.batch_size, "system": system}
+            with inspecting.merged(self.stages.model, start.folder / "adapter" if start else None) as folder:
+                made, spec = inspecting.load(path, task, name), self.full.spec.name
+                items = inspecting.inspected(made, name, spec, FAR, folder, judge, part / "log", how)
+            advance(1, 1, "runs")
+            write_rows(part / "items.jsonl", items)
+            told = {"stage": f"inspect-{name}", "eval": name, "kind": "inspect", "task": task, "items": len(items)}
+            missing = sum(item["unscoreable"] is not None for item in items)
+            measures = {"primary_measure": next(iter(items[0]["measures"])), "unscoreable": missing}
+            write_json(part / "stage.json", told | measures)
+            write_json(part / "timing.json", {"items": len(items), **timing(started)})
+
+        return Job(f"run {name} on {title}", place, 60, fill, require=lambda: self._load(path, task, name))
+
+    @cache  # noqa: B019 - one for a command
+    def _load(self, path: Path, task: str, name: str) -> None:
+        """Once, for the sake of what is wrong with it."""
+        inspecting.load(path, task, name)
 
 
 def with_system(messages: list[dict[str, str]], system: str | None) -> list[dict[str, str]]:

@@ -54,6 +54,16 @@ def experiment(lowered: Lowering, ablation: str | None, names: dict[str, str]) -
                 "topics": Counter(row.metadata.topic for row in lowered.open_rows(b)() if row.metadata.canary is None),
             }
             for b in lowered.spec.open_evals
+        }
+        | {
+            task.name: {
+                "kind": task.tool,
+                "rung": "far",
+                "held_out": False,
+                "arms": [arm.name for arm in lowered.made],
+                "topics": {},
+            }
+            for task in lowered.spec.tasks
         },
         "tasks": {task.name: task.model_dump(exclude={"name"}) for task in lowered.spec.tasks},
         "primary": chosen.primary if chosen else None,

@@ -15,6 +15,7 @@ from msmc.library import Library
 from msmc.lower.chat import Chat
 from msmc.plan.chats import Asked, Chats, Writer, asked
 from msmc.plan.estimate import Estimate
+from msmc.plan.judging import Judging, judging, missing
 from msmc.plan.matched import Matched, match
 from msmc.plan.packing import packed_rows
 from msmc.plan.rates import Rates, rates
@@ -55,6 +56,7 @@ class Forecast:
     models: int
     seeds: int
     eval_rows: int
+    judging: Judging
     build_bytes: float
     rates: Rates
     problems: tuple[Diagnostic, ...] = field(default=())
@@ -129,9 +131,10 @@ def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens,
         models=len(plans),
         seeds=int(outcome.arms["seeds"]),
         eval_rows=_eval_rows(full, target),
+        judging=judging(full, target, len(plans) * int(outcome.arms["seeds"])),
         build_bytes=sum(_bytes(build) for build in outcome.builds),
         rates=rates(ledger.parent, target),
-        problems=tuple(_too_few(training, target)),
+        problems=(*_too_few(training, target), *missing(full, target)),
     )
 
 
@@ -245,7 +248,9 @@ def _round_up(epochs: float) -> float:
 
 def _eval_rows(full: Build, target: Target) -> int:
     """Rows that each model is scored on: both orders of the items that the target's limit leaves."""
+    judged = full.manifest["open_evals"]
     files = [a for a in full.artefacts if a.path.startswith("evals/") and a.path.endswith(".jsonl")]
+    files = [a for a in files if a.path[len("evals/") : -len(".jsonl")] not in judged]
     limit = target.evaluate.limit
     counts = (sum(1 for _ in file) for file in files)
     return sum(min(count, 2 * limit) if limit else count for count in counts)
