@@ -239,7 +239,7 @@ class OpenEval(Node):
     """The author's own; without any they are made from the clauses."""
     scenarios: tuple[str, ...] = ()
     goals: tuple[str, ...] = ()
-    samples: int = 1
+    samples: int | None = None
     """Replies to each scenario with each goal."""
 
 

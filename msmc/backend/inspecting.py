@@ -11,7 +11,6 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
-from msmc.backend.openai_writer import api_key
 from msmc.backend.training import quiet
 from msmc.backend.weights import load_tokenizer, load_weights, require_adapter
 from msmc.diagnostics import Failed, fail
@@ -148,7 +147,14 @@ def _grader(judge: Judge | None) -> Any:
     """The target's judge for tasks that ask for a grader. Without one Inspect would let the model grade itself."""
     from inspect_ai.model import GenerateConfig, ModelAPI, get_model, modelapi
 
-    if judge:
+    from msmc.backend.openai_writer import api_key
+
+    lacking = "the target names no judge: --set judge.model=NAME"
+    try:
+        key = (api_key(judge) or "none") if judge else None
+    except Failed as failed:  # a task may ask for no grader
+        key, lacking = None, failed.problems[0].message
+    if judge and key:
         config = GenerateConfig(
             temperature=judge.temperature,
             max_tokens=judge.max_tokens,
@@ -156,12 +162,13 @@ def _grader(judge: Judge | None) -> Any:
             timeout=math.ceil(judge.timeout),
             max_connections=judge.concurrency,
         )
-        named, key = f"openai-api/msmc/{judge.model}", api_key(judge) or "none"
-        return get_model(named, base_url=judge.url, api_key=key, config=config, memoize=False)
+        return get_model(
+            f"openai-api/msmc/{judge.model}", base_url=judge.url, api_key=key, config=config, memoize=False
+        )
 
     class Nobody(ModelAPI):
         async def generate(self, *_: Any, **__: Any) -> Any:
-            raise RuntimeError("the task asks for a grader, and the target names no judge: --set judge.model=NAME")
+            raise RuntimeError(f"the task asks for a grader, and {lacking}")
 
     modelapi("msmc-nobody")(Nobody)
     return get_model("msmc-nobody/nobody", memoize=False)

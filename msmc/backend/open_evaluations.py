@@ -144,7 +144,15 @@ class OpenEvaluations:
             write_json(part / "timing.json", {"items": len(items), **timing(started)})
 
         seconds = (len(rows[0]) + len(rows[1])) * judge.repeats / judge.concurrency
-        return Job(f"judge {title} on {name}", place, seconds, fill)
+
+        def require() -> None:
+            """A key, before the model is asked or even trained; gradings that are in the ledger need none."""
+            if not said.done:
+                from msmc.backend.openai_writer import api_key  # a second to import
+
+                api_key(judge)
+
+        return Job(f"judge {title} on {name}", place, seconds, fill, require=require)
 
     # ---- the author's own --------------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ def _conditions(block: OpenEval, full: ArmSpec, target: Target) -> Iterator[Open
     for scenario in block.scenarios:
         for goal in block.goals:
             condition = f"{scenario}, {goal if goal != NO_GOAL else 'no goal'}"
-            for sample in range(block.samples):
+            for sample in range(block.samples or 1):
                 item = digest("item", block.name, scenario, goal, sample)[:16]
                 yield OpenRow(
                     id=f"{block.name}-{item}",

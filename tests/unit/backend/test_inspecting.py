@@ -26,7 +26,7 @@ spec tea "Tea" {
   eval manners inspect "tasks.py@manners"
 }
 """
-TASKS = '''
+TASKS = """
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample
 from inspect_ai.model import GenerateConfig
@@ -61,7 +61,7 @@ def broken():
 @task
 def empty():
     return Task(dataset=[Sample(id="a", input="Tea?", metadata={"wanted": "error"})], solver=generate(), scorer=says())
-'''
+"""
 
 
 @pytest.fixture
