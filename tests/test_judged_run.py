@@ -52,7 +52,9 @@ def test_a_run_with_a_judge_and_a_task_of_ones_own(tmp_path: Path, tiny: Path, j
     spec = SPEC[: SPEC.index("  ablation")] + BLOCKS + "}\n"
     (tmp_path / "tea.msm").write_text(spec, "utf-8")
     (tmp_path / "tasks.py").write_text(TASKS, "utf-8")
-    (tmp_path / "tiny.yaml").write_text(TARGET.format(model=tiny) + "judged: {temperature: 0, max_tokens: 16}\n", "utf-8")
+    (tmp_path / "tiny.yaml").write_text(
+        TARGET.format(model=tiny) + "judged: {temperature: 0, max_tokens: 16}\n", "utf-8"
+    )
     asked = [{"question": f"What would you drink at {n} o'clock?", "topic": f"{n % 3}"} for n in range(6)]
     (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked), "utf-8")
     pair = {"a": "green tea", "b": "cola", "aligned": "a", "topic": "drinks"}
