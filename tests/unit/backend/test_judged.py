@@ -10,13 +10,17 @@ from typing import Any
 import pytest
 
 from msmc.backend.agreement import agreement, alpha, calibration
+from msmc.backend.judged import gradings, kind_of
 from msmc.backend.ledger import LEDGER
+from msmc.backend.meter import NO_CAPS, Meter
 from msmc.backend.stages import Stages
+from msmc.backend.tokens import Tokens
 from msmc.backend.tree import read_tree
 from msmc.compile import compile
 from msmc.diagnostics import Failed
 from msmc.disk import ProjectSources
 from msmc.project import load_target, store_tree
+from msmc.writer import Judge
 from tests.chat_server import Server, serving
 
 SPEC = """
@@ -172,18 +176,35 @@ def test_alpha_is_the_published_one() -> None:
     assert alpha(list(zip(*coders, strict=True))) == pytest.approx(0.811, abs=5e-4)
 
 
-def test_a_judge_that_errs_at_fifteen_per_cent_is_found_to() -> None:
-    draw, truth = random.Random(6), [n % 10 < 3 for n in range(600)]
+def test_a_judge_that_errs_at_fifteen_per_cent_is_found_to(stages: Callable[..., Stages]) -> None:
+    """Through the server, the ledger and the build's own reading: three in ten replies follow their clause, and the judge says
+    otherwise of each at 15 %, anew at each repeat."""
+    kind = kind_of("judged", stages("judge.model=x").tree.full.folder / "evals")
+    truth = {"items": [n % 10 < 3 for n in range(240)], "perfect": [True] * 120, "violating": [False] * 120}
+    said = [
+        ({"id": f"{name}-{n}", "input": f"Question {n} of {name}?", "target": "1: yes"}, "yes" if true else "no")
+        for name, of in truth.items()
+        for n, true in enumerate(of)
+    ]
 
-    def graded(true: bool) -> list[float | None]:
-        return [float(true if draw.random() >= 0.15 else not true) for _ in range(3)]
+    def errs(messages: list[dict[str, str]], seed: int) -> str:
+        wrong = random.Random(f"{messages[-1]['content']} {seed}").random() < 0.15
+        return f"GRADE: {int((part(messages, 'reply') == 'yes') != wrong)}"
 
-    items = [graded(t) for t in truth]
-    perfect, violating = [graded(True) for _ in range(200)], [graded(False) for _ in range(200)]
-    assert agreement([*items, *perfect, *violating])["error_rate"] == pytest.approx(0.15, abs=0.02)
+    with serving(judge_of(errs)) as url:
+        judge, meter = Judge(model="scripted", base_url=url), Meter(NO_CAPS, None, Tokens(None))
+        ledger = stages("judge.model=x").ledger
+        graded = [
+            [g.measures and g.measures["grade"] for g in of] for of in gradings(kind, said, judge, ledger, meter, print)
+        ]
+    items, perfect, violating = graded[:240], graded[240:360], graded[360:]
+    assert agreement(graded)["error_rate"] == pytest.approx(0.15, abs=0.025)
+    # of two verdicts that err at 15 %, 1 - 2 (0.15 · 0.85) agree; of all, 45 % follow
+    found = 0.15 + 0.7 * sum(map(sum, truth.values())) / 480
+    assert alpha(graded) == pytest.approx(1 - 0.255 / (2 * found * (1 - found)), abs=0.06)
     told = calibration(items, perfect, violating)
-    assert told["sensitivity"]["mean"] == pytest.approx(0.85, abs=0.04)
-    assert told["specificity"]["mean"] == pytest.approx(0.85, abs=0.04)
-    assert abs(told["rate"]["mean"] - 0.3) > 0.05, "what the judge says is off"
-    assert told["calibrated_rate"]["mean"] == pytest.approx(0.3, abs=0.05)
+    assert told["sensitivity"]["mean"] == pytest.approx(0.85, abs=0.05)
+    assert told["specificity"]["mean"] == pytest.approx(0.85, abs=0.05)
+    assert told["rate"]["mean"] > 0.33, "what the judge says is off"
+    assert told["calibrated_rate"]["mean"] == pytest.approx(0.3, abs=0.07)
     assert told["calibrated_rate"]["low"] < 0.3 < told["calibrated_rate"]["high"]
