@@ -11,7 +11,7 @@ from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import Identity
 from msmc.source import SourceFile, Span
 from msmc.wanted import wanted
-from msmc.writer import FREE, Judge, Part, Price, Served
+from msmc.writer import FREE, Agentic, Asking, Judge, Part, Price, Served
 
 Context = Literal["closure", "spec"]
 """What a prompt shows of the spec: its node's closure, or all of it."""
@@ -83,23 +83,6 @@ class Evaluate(Part):
     """Prompts scored at a time; 8 is the fastest on two cores."""
     limit: int | None = Field(default=None, ge=1)
     """Items of each evaluation, spread over its topics; null for all. Below MIN_ITEMS every table says so."""
-
-
-class Asking(Part):
-    """How the trained model is asked for replies of its own: to judged questions."""
-
-    temperature: float = Field(default=0, ge=0, le=2)
-    """0: the likeliest word at each place."""
-    max_tokens: int = Field(default=256, ge=1)
-    batch_size: int = Field(default=8, ge=1)
-    """Replies at a time."""
-
-
-class Agentic(Asking):
-    """The same in agentic scenarios, as published; at 1.0 a cell once came out at 0.09 instead of 0.21 (PAPER 4)."""
-
-    temperature: float = Field(default=0.7, ge=0, le=2)
-    max_tokens: int = Field(default=4096, ge=1)
 
 
 class Target(Part):

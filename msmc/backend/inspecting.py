@@ -45,17 +45,34 @@ def inspected(
 ) -> list[Row]:
     """Runs a task on the model in a folder; an item for each sample, the mean over its epochs. `how`: limit, batch_size and the
     system prompt. Raises Failed `task-failed` where nothing comes of it, `no-key`."""
+    log = _run(task, folder, judge, logs, how)
+    if log.status != "success" or not log.samples:
+        told = log.error.message if log.error else "it has no samples"
+        raise fail("task-failed", f"the evaluation `{eval_name}` came to nothing: {told[:SAID]}", "mend the task")
+    by_sample: dict[str, list[Any]] = {}
+    for sample in log.samples:
+        by_sample.setdefault(str(sample.id), []).append(sample)
+    items = [_item(eval_name, spec, rung, item, epochs) for item, epochs in by_sample.items()]
+    if all(item["unscoreable"] for item in items):
+        raise fail(
+            "task-failed", f"no sample of `{eval_name}` has a score: {items[0]['unscoreable'][:SAID]}", "mend the task"
+        )
+    measures = list(dict.fromkeys(name for item in items for name in item["measures"]))
+    return [item | {"measures": {name: item["measures"].get(name) for name in measures}} for item in items]
+
+
+def _run(task: Any, folder: Path, judge: Judge | None, logs: Path, how: Row) -> Any:
+    """Inspect's log."""
     from inspect_ai import eval as inspect_eval
     from inspect_ai import task_with
     from inspect_ai.model import get_model
+    from inspect_ai.solver import chain
 
     # greedy, unless the task itself says how warm: Inspect would draw at 1.0
     warm = bool(task.config.temperature)
     if not warm:
         task.config.temperature = None
     if how["system"] is not None:
-        from inspect_ai.solver import chain
-
         task = task_with(task, solver=chain([_shown(how["system"]), task.solver]))
     model = get_model("hf/msmc", model_path=str(folder), do_sample=warm, memoize=False)
     with quiet():
@@ -71,21 +88,7 @@ def inspected(
             fail_on_error=False,
             log_realtime=False,
         )
-    if log.status != "success" or not log.samples:
-        told = log.error.message if log.error else "it has no samples"
-        raise fail(
-            "task-failed", f"the evaluation `{eval_name}` came to nothing: {told[:SAID]}", f"look at the log in {logs}"
-        )
-    by_sample: dict[str, list[Any]] = {}
-    for sample in log.samples:
-        by_sample.setdefault(str(sample.id), []).append(sample)
-    items = [_item(eval_name, spec, rung, item, epochs) for item, epochs in by_sample.items()]
-    if all(item["unscoreable"] for item in items):
-        raise fail(
-            "task-failed", f"no sample of `{eval_name}` has a score: {items[0]['unscoreable'][:SAID]}", "mend the task"
-        )
-    measures = list(dict.fromkeys(name for item in items for name in item["measures"]))
-    return [item | {"measures": {name: item["measures"].get(name) for name in measures}} for item in items]
+    return log
 
 
 def _failed(eval_name: str, what: str, error: Exception) -> Failed:

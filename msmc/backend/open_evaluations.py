@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msmc.backend import inspecting, judged, replies
 from msmc.backend.adapter import write_json
 from msmc.backend.agreement import agreement, calibration
+from msmc.backend.checkpoints import Checkpoints
 from msmc.backend.corpora import write_rows
 from msmc.backend.job import Advance, Job
 from msmc.backend.meter import Caps, Meter
@@ -89,28 +90,25 @@ class OpenEvaluations:
         origin = start.folder.name if start else "base"
         place = self.stages.place("replies", *inputs, self.stages.model_name, self.stages.environment, origin, *shown)
 
+        checkpoints = Checkpoints(self.stages.runs / "checkpoints" / place.name, 0)
+
         def fill(part: Path, advance: Advance) -> None:
             started, how = time.monotonic(), judged.kind_of(kind, self.full.folder / "evals")
             adapter = start.folder / "adapter" if start else None
             system = (context.folder / "spec.md").read_text("utf-8") if context else None
             sent = [replies.Asked(row["id"], with_system(how.asked(row), system)) for row in asked]
-            found = replies.replies(
-                sent, self.stages.model, adapter, plan, lambda done: advance(done, len(sent), "replies")
+            kept = checkpoints.folder / "replies.jsonl"
+            said = replies.replies(
+                sent, self.stages.model, adapter, plan, kept, lambda done: advance(done, len(sent), "replies")
             )
-            said = {row["id"]: row for row in found}
-            write_rows(part / "replies.jsonl", [said[one.id] for one in sent])
-            counts = {finish: sum(r["finish"] == finish for r in said.values()) for finish in ("stop", "length")}
+            write_rows(part / "replies.jsonl", said)
+            counts = {finish: sum(row["finish"] == finish for row in said) for finish in ("stop", "length")}
             told = {"stage": f"replies-{name}", "eval": name, "replies": len(sent), **counts}
             write_json(part / "stage.json", told | plan.model_dump())
             write_json(part / "timing.json", {"replies": len(sent), **timing(started)})
 
-        return Job(
-            f"ask {title} {name}",
-            place,
-            len(asked) * plan.max_tokens / 100,
-            fill,
-            require=lambda: _require(name, asked),
-        )
+        seconds = len(asked) * plan.max_tokens / 100
+        return Job(f"ask {title} {name}", place, seconds, fill, checkpoints, require=lambda: _require(name, asked))
 
     def _judged(
         self, name: str, kind: str, rows: tuple[list[Row], list[Row]], said: Job, judge: Judge, title: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,8 +10,9 @@ from typing import Any, NamedTuple
 from msmc.backend.training import quiet
 from msmc.backend.weights import load_tokenizer, load_weights, require_adapter
 from msmc.digest import seed_of
-from msmc.target import Asking
+from msmc.writer import Asking
 
+Row = dict[str, Any]
 VERSION = 1
 LEAST = 16
 """Tokens that a reply has room for, at least: a prompt that leaves less is not sent."""
@@ -24,20 +26,43 @@ class Asked(NamedTuple):
 
 
 def replies(
-    asked: Sequence[Asked], model: Path, adapter: Path | None, plan: Asking, progress: Callable[[int], None]
-) -> Iterator[dict[str, Any]]:
-    """A row for each: {id, messages, reply, finish, tokens, unscoreable}, the longest prompts first, so that what cannot be held
-    shows at once. `finish` is `stop`, or `length` where the reply was cut. A prompt that does not fit has no reply, but a reason.
+    asked: Sequence[Asked],
+    model: Path,
+    adapter: Path | None,
+    plan: Asking,
+    kept: Path,
+    progress: Callable[[int], None],
+) -> list[Row]:
+    """A row for each: {id, messages, reply, finish, unscoreable}. `finish` is `stop`, or `length` for a reply that was cut. A prompt
+    that does not fit has no reply, but a reason.
 
-    The same replies each time on one machine: a batch holds the same rows, and its seed is made of their ids.
+    The longest prompts go first, so that what cannot be held shows at once. `kept` has each batch as soon as it is there: after a
+    stop it goes on behind the last whole one. The same replies each time on one machine: a batch holds the same rows, and its
+    seed is made of their ids.
     """
     with quiet():
         speaker = _Speaker(model, adapter, plan)
         prompts = [(one, speaker.tokens(one.messages)) for one in asked]
         prompts.sort(key=lambda pair: (-len(pair[1]), pair[0].id))
-        for start in range(0, len(prompts), plan.batch_size):
-            yield from speaker.said(prompts[start : start + plan.batch_size])
-            progress(min(start + plan.batch_size, len(prompts)))
+        found = _kept(kept, plan.batch_size, len(prompts))
+        progress(len(found))
+        for start in range(len(found), len(prompts), plan.batch_size):
+            said = list(speaker.said(prompts[start : start + plan.batch_size]))
+            with kept.open("a", encoding="utf-8") as stream:
+                stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in said)
+            found += said
+            progress(len(found))
+    by_id = {row["id"]: row for row in found}
+    return [by_id[one.id] for one in asked]
+
+
+def _kept(kept: Path, batch_size: int, most: int) -> list[Row]:
+    """The whole batches of an earlier try; the file is left with these alone."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    lines = kept.read_text("utf-8").split("\n")[:-1] if kept.is_file() else []  # the last line ends, or is none
+    whole = len(lines) if len(lines) >= most else len(lines) // batch_size * batch_size
+    kept.write_text("".join(f"{line}\n" for line in lines[:whole]), encoding="utf-8")
+    return [json.loads(line) for line in lines[:whole]]
 
 
 class _Speaker:
@@ -62,7 +87,7 @@ class _Speaker:
         found: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
         return found
 
-    def said(self, batch: list[tuple[Asked, list[int]]]) -> Iterator[dict[str, Any]]:
+    def said(self, batch: list[tuple[Asked, list[int]]]) -> Iterator[Row]:
         fitting = [(one, prompt) for one, prompt in batch if len(prompt) + LEAST <= self.room]
         for one, prompt in batch:
             if len(prompt) + LEAST > self.room:

@@ -145,6 +145,30 @@ def test_no_reply_of_the_judge_is_paid_twice(stages: Callable[..., Stages]) -> N
         assert (made.runs / LEDGER).is_file()
 
 
+def test_a_stopped_stage_goes_on_behind_its_last_whole_batch(stages: Callable[..., Stages]) -> None:
+    made = stages("judge.model=x", "judged.batch_size=4")
+    job = made._open.of(None, "base", None)["replies-open"]
+    told: list[int] = []
+
+    def stops(done: int, total: int, what: str) -> None:
+        told.append(done)
+        if done == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.do(stops, lambda _: None)
+    (kept,) = (made.runs / "checkpoints").glob("replies-*/replies.jsonl")
+    with kept.open("a") as stream:
+        stream.write('{"id": "half of a ba')
+    told.clear()
+    job.do(lambda done, *_: told.append(done), lambda _: None)
+    assert told == [8, 12] and not kept.exists()
+    first = (job.folder / "replies.jsonl").read_bytes()
+    job.folder.rename(job.folder.with_name("lost"))
+    job.do(lambda *_: None, lambda _: None)
+    assert (job.folder / "replies.jsonl").read_bytes() == first, "as if it had never been stopped"
+
+
 def test_without_a_judge_nothing_begins(stages: Callable[..., Stages]) -> None:
     with pytest.raises(Failed, match="graded by a judge") as raised:
         stages()._open.of(None, "base", None)
