@@ -33,8 +33,8 @@ def replies(
     kept: Path,
     progress: Callable[[int], None],
 ) -> list[Row]:
-    """A row for each: {id, messages, reply, finish, unscoreable}. `finish` is `stop`, or `length` for a reply that was cut. A prompt
-    that does not fit has no reply, but a reason.
+    """A row for each: {id, messages, reply, finish, unscoreable}. `finish` is `stop`, or `length` for a reply that was cut. A
+    prompt that does not fit has no reply, but a reason.
 
     The longest prompts go first, so that what cannot be held shows at once. `kept` has each batch as soon as it is there: after a
     stop it goes on behind the last whole one. The same replies each time on one machine: a batch holds the same rows, and its
@@ -78,7 +78,7 @@ class _Speaker:
             require_adapter(adapter)
             merged = PeftModel.from_pretrained(merged, adapter).merge_and_unload()
         self.model, self.tokenizer = merged.to(self.device).eval(), load_tokenizer(model)
-        self.room = int(self.model.config.max_position_embeddings)
+        self.room = int(self.model.config.get_text_config().max_position_embeddings)
         ends = self.model.generation_config.eos_token_id
         self.ends = set(ends if isinstance(ends, list) else [ends]) | {self.tokenizer.eos_token_id}
 
