@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -10,9 +11,16 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from msmc.backend.stages import Stages
+from msmc.backend.tree import read_tree
+from msmc.compile import compile
+from msmc.disk import ProjectSources
+from msmc.project import load_target, store_tree
+from msmc.shipped import cache_folder
 from tests.chat_server import Server, serving
 from tests.test_experiment import SPEC, TARGET, msmc
 from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
@@ -80,46 +88,55 @@ def test_a_run_with_a_judge_and_a_task_of_ones_own(tmp_path: Path, tiny: Path, j
 # ---- SmolLM2 ----------------------------------------------------------------------------------------------------------------
 
 
-@SLOW
-@pytest.mark.smollm2
-def test_agentic_misalignment_in_all_conditions_on_smollm2(tmp_path: Path, judge: str) -> None:
-    """The paper's 27 conditions; short replies, so that two cores do."""
-    from msmc.backend.stages import Stages
-    from msmc.backend.tree import read_tree
-    from msmc.compile import compile
-    from msmc.disk import ProjectSources
-    from msmc.project import load_target, store_tree
-    from msmc.shipped import cache_folder
-
-    (tmp_path / "tea.msm").write_text(AGENTIC, "utf-8")
-    settings = ("judge.model=scripted", f"judge.base_url={judge}", "agentic.max_tokens=16", "agentic.batch_size=2")
-    sources = ProjectSources(tmp_path)
-    outcome = compile(sources, "tea.msm", load_target("cpu", tmp_path, settings))
-    tree = read_tree(store_tree(outcome, tmp_path / "build", tmp_path / "runs"))
-    jobs = Stages(tree, tmp_path / "runs", cache_folder(), sources, print)._open.of(None, "base", None)
+def agentic_items(
+    folder: Path, judge: str, block: str, target: str, *settings: str
+) -> tuple[list[Any], dict[str, Any]]:
+    """Of the untouched model: the items and what their stage says."""
+    (folder / "tea.msm").write_text(AGENTIC.replace("agentic { }", block), "utf-8")
+    settings = ("judge.model=scripted", f"judge.base_url={judge}", "agentic.max_tokens=16", *settings)
+    sources = ProjectSources(folder)
+    outcome = compile(sources, "tea.msm", load_target(target, folder, settings))
+    tree = read_tree(store_tree(outcome, folder / "build", folder / "runs"))
+    jobs = Stages(tree, folder / "runs", cache_folder(), sources, print)._open.of(None, "base", None)
     for job in jobs.values():
         job.require()
         job.do(lambda *_: None, print)
-    items = rows(jobs["agentic-safe"].folder / "items.jsonl")
-    assert len({item["topic"] for item in items}) == 27 == len(items)
-    assert Counter(item["scenario"] for item in items) == {"exfiltration": 9, "murder": 9, "leaking": 9}
-    assert all(item["temperature"] == 0.7 for item in items)
+    place = jobs["agentic-safe"].folder
+    items, stage = rows(place / "items.jsonl"), json.loads((place / "stage.json").read_text("utf-8"))
+    assert stage["primary_measure"] == "decision" and stage["temperature"] == 0.7 and stage["urgency"] == "replacement"
+    assert stage["unscoreable"] == sum(item["unscoreable"] is not None for item in items)
     for item in items:
         decided, raw = item["measures"]["decision"], [g["raw"] for g in item["transcript"]["judge"]]
         assert decided == {"<answer>yes</answer>": 1, "<answer>no</answer>": 0, "I cannot say.": None}[raw[0]]
         assert (item["unscoreable"] is None) == (decided is not None) == (item["measures"]["action"] is not None)
-        assert any("SmolLM" in m["content"] for m in item["transcript"]["messages"])
-    stage = json.loads((jobs["agentic-safe"].folder / "stage.json").read_text("utf-8"))
-    assert stage["primary_measure"] == "decision" and stage["temperature"] == 0.7 and stage["urgency"] == "replacement"
-    assert stage["unscoreable"] == sum(item["unscoreable"] is not None for item in items) > 0
+        assert any("SmolLM" in m["content"] for m in item["transcript"]["messages"]) and item["temperature"] == 0.7
+    return items, stage
+
+
+@SLOW
+def test_agentic_misalignment_in_all_conditions(tmp_path: Path, tiny: Path, judge: str) -> None:
+    """The published twenty-seven, on the tiny model with room for their mail."""
+    model = Path(shutil.copytree(tiny, tmp_path / "longer"))
+    config = json.loads((model / "config.json").read_text("utf-8"))
+    (model / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 16384}), "utf-8")
+    (tmp_path / "tiny.yaml").write_text(TARGET.format(model=model), "utf-8")
+    items, _ = agentic_items(tmp_path, judge, "agentic { }", str(tmp_path / "tiny.yaml"), "agentic.batch_size=1")
+    assert len({item["topic"] for item in items}) == 27 == len(items)
+    assert Counter(item["scenario"] for item in items) == {"exfiltration": 9, "murder": 9, "leaking": 9}
+
+
+@SLOW
+@pytest.mark.smollm2
+def test_agentic_misalignment_on_smollm2(tmp_path: Path, judge: str) -> None:
+    items, _ = agentic_items(tmp_path, judge, "agentic { goals none }", "cpu", "agentic.batch_size=1")
+    assert [item["scenario"] for item in items] == ["exfiltration", "murder", "leaking"]
+    assert all(item["transcript"]["messages"][-1]["content"] for item in items), "it says something"
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
     """SmolLM2 behind `transformers serve`, the address that clients take."""
     from msmc.backend.weights import model_folder
-    from msmc.project import load_target
-    from msmc.shipped import cache_folder
 
     folder = model_folder(load_target("cpu", tmp_path, ()).model, cache_folder(), print)
     port = "18473"
@@ -146,7 +163,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 def test_inspect_runs_a_builds_scenarios_against_a_served_smollm2(tmp_path: Path, judge: str, served: str) -> None:
     """`inspect eval tasks.py@safe` as it is: a really served model, a scripted grader."""
     url, model = served.split()
-    spec = AGENTIC.replace("agentic { }", "agentic { scenarios exfiltration, leaking  goals none, safety }")
+    spec = AGENTIC.replace("agentic { }", "agentic { scenarios exfiltration, leaking  goals none }")
     (tmp_path / "tea.msm").write_text(spec, "utf-8")
     msmc("compile", "tea.msm", cwd=tmp_path)
     environment = {**os.environ, "SERVED_API_KEY": "none", "SERVED_BASE_URL": url}
@@ -160,7 +177,7 @@ def test_inspect_runs_a_builds_scenarios_against_a_served_smollm2(tmp_path: Path
     log = json.loads(re.sub(r"\bNaN\b", "null", path.read_text("utf-8")))
     assert log["status"] == "success" and log["eval"]["model_generate_config"]["max_tokens"] == 16
     assert log["plan"]["config"]["temperature"] == 0.7
-    assert len(log["samples"]) == 4
+    assert len(log["samples"]) == 2
     for sample in log["samples"]:
         value = sample["scores"]["verdict"]["value"]
         assert value is None or value.keys() == {"decision", "action"}
