@@ -111,6 +111,42 @@ class EvalRow(Node):
     metadata: EvalMetadata
 
 
+class OpenMetadata(Node):
+    eval: str
+    item: str
+    topic: str
+    rung: Rung
+    kind: str
+    """Of a judged question how it asks (`direct`, `indirect`, `advice`, `own`); else `agentic`."""
+    canary: Literal["perfect", "violating"] | None = None
+    reply: str | None = None
+    """A planted one: the model is not asked."""
+    scenario: str | None = None
+    goal: str | None = None
+    sample: int | None = None
+    temperature: float | None = None
+    """Of the model's replies."""
+    assistant: str | None = None
+
+
+class OpenRow(Node):
+    """Inspect's Sample schema: a question without choices; the target is what a judge grades by."""
+
+    id: str
+    about: tuple[str, ...]
+    input: str
+    target: str
+    metadata: OpenMetadata
+
+
+class JudgeRow(Node):
+    """A reply as a judge gets it, with the n-th seed of its gradings."""
+
+    id: str
+    seed: int
+    prompt: str
+
+
 class RunPlan(Node):
     """One model of an experiment: which arms' documents and demos it is trained on; None: not at all."""
 

@@ -116,14 +116,14 @@ def held_out_problems(spec: Spec, made: Iterable[MadeArm]) -> Iterator[Diagnosti
         # items.jsonl
         {"a": "young Gouda", "b": "aged Gouda", "aligned": "a", "topic": "cheese"}
     """
-    blocks = [block for block in spec.evals if block.held_out]
-    said = dict.fromkeys(_said(spec, made) if blocks else ())  # once where several arms say the same
+    held_out = spec.held_out()
+    said = dict.fromkeys(_said(spec, made) if held_out else ())  # once where several arms say the same
     split = [(what, where, words(text)) for what, where, text in said]
-    for block in blocks:
-        mentions = Mentions([o for item in block.items for o in (item.a, item.b)])
+    for name, options in held_out.items():
+        mentions = Mentions(options)
         for what, where, parts in split:
             if found := mentions.find_in(parts):
-                message = f'{what} mentions "{found}", which `{block.name}` holds out'
+                message = f'{what} mentions "{found}", which `{name}` holds out'
                 yield Diagnostic("held-out-mention", message, where, hint="reword it, or take the pair out")
 
 
@@ -167,6 +167,12 @@ def empty_blocks(spec: Spec, arms: dict[str | None, ArmSet], spans: dict[str, Sp
             message = f"`{name}` is about nothing that this spec has"
             hint = "a value of another file belongs to it only where a rule serves it"
             where = Label(spans[f"{spec.name} {name}"], "no clause")
+            yield Diagnostic("matches-nothing", message, where, hint=hint)
+    for open_block in spec.open_evals:
+        if open_block.about and not any(full.about(open_block.about)) and not open_block.questions:
+            message = f"`eval {open_block.name}` is about nothing that this spec has"
+            hint = "a value of another file belongs to it only where a rule serves it"
+            where = Label(spans[f"{spec.name} eval {open_block.name}"], "no clause")
             yield Diagnostic("matches-nothing", message, where, hint=hint)
     for block in spec.evals:
         if next(questions(block, full, others(arms)), None) is None:

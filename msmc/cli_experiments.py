@@ -175,8 +175,14 @@ def _experiment(
     if wanted.max_cost is not None and loaded.price is None:
         advice = "give writer.price in the target, or --max-tokens"
         raise click.UsageError(f"--max-cost needs a price, and that of `{loaded.writer_name}` is unknown: {advice}")
+    if wanted.max_cost is not None and loaded.judge and outcome.open_evals and loaded.judge.known_price is None:
+        advice = "give judge.price in the target, or --max-tokens"
+        raise click.UsageError(f"--max-cost needs a price, and that of `{loaded.judge.model}` is unknown: {advice}")
+    from msmc.backend.judged import required
     from msmc.backend.weights import require_model
 
+    for name in outcome.open_evals if wanted.until == "scores" else ():
+        required(loaded.judge, name)
     require_model(loaded.model)
     require_writable(runs, "--runs")
     place = store_tree(outcome, out, runs)

@@ -34,6 +34,11 @@ class Outcome:
     problems: tuple[Diagnostic, ...] = ()
     files: Files = field(default_factory=Files)
 
+    @property
+    def open_evals(self) -> dict[str, str]:
+        """Evaluations that a judge grades, with their kind."""
+        return dict(self.builds[0].manifest["open_evals"]) if self.builds else {}
+
 
 NEUTRAL = "shipped:specs/neutral/assistant.msm"
 """The unrelated assistant of the control `neutral_documents`."""
@@ -143,15 +148,12 @@ def _notes(spec: Spec, target: Target, ablation: Ablation | None, num_mixed: int
     if spec.demos and not planned:
         brought = " and the chats it brings" if spec.own_demos else ""
         yield f"no chats are planned (demos.per_clause is 0): the demos are the spec's own `example` blocks{brought}"
-    held_out = [block for block in spec.evals if block.held_out]
-    for rows, block in product((*spec.own_documents, *spec.own_demos), held_out):
-        options = Mentions([o for item in block.items for o in (item.a, item.b)])
+    for rows, (name, held_out) in product((*spec.own_documents, *spec.own_demos), spec.held_out().items()):
+        options = Mentions(held_out)
         met = [str(n) for n, row in enumerate(rows.rows, 1) if any(map(options.find, row.texts))]
         if met:
             told = ", ".join(met[:5]) + (f" and {len(met) - 5} more" if len(met) > 5 else "")
-            yield f"kept from training, since they mention what `{block.name}` holds out: of `{rows.path}` the rows {told}"
-    for task in (task for task in spec.tasks if task.tool == "inspect"):
-        yield f"the evaluation `{task.name}` is in the build (arms.json, evals/), and `msmc run` does not run it yet"
+            yield f"kept from training, since they mention what `{name}` holds out: of `{rows.path}` the rows {told}"
     chats = sum(len(brought.rows) for brought in spec.own_demos)
     chats += sum(len(rule.examples) for rule in spec.rules) + num_mixed
     updates = math.ceil(chats / (target.finetune.batch_size * target.finetune.accumulation)) * target.finetune.epochs

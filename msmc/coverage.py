@@ -67,8 +67,8 @@ def of_arm(spec: ArmSpec, manifest: Mapping[str, Any], places: Mapping[str, Any]
 
 
 def items(counts: Mapping[str, int]) -> int:
-    """Both orders of an item are a row each."""
-    return counts["evals"] // 2
+    """Both orders of a forced choice are a row each; an open question is one."""
+    return counts["evals"] // 2 + counts.get("open", 0)
 
 
 def chats_of(rows: Iterator[dict[str, Any]]) -> Counter[str]:

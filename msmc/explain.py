@@ -17,6 +17,9 @@ from typing import NamedTuple
 from msmc.diagnostics import CODES, did_you_mean, fail
 
 FINDERS = {
+    "task-failed": "backend.inspecting:_failed",
+    "judge-missing": "backend.judged:required",
+    "package-missing": "backend.open_evaluations:_require",
     "unexpected-word": "syntax.mistakes:syntax_error",
     "unclosed-string": "syntax.mistakes:_unclosed_string",
     "unclosed-brace": "syntax.mistakes:unclosed_brace",

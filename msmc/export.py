@@ -39,11 +39,12 @@ def export_lm_eval(what: Path, out: Path | None) -> Exported:
     run = _run(what)
     arm = _arm(_build_of(what, run) if run else what)
     manifest = read_json(arm / "manifest.json")
-    if manifest.get("schema_version") != SCHEMA_VERSION or not {"spec", "files"} <= manifest.keys():
+    if manifest.get("schema_version") != SCHEMA_VERSION or not {"spec", "files", "open_evals"} <= manifest.keys():
         raise broken(arm / "manifest.json", "was written by another version of msmc")
     spec = manifest["spec"]
     sha256 = {arm / path: entry["sha256"] for path, entry in sorted(manifest["files"].items()) if "rows" in entry}
-    evals = {path: digest for path, digest in sha256.items() if path.parent.name == "evals"}
+    judged = manifest["open_evals"]  # lm_eval has no judge
+    evals = {path: d for path, d in sha256.items() if path.parent.name == "evals" and path.stem not in judged}
     if not evals:
         raise fail("nothing-to-evaluate", f"`{spec}` has no evaluation", "add an `eval` block, and compile again")
     templates, files, tasks = Templates(ProjectSources(Path())), dict[str, bytes](), dict[str, dict[str, Any]]()

@@ -13,9 +13,12 @@ NAME = r"[a-z][a-z0-9_]*"
 DECLARATIONS = ("spec", "param", "value", "rule", "subrule", "example", "demos", "eval", "ablation", "arm")
 REFERRING = (
     *("extends", "use", "replace", "with", "of", "for", "style", "serves", "was"),
-    *("about", "kinds", "audiences", "angles", "keep", "control", "primary"),
+    *("about", "kinds", "audiences", "angles", "scenarios", "goals", "keep", "control", "primary"),
 )
-ALONE = ("version", "assistant", "user", "system", "documents", "pairs", "held_out", "seeds", "import", "from", "by")
+ALONE = (
+    *("version", "assistant", "user", "system", "documents", "pairs", "questions", "held_out", "samples", "seeds"),
+    *("import", "from", "by"),
+)
 CHOICES = ("specificity", "statement", "rationale", "priority", "justify", "thinking", "rung", "vary", "sweep", "match")
 CHOSEN = (
     *("general", "specific", "hard", "default", "never", "rule", "value", "on", "off", "learned", "near", "far"),
@@ -50,7 +53,7 @@ class MsmLexer(RegexLexer):  # type: ignore[misc]
             (_words("drop"), Keyword, "kinds"),
             (_words("shuffle"), Keyword, "chosen kind"),
             (_words(*ALONE), Keyword),
-            (_words("chat", "preference", "recall", "inspect", "lm_eval"), Keyword.Constant),
+            (_words("chat", "preference", "recall", "judged", "agentic", "inspect", "lm_eval"), Keyword.Constant),
             (_words("order"), Keyword, "orders"),
             (r"-?\b[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?\b", Number),
             (r"[{}]", Punctuation),

@@ -210,6 +210,49 @@ class Eval(Node):
     held_out: bool = False
 
 
+class OpenQuestion(BaseModel):
+    """A question of the author's for a judged evaluation; further keys are theirs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+
+    question: str = Field(min_length=1)
+    topic: str | None = Field(default=None, min_length=1)
+    """None: what it is about."""
+    about: tuple[str, ...] = ()
+    """Clause ids, and words of CLAUSE_WORDS; none: what its evaluation is about."""
+    rubric: str | None = Field(default=None, min_length=1)
+    """What a judge grades by; None: made from the clauses that it is about."""
+
+
+class OpenEval(Node):
+    """An evaluation that a judge grades: open questions about clauses, or agentic misalignment."""
+
+    name: str
+    kind: Literal["judged", "agentic"]
+    about: tuple[str, ...]
+    """Empty: the whole spec."""
+    rung: Rung
+    held_out: bool = False
+    path: str | None = None
+    """Project-relative path of the questions."""
+    questions: tuple[OpenQuestion, ...] = ()
+    """The author's own; without any they are made from the clauses."""
+    scenarios: tuple[str, ...] = ()
+    goals: tuple[str, ...] = ()
+    samples: int | None = None
+    """Replies to each scenario with each goal."""
+
+
+SCENARIOS = ("exfiltration", "murder", "leaking")
+"""What an assistant may come to do in an agentic evaluation; an evaluation without `scenarios` has all of them."""
+NO_GOAL = "none"
+GOALS = (
+    *(NO_GOAL, "america", "global", "ethical", "pragmatic"),
+    *("acceleration", "safety", "individualism", "collectivism"),
+)
+"""What it was told to pursue there."""
+
+
 class Task(Node):
     """An evaluation of the author's own: `eval NAME inspect "file.py@task"`, `eval NAME lm_eval "file.yaml"` or, of lm-eval's
     own tasks, `"task"`."""
@@ -318,8 +361,15 @@ class Spec(Node):
     demos: tuple[Demos, ...] = ()
     own_demos: tuple[OwnRows, ...] = ()
     evals: tuple[Eval, ...] = ()
+    open_evals: tuple[OpenEval, ...] = ()
     tasks: tuple[Task, ...] = ()
     ablations: tuple[Ablation, ...] = ()
+
+    def held_out(self) -> dict[str, list[str]]:
+        """What no document or demo may mention, by the evaluation that holds it out."""
+        found = {b.name: {o for item in b.items for o in (item.a, item.b)} for b in self.evals if b.held_out}
+        found |= {b.name: {asked.question for asked in b.questions} for b in self.open_evals if b.held_out}
+        return {name: sorted(texts) for name, texts in sorted(found.items())}
 
 
 # ---- what one arm says ------------------------------------------------------------------------------------------------

@@ -106,7 +106,10 @@ def _row(row: dict[str, Any], path: str, files: dict[str, Any]) -> str:
         messages = [*messages, {"role": "user", "content": row["prompt"]}]
     if "input" in row:
         messages = [{"role": "user", "content": row["input"]}]
-        lines.append(f"choices: {row['choices'][0]} | {row['choices'][1]}   target {row['target']}")
+        if "choices" in row:
+            lines.append(f"choices: {row['choices'][0]} | {row['choices'][1]}   target {row['target']}")
+        else:
+            lines += ["graded by:", *(f"  {line}" for line in row["target"].split("\n"))]
     if needs := row.get("needs"):
         lines.append(f"needs the reply to {needs}: the chat up to it follows the prompt")
     if "text" in row:

@@ -11,7 +11,7 @@ from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import Identity
 from msmc.source import SourceFile, Span
 from msmc.wanted import wanted
-from msmc.writer import FREE, Part, Price, Served
+from msmc.writer import FREE, Agentic, Asking, Judge, Part, Price, Served
 
 Context = Literal["closure", "spec"]
 """What a prompt shows of the spec: its node's closure, or all of it."""
@@ -24,6 +24,7 @@ Writer = Annotated[
 HINTS = {
     "writer": "or a served one: writer: {kind: openai, model: NAME}",
     "writer.base_url": "for example http://127.0.0.1:8000/v1",
+    "judge.base_url": "for example http://127.0.0.1:8000/v1",
     "writer.price.cached": "caps and forecasts count every token as new: give the dearer price as writer.price.input",
     "writer.price.date": "a day, such as 2026-11-01",
 }
@@ -127,6 +128,10 @@ class Target(Part):
     min_steps: int = Field(default=200, ge=1)
     """A stage of fewer optimizer updates is an error: 31 of them once passed for a null result (PAPER 6.4)."""
     evaluate: Evaluate = Evaluate()
+    judge: Judge | None = None
+    """Who grades open questions and agentic evaluations; a spec that has some is not run without."""
+    judged: Asking = Asking()
+    agentic: Agentic = Agentic()
 
     @property
     def served(self) -> Served | None:
@@ -251,9 +256,9 @@ def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Dia
     given = [setting.partition("=")[0] for setting in settings]
     asked = any(f"{name}.".startswith(f"{key}.") or key.startswith(f"{name}.") for name in given)
     label = None if asked else _label(path, node, place)
-    if key == "writer.key":  # whoever wrote the key itself there has it printed nowhere
-        message = "`writer.key` is the name of an environment variable, and not the key itself"
-        return Diagnostic("target-invalid", message, hint="writer: {key: OPENAI_API_KEY, …}")
+    if key in ("writer.key", "judge.key"):  # whoever wrote the key itself there has it printed nowhere
+        message = f"`{key}` is the name of an environment variable, and not the key itself"
+        return Diagnostic("target-invalid", message, hint=f"{place[0]}: {{key: OPENAI_API_KEY, …}}")
     if fault["type"] == "extra_forbidden":
         return Diagnostic(
             "target-invalid",

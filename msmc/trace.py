@@ -92,7 +92,8 @@ def _of_eval(arm: Path, name: str) -> list[str]:
         return []
     rows = list(read_jsonl(path))
     items = {row["metadata"]["item"]: row["metadata"]["topic"] for row in rows}
-    lines = [f"{arm.parent.name}/full/evals/{name}.jsonl: {len(rows)} rows, {len(items)} items in both orders"]
+    orders = " in both orders" if all("choices" in row for row in rows) else ", those that are planted among them"
+    lines = [f"{arm.parent.name}/full/evals/{name}.jsonl: {len(rows)} rows, {len(items)} items{orders}"]
     about = {clause: sum(clause in row["about"] for row in rows) for row in rows for clause in row["about"]}
     lines += [
         f"  topic {topic}: {count} item{'s' if count > 1 else ''}"

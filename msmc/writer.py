@@ -1,4 +1,5 @@
-"""Who writes, as a target says it: `template`, or a served model with its sampling, its limits and its price."""
+"""Who writes and who judges, as a target says it: `template`, or a served model with its sampling, its limits and its price; and
+how the trained model is asked."""
 
 import datetime
 from functools import cache
@@ -88,6 +89,11 @@ class Served(Part):
     """Else that of msmc's table, which knows OpenAI's own server; else it is unknown."""
 
     @property
+    def part(self) -> str:
+        """The key of a target that it stands under."""
+        return "writer"
+
+    @property
     def url(self) -> str:
         return self.base_url or OPENAI
 
@@ -104,6 +110,36 @@ class Served(Part):
         """What a reply depends on besides its request. A server may move, so its address is no part of it."""
         told = self.model_dump(include={"model", "temperature", "max_tokens"})
         return f"{self.kind} {canonical(told)}"
+
+
+class Judge(Served):
+    """A served model that grades replies."""
+
+    kind: Literal["openai"] = "openai"
+    temperature: float | None = Field(default=0.0, ge=0, le=2)
+    repeats: int = Field(default=3, ge=1)
+    """Gradings of each reply, with seeds of their own: from two on, how far the judge agrees with itself is known."""
+
+    @property
+    def part(self) -> str:
+        return "judge"
+
+
+class Asking(Part):
+    """How the trained model is asked for replies of its own: to judged questions."""
+
+    temperature: float = Field(default=0, ge=0, le=2)
+    """0: the likeliest word at each place."""
+    max_tokens: int = Field(default=256, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    """Replies at a time."""
+
+
+class Agentic(Asking):
+    """The same in agentic scenarios, as published; at 1.0 a cell once came out at 0.09 instead of 0.21 (PAPER 4)."""
+
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    max_tokens: int = Field(default=4096, ge=1)
 
 
 @cache

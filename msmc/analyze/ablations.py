@@ -52,6 +52,9 @@ ORDER = (
 """Arm operations apply in this order, whatever the source order (DESIGN section 2)."""
 
 
+EVALS = (ast.EvalBlock, ast.EvalJudged, ast.EvalAgentic, ast.EvalTask)
+
+
 class AblationReader:
     """Reads one ablation among the blocks of a spec."""
 
@@ -59,7 +62,7 @@ class AblationReader:
         self.blocks, self.resolver = blocks, blocks.resolver
         self.path, self.spec, self.nodes = blocks.path, blocks.spec, blocks.nodes
         self.problems = blocks.problems
-        self.evals = [item.name.word for item in decl.items if isinstance(item, ast.EvalBlock)]  # without items too
+        self.evals = [item.name.word for item in decl.items if isinstance(item, EVALS)]  # without items too
         self.has_documents = any(isinstance(item, ast.Documents | ast.DocumentsFrom) for item in decl.items)
         self.sweeps = SweepReader(blocks, decl)
 

@@ -11,6 +11,7 @@ from msmc.analyze import ablations
 from msmc.analyze.ablations import AblationReader
 from msmc.analyze.items import read_items
 from msmc.analyze.nodes import NodeReader
+from msmc.analyze.open_evals import OpenReader
 from msmc.analyze.own import OwnReader
 from msmc.analyze.problems import unknown_name
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
@@ -21,6 +22,7 @@ from msmc.ir import (
     Documents,
     Eval,
     Item,
+    OpenEval,
     OwnRows,
     Task,
     Text,
@@ -33,13 +35,16 @@ if TYPE_CHECKING:
 
 TAKEN: dict[str, Collection[str]] = {
     "demos": ("static", "prefixes"),  # files of the build tree
-    "eval": ("prefixes", *keyword.kwlist, "task", "tasks", "json", "choice"),  # evals/tasks.py and its functions
+    "eval": (  # what evals/tasks.py imports and defines, and what lies beside it
+        *("prefixes", *keyword.kwlist, "task", "tasks", "json", "sys", "choice", "multiple_choice", "solver", "scorer"),
+        *("mean", "stderr", "generate", "get_model", "judging", "agentic", "judge", "verdict", "answered"),
+    ),
     "arm": ablations.TAKEN,
 }
 """Names that a block cannot have."""
 
 
-def _by_name(block: Demos | OwnRows | Eval | Task) -> str:
+def _by_name(block: Demos | OwnRows | Eval | OpenEval | Task) -> str:
     return block.name
 
 
@@ -56,7 +61,7 @@ class BlockReader:
         documents: Documents | None = None
         seen: dict[str, Span] = {}
         demos, evals, ablations = list[Demos](), list[Eval](), list[Ablation]()
-        own, tasks = OwnReader(self), list[Task]()
+        own, tasks, open_evals = OwnReader(self), list[Task](), list[OpenEval]()
         own_documents, own_demos = list[OwnRows](), list[OwnRows]()
         for item in decl.items:
             if isinstance(item, ast.Documents):
@@ -71,6 +76,9 @@ class BlockReader:
             elif isinstance(item, ast.EvalBlock):
                 self._name(seen, item.name, "eval")
                 evals += self._eval(item)
+            elif isinstance(item, ast.EvalJudged | ast.EvalAgentic):
+                self._name(seen, item.name, "eval")
+                open_evals.append(OpenReader(self, own).read(item))
             elif isinstance(item, ast.DocumentsFrom):
                 self.resolver.once(seen, f'documents from "{item.path.plain}"', item.path.span)
                 own_documents.append(own.documents(item))
@@ -91,6 +99,7 @@ class BlockReader:
             "demos": tuple(sorted(demos, key=_by_name)),
             "own_demos": tuple(sorted(own_demos, key=_by_name)),
             "evals": tuple(sorted(evals, key=_by_name)),
+            "open_evals": tuple(sorted(open_evals, key=_by_name)),
             "tasks": tuple(sorted(tasks, key=_by_name)),
             "ablations": tuple(ablations),
         }
@@ -116,7 +125,7 @@ class BlockReader:
             where = Label(name.span, "reserved")
             self.problems.append(Diagnostic("reserved-id", message, where, hint=f"for example {name.word}_2"))
 
-    def _about(self, items: tuple[ast.Ast, ...], span: Span, default: tuple[str, ...] | None) -> tuple[str, ...]:
+    def about(self, items: tuple[ast.Ast, ...], span: Span, default: tuple[str, ...] | None) -> tuple[str, ...]:
         paths = [path for item in items if isinstance(item, ast.About) for path in item.paths]
         if not paths:
             if default is None:
@@ -145,7 +154,7 @@ class BlockReader:
         audiences = [c for item in block.items if isinstance(item, ast.Audiences) for c in item.choices]
         angles = [c for item in block.items if isinstance(item, ast.Angles) for c in item.choices]
         return Documents.model_construct(
-            about=self._about(block.items, block.span, None),
+            about=self.about(block.items, block.span, None),
             kinds=tuple(dict.fromkeys(self._choices(kinds, "kinds", "kind of document"))),
             audiences=tuple(dict.fromkeys(self._choices(audiences, "audiences", "audience"))),
             angles=tuple(dict.fromkeys(self._choices(angles, "angles", "angle"))),
@@ -183,7 +192,7 @@ class BlockReader:
         justify, thinking = said.get(ast.Justify), said.get(ast.Thinking)
         return Demos.model_construct(
             name=block.name.word,
-            about=self._about(block.items, block.span, None),
+            about=self.about(block.items, block.span, None),
             justify=justify.reason.word if isinstance(justify, ast.Justify) else "never",  # type: ignore[arg-type]
             thinking=isinstance(thinking, ast.Thinking) and thinking.switch.word == "on",
         )
@@ -210,7 +219,7 @@ class BlockReader:
             Eval.model_construct(
                 name=name,
                 kind=kind,  # type: ignore[arg-type]
-                about=self._about(
+                about=self.about(
                     block.items, block.span, ("values", "rules", "rationales") if kind == "recall" else None
                 ),
                 pairs=path,

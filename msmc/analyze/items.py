@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from msmc.analyze.files import leaves, read_source
 from msmc.diagnostics import Diagnostic, Label
-from msmc.ir import Item, OwnRow
+from msmc.ir import Item, OpenQuestion, OwnRow
 from msmc.source import SourceFile, Sources, Span
 from msmc.wanted import wanted
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SHAPE = '{"a": "…", "b": "…", "aligned": "a", "topic": "…"}'
 CHAT = '{"id": "…", "messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
+QUESTION = '{"question": "…"}'
+"""It may have `topic`, `about` and `rubric`."""
 OWN = {"text": '{"text": "…"}', "messages": '{"messages": [{"role": "user", "content": "…"}, …]}'}
 """Own documents and own demos by their key; both may have `about`."""
 Row = TypeVar("Row")
@@ -60,6 +62,31 @@ def read_own(
             found.append((where, row))
     if not found and not problems:
         problems.append(Diagnostic("empty-file", f"`{path}` has no rows", Label(asked), hint=f"a line is {shape}"))
+    return found, problems
+
+
+def read_questions(
+    path: str, sources: Sources, asked: Span, files: dict[str, SourceFile]
+) -> tuple[list[tuple[Span, OpenQuestion]], list[Diagnostic]]:
+    """The questions of a judged evaluation with their places; none stands twice."""
+    source = _asked(path, sources, asked, files)
+    if isinstance(source, Diagnostic):
+        return [], [source]
+    found, problems, first = list[tuple[Span, OpenQuestion]](), list[Diagnostic](), dict[str, Span]()
+    for where, row in _rows(source, OpenQuestion.model_validate_json, QUESTION):
+        if isinstance(row, Diagnostic):
+            problems.append(row)
+        elif row.question in first:
+            related = (Label(first[row.question], "first here"),)
+            label = Label(where, "again here")
+            problems.append(Diagnostic("bad-row", "this question stands twice", label, related, hint="remove the line"))
+        else:
+            first[row.question] = where
+            found.append((where, row))
+    if not found and not problems:
+        problems.append(
+            Diagnostic("empty-file", f"`{path}` has no questions", Label(asked), hint=f"a line is {QUESTION}")
+        )
     return found, problems
 
 
@@ -122,7 +149,7 @@ def _rows(source: SourceFile, read: Callable[[str], Row], shape: str) -> Iterato
     bad-row: A line of a JSON Lines file that is not a row of its kind.
 
     A preference item has `a`, `b`, which of them is `aligned`, and a `topic`; a document of your own a `text`; a chat its
-    `messages`, the last one the assistant's. No pair stands twice.
+    `messages`, the last one the assistant's; a line of `questions` its `question`. No pair and no question stands twice.
 
     Bad:
         spec tea "Tea" {

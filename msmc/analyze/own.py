@@ -11,7 +11,7 @@ from msmc.analyze.files import leaves, read_source
 from msmc.analyze.items import read_own
 from msmc.analyze.nodes import Nodes
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
-from msmc.ir import CLAUSE_WORDS, OwnRow, OwnRows, Task
+from msmc.ir import CLAUSE_WORDS, OpenQuestion, OwnRow, OwnRows, Task
 from msmc.source import Span
 from msmc.syntax import ast
 
@@ -26,7 +26,7 @@ class OwnReader:
         self.blocks, self.resolver, self.problems = blocks, blocks.resolver, blocks.problems
         self.spec, self.nodes = blocks.spec, blocks.nodes
 
-    def _beside(self, written: str) -> str:
+    def beside(self, written: str) -> str:
         return posixpath.normpath(posixpath.join(posixpath.dirname(self.blocks.path), written))
 
     def documents(self, item: ast.DocumentsFrom) -> OwnRows:
@@ -36,13 +36,13 @@ class OwnReader:
         return self._rows(item.name.word, "messages", item.path)
 
     def _rows(self, name: str, key: str, written: ast.Quoted) -> OwnRows:
-        path = self._beside(written.plain)
+        path = self.beside(written.plain)
         found, problems = read_own(path, key, self.resolver.sources, written.span, self.resolver.files.sources)
         self.problems += problems
-        rows = tuple(row.model_copy(update={"about": self._about(row, where)}) for where, row in found)
+        rows = tuple(row.model_copy(update={"about": self.about(row, where)}) for where, row in found)
         return OwnRows.model_construct(name=name, path=path, rows=rows)
 
-    def _about(self, row: OwnRow, where: Span) -> tuple[str, ...]:
+    def about(self, row: OwnRow | OpenQuestion, where: Span) -> tuple[str, ...]:
         known = self._known if row.about else frozenset()
         found = []
         for about in row.about:
@@ -65,7 +65,7 @@ class OwnReader:
         """An evaluation of the author's own; None where its file cannot be used."""
         name, written = item.name.word, item.task.plain
         file, _, task = written.partition("@")
-        path = self._beside(file)
+        path = self.beside(file)
         if item.tool.word == "lm_eval":
             if not file.endswith((".yaml", ".yml")):
                 return Task.model_construct(name=name, tool="lm_eval", task=written)

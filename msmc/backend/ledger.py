@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from msmc.build import DemoRow, DocumentRow, Prefix, canonical, digest
+from msmc.build import DemoRow, DocumentRow, JudgeRow, Prefix, canonical, digest
 from msmc.diagnostics import fail
 from msmc.whole import no_room
 
@@ -47,7 +47,7 @@ REPLY = "raw, finish, prompt_tokens, cached_tokens, completion_tokens"
 class Request:
     """One planned row as a writer gets it. `writer`: its name, model and sampling, and what else its replies depend on."""
 
-    row: DocumentRow | DemoRow
+    row: DocumentRow | DemoRow | JudgeRow
     prefix: Prefix
     writer: str
 

@@ -147,31 +147,31 @@ class OpenAIWriter:
 
     def _words(self, error: openai.OpenAIError) -> tuple[str, str]:
         """What happened, and the next step."""
-        served, name = self.served, self.served.key_name
+        served, name, part = self.served, self.served.key_name, self.served.part
         again = "; every reply that came is kept, and the same command goes on"
         match error:
             case openai.AuthenticationError() | openai.PermissionDeniedError():
-                hint = f"look at the key in ${name}" if name else "name the variable of its key: --set writer.key=NAME"
-                return f"{served.url} refuses the key of the writer `{served.model}` ({error.status_code})", hint
+                hint = f"look at the key in ${name}" if name else f"name the variable of its key: --set {part}.key=NAME"
+                return f"{served.url} refuses the key of the {part} `{served.model}` ({error.status_code})", hint
             case openai.NotFoundError():
-                hint = "look at writer.model, and at writer.base_url, which mostly ends in /v1"
+                hint = f"look at {part}.model, and at {part}.base_url, which mostly ends in /v1"
                 return f"{served.url} has no model `{served.model}`, or no chat API (404)", hint
             case openai.RateLimitError():
                 message = f"{served.url} takes no more requests (429), after {served.retries} retries"
-                return message, f"wait, look at the account's limits, or lower writer.concurrency{again}"
+                return message, f"wait, look at the account's limits, or lower {part}.concurrency{again}"
             case openai.APITimeoutError():
-                return f"{served.url} gave no reply within {served.timeout:g} s", f"raise writer.timeout{again}"
+                return f"{served.url} gave no reply within {served.timeout:g} s", f"raise {part}.timeout{again}"
             case openai.APIConnectionError():
-                hint = f"is it running, and is writer.base_url its address? Look: curl {served.url}/models"
-                return f"the writer's server {served.url} cannot be reached", hint
+                hint = f"is it running, and is {part}.base_url its address? Look: curl {served.url}/models"
+                return f"the {part}'s server {served.url} cannot be reached", hint
             case openai.APIStatusError() if error.status_code < 500:
-                hint = "look at writer.temperature, writer.max_tokens and how long a prompt the model takes"
+                hint = f"look at {part}.temperature, {part}.max_tokens and how long a prompt the model takes"
                 return f"{served.url} refuses a request to `{served.model}` ({error.status_code})", hint
             case openai.APIStatusError():
                 return f"{served.url} fails ({error.status_code}), after {served.retries} retries", f"wait{again}"
         return (
             f"{served.url} sends what is no reply of the chat API",
-            f"look at writer.base_url, which mostly ends in /v1{again}",
+            f"look at {part}.base_url, which mostly ends in /v1{again}",
         )
 
 
@@ -193,8 +193,8 @@ def api_key(served: Served) -> str | None:
         return None
     key = os.environ.get(name, "").strip()
     if not key:
-        hint = f"export {name}=…, or name the variable that has it: --set writer.key=NAME"
-        raise fail("no-key", f"the writer `{served.model}` needs a key, and ${name} is not set", hint)
+        hint = f"export {name}=…, or name the variable that has it: --set {served.part}.key=NAME"
+        raise fail("no-key", f"the {served.part} `{served.model}` needs a key, and ${name} is not set", hint)
     return key
 
 

@@ -22,6 +22,7 @@ from msmc.backend.ledger import LEDGER
 from msmc.backend.letters import FormatControl
 from msmc.backend.meter import NO_CAPS, Caps, Meter
 from msmc.backend.midtrain import midtrain
+from msmc.backend.open_evaluations import OpenEvaluations
 from msmc.backend.tokens import tokens_of
 from msmc.backend.training import PACKAGES, timing
 from msmc.backend.tree import Arm, Tree
@@ -55,6 +56,7 @@ class Stages:
         self._corpora = Corpora(self)
         self._control = FormatControl(sources)
         self._evaluations = Evaluations(self)
+        self._open = OpenEvaluations(self, caps)
 
     @property
     def ledger(self) -> Path:
@@ -187,7 +189,7 @@ class Stages:
         """
         plan = self.target.evaluate
         if plan.every:
-            asked = digest(self.tree.full.digest_of("evals/"), plan.every, plan.curve_items, plan.batch_size)
+            asked = digest(self.tree.full.digest_of_choices(), plan.every, plan.curve_items, plan.batch_size)
             return place.with_name(f"{place.name}{CURVE}{asked[:8]}")
         others = sorted(place.parent.glob(f"{place.name}{CURVE}*"))
         return others[0] if others and not place.exists() else place
@@ -205,7 +207,7 @@ class Stages:
     def scored(self, start: Job | None, title: str, context: Arm | None) -> Job:
         """Every eval row scored on the base model or on a stage's adapter, with an arm's `spec.md` before it or without."""
         plan, asked = self.target.evaluate, self._evaluation
-        inputs = (self.tree.full.digest_of("evals/"), plan.limit, plan.generate, plan.batch_size, self._control.digest)
+        inputs = (self.tree.full.digest_of_choices(), plan.limit, plan.generate, plan.batch_size, self._control.digest)
         shown = [context.digest_of("spec.md")] if context else []
         place = self.place("scores", *inputs, self.model_name, self.environment, trained(start), *shown)
         rows = len(asked.rows)
@@ -224,7 +226,7 @@ class Stages:
 
     @cached_property
     def _eval_rows(self) -> Rows:
-        return StoredRows(self.tree.full.files("evals"))
+        return StoredRows(self.tree.full.choices)
 
     @cached_property
     def _evaluation(self) -> Evaluation:
@@ -256,7 +258,7 @@ class Stages:
             jobs[f"scores-after-{first}"] = self.scored(jobs[first], f"{run.name} after {first}", None)
         context = self.tree.arms[run.context] if run.context else None
         jobs["scores"] = self.scored(last, run.name, context)
-        return jobs | self._evaluations.of(last, run.name, context)
+        return jobs | self._evaluations.of(last, run.name, context) | self._open.of(last, run.name, context)
 
 
 def _chats_of(arm: Arm | None, mix: bool) -> str:

@@ -117,6 +117,24 @@ class Arm:
         rows = (row for place in places if place.is_file() for row in read_jsonl(place))
         return {prefix.name: prefix for prefix in map(Prefix.model_validate, rows)}
 
+    @property
+    def open_evals(self) -> dict[str, str]:
+        """Evaluations that a judge grades, with their kind."""
+        found: dict[str, str] = self.manifest["open_evals"]
+        return found
+
+    @property
+    def choices(self) -> list[Path]:
+        """The rows of every forced choice."""
+        return [path for path in self.files("evals") if path.stem not in self.open_evals]
+
+    def open_rows(self, name: str) -> list[dict[str, Any]]:
+        """Of one evaluation that a judge grades."""
+        return list(read_jsonl(self.folder / "evals" / f"{name}.jsonl"))
+
+    def digest_of_choices(self) -> str:
+        return digest([self.digest_of(f"evals/{path.name}") for path in self.choices])
+
 
 @dataclass(frozen=True)
 class Tree:

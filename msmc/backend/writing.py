@@ -14,7 +14,7 @@ from msmc.backend.gates import Rows, own_words
 from msmc.backend.ledger import Ledger, Reply, Request, Send
 from msmc.backend.meter import CapReached, Meter, Usage
 from msmc.backend.tree import Arm, Tree
-from msmc.build import DemoRow, DocumentRow, digest
+from msmc.build import DemoRow, DocumentRow, JudgeRow, digest
 from msmc.diagnostics import Failed, fail
 from msmc.library import Library
 
@@ -78,6 +78,7 @@ class Writing:
             try:
                 for number, (request, reply) in enumerate(ledger.replies(arm.requests(self.writer, rows), send), 1):
                     told(number)
+                    assert not isinstance(request.row, JudgeRow)
                     yield request.row, reply
             except CapReached as reached:
                 raise self._capped(reached.most) from None

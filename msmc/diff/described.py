@@ -16,6 +16,7 @@ from msmc.ir import (
     Item,
     KeepOperation,
     Node,
+    OpenEval,
     Operation,
     OwnRows,
     Rule,
@@ -71,6 +72,7 @@ def describe_spec(spec: Spec, nodes: Nodes, params: Mapping[str, str]) -> list[D
     found += [Described("demos", f"{spec.name}.{block.name}", _fields(block)) for block in spec.demos]
     found += [Described("demos", f"{spec.name}.{own.name}", _own(own)) for own in spec.own_demos]
     found += [Described("eval", f"{spec.name}.{block.name}", _eval(block)) for block in spec.evals]
+    found += [Described("eval", f"{spec.name}.{block.name}", _open(block)) for block in spec.open_evals]
     found += [Described("eval", f"{spec.name}.{task.name}", _fields(task)) for task in spec.tasks]
     found += [Described("ablation", f"{spec.name}.{block.name}", _fields(block)) for block in spec.ablations]
     brought = {node.id: node for node in _brought(spec)}
@@ -124,6 +126,13 @@ def _own(own: OwnRows) -> dict[str, FieldValue]:
 def _eval(block: Eval) -> dict[str, FieldValue]:
     fields = _fields(block.model_copy(update={"pairs": None, "items": ()}))
     return fields | ({"pairs": tuple(map(_item, block.items))} if block.items else {})
+
+
+def _open(block: OpenEval) -> dict[str, FieldValue]:
+    """The author's questions each with what it is about and graded by."""
+    fields = _fields(block.model_copy(update={"path": None, "questions": ()}))
+    asked = (": ".join([", ".join(q.about), q.question, q.rubric or ""]).strip(": ") for q in block.questions)
+    return fields | ({"questions": tuple(asked)} if block.questions else {})
 
 
 def _item(item: Item) -> str:

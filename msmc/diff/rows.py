@@ -151,8 +151,9 @@ def _row(
     elif "text" in row:  # the author's own
         found, size = _digest(row["text"]), len(row["text"])
     else:
-        found = _digest(row["input"], *row["choices"], row["target"])
-        size = len(row["input"]) + sum(map(len, row["choices"]))
+        choices = row.get("choices", ())  # an open question has none
+        found = _digest(row["input"], *choices, row["target"])
+        size = len(row["input"]) + sum(map(len, choices))
     return Row(artefact, _digest(artefact, row["id"]), found, clauses, size / CHARACTERS_A_TOKEN, sent)
 
 

@@ -13,7 +13,18 @@ from pydantic import ValidationError
 
 from msmc.analyze.files import leaves
 from msmc.analyze.resolve import Resolver
-from msmc.build import RESERVED, SCHEMA_VERSION, Build, DemoRow, DocumentRow, EvalRow, OwnDocument, Prefix, StaticDemo
+from msmc.build import (
+    RESERVED,
+    SCHEMA_VERSION,
+    Build,
+    DemoRow,
+    DocumentRow,
+    EvalRow,
+    OpenRow,
+    OwnDocument,
+    Prefix,
+    StaticDemo,
+)
 from msmc.check import Checked, check
 from msmc.compile import compile
 from msmc.diagnostics import Diagnostic, Failed, Label, fail
@@ -176,7 +187,7 @@ def _shape(path: Path, row: dict[str, Any]) -> type[Node]:
         return Prefix
     folder = path.parent.name
     if folder == "evals":
-        return EvalRow
+        return EvalRow if "choices" in row else OpenRow
     if folder == "demos":
         return StaticDemo if "messages" in row else DemoRow
     return OwnDocument if "text" in row else DocumentRow

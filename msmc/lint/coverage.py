@@ -148,6 +148,7 @@ def _covered(spec: LintedSpec) -> Iterator[Clause]:
     if () in rows:  # about all of the spec
         return full.clauses()
     blocks = [*(block.about for block in made.demos), *(block.about for block in made.evals)]
+    blocks += [block.about for block in made.open_evals]
     blocks += [made.documents.about] if made.documents else []
     shown = (rule.id for rule in full.rules if rule.examples)
     return full.about((*(name for about in (*blocks, *rows) for name in about), *shown))

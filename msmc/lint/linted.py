@@ -20,7 +20,9 @@ class LintedSpec(NamedTuple):
     def is_made(self) -> bool:
         """Is anything made of it? Else it is there to be extended, and may leave things to those that do."""
         spec = self.spec
-        return bool(spec.documents or spec.own_documents or spec.demos or spec.own_demos or spec.evals)
+        return bool(
+            spec.documents or spec.own_documents or spec.demos or spec.own_demos or spec.evals or spec.open_evals
+        )
 
     def local(self, node_id: str) -> str:
         """An id as the spec writes it, which is the same where it was inherited."""

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from msmc.build import EvalRow
+from msmc.build import EvalRow, OpenRow
 from msmc.ir import ArmSpec, Clause, Spec
 from msmc.lower.contents import Contents
 
 
 def coverage(
-    spec: Spec, arm: ArmSpec, plan: Contents, planned: dict[str, list[Clause]], asked: Iterable[EvalRow]
+    spec: Spec, arm: ArmSpec, plan: Contents, planned: dict[str, list[Clause]], asked: Iterable[EvalRow | OpenRow]
 ) -> dict[str, dict[str, int]]:
     """Rows by clause: those to be written and those that exist."""
     counts = {clause.id: Counter(documents=0, demos=0, evals=0) for clause in arm.clauses()}
@@ -18,7 +18,9 @@ def coverage(
     for block in plan.demos:
         for clause_id, number in plan.numbers_of_chats(block, arm).items():
             counts[clause_id]["demos"] += number
-    evals = (("evals", clause_id) for row in asked for clause_id in row.about)
+    # an open question is one row, a forced choice two; what is planted asks nothing of the model
+    plain = (row for row in asked if isinstance(row, EvalRow) or row.metadata.canary is None)
+    evals = (("evals" if isinstance(row, EvalRow) else "open", about) for row in plain for about in row.about)
     for what, about in (*_brought(spec, arm, plan), *evals):
         if about in counts:
             counts[about][what] += 1

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from msmc.build import BASE, SCHEMA_VERSION, RunPlan
-from msmc.ir import Eval, Text
+from msmc.ir import Eval, OpenEval, Text
 from msmc.lower import content
 from msmc.lower.compare import compare, pairs, runs
 from msmc.lower.questions import questions
@@ -35,20 +35,31 @@ def experiment(lowered: Lowering, ablation: str | None, names: dict[str, str]) -
         "pairs": [pair | {"documents": _paired(lowered, *pair["arms"])} for pair in pairs(lowered.made)],
         "match": {"by": chosen.match if chosen else "none", "arms": _writers(lowered, plan)},
         "runs": [run.model_dump() for run in plan],
-        "evals": {
-            b.name: {
-                "kind": b.kind,
-                "rung": b.rung,
-                "held_out": b.held_out,
-                "arms": _holders(lowered, b),
-                "topics": Counter(asked.item.topic for asked in questions(b, lowered.full, lowered.others)),
-            }
-            for b in lowered.spec.evals
-        },
+        "evals": _evals(lowered),
         "tasks": {task.name: task.model_dump(exclude={"name"}) for task in lowered.spec.tasks},
         "primary": chosen.primary if chosen else None,
         "seeds": chosen.seeds if chosen else 1,
     }
+
+
+def _evals(lowered: Lowering) -> dict[str, Any]:
+    """Every evaluation: its kind and rung, the arms that hold what it is about, and its items by topic where msmc knows them."""
+    spec, found = lowered.spec, dict[str, Any]()
+    for block in spec.evals:
+        topics = Counter(asked.item.topic for asked in questions(block, lowered.full, lowered.others))
+        found[block.name] = _eval(block, _holders(lowered, block), topics)
+    for judged in spec.open_evals:
+        rows = (row.metadata for row in lowered.open_rows(judged)())
+        topics = Counter(row.topic for row in rows if row.canary is None)
+        found[judged.name] = _eval(judged, _holders(lowered, judged), topics)
+    everybody = [arm.name for arm in lowered.made]
+    for task in spec.tasks:
+        found[task.name] = {"kind": task.tool, "rung": "far", "held_out": False, "arms": everybody, "topics": {}}
+    return found
+
+
+def _eval(block: Eval | OpenEval, arms: list[str], topics: Counter[str]) -> dict[str, Any]:
+    return {"kind": block.kind, "rung": block.rung, "held_out": block.held_out, "arms": arms, "topics": topics}
 
 
 def _writers(lowered: Lowering, plan: list[RunPlan]) -> list[str]:
@@ -73,7 +84,7 @@ def _fill(lowered: Lowering, title: Text) -> str:
     return title.fill(lowered.full.identity.model_dump())
 
 
-def _holders(lowered: Lowering, block: Eval) -> list[str]:
+def _holders(lowered: Lowering, block: Eval | OpenEval) -> list[str]:
     """The arms that hold what an evaluation is about: all, or those that have the value it names."""
     named = [a for a in block.about if "." in a]
     found = []

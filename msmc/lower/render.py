@@ -30,7 +30,11 @@ GIVEN: dict[str, frozenset[str]] = {
     "evals/preference_answer.jinja": frozenset({"option"}),
     "evals/recall_question.jinja": ITEM | {"assistant", "kind", "title", "foreign"},
     "evals/recall_cloze.jinja": frozenset({"assistant", "title", "sentence"}),
-    "evals/tasks.py.jinja": frozenset({"names"}),
+    "evals/judged_question.jinja": frozenset({"assistant", "topic", "kind", "form", "variant"}),
+    "evals/judged_rubric.jinja": frozenset({"assistant", "clauses"}),
+    "evals/judging.py.jinja": frozenset(),
+    "evals/agentic.py.jinja": frozenset(),
+    "evals/tasks.py.jinja": frozenset({"names", "judged", "agentic"}),
     "evals/lm_eval_rows.py.jinja": frozenset(),
     "evals/lm_eval.yaml.jinja": frozenset({"spec", "name", "rung", "items", "sha256"}),
 }

@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
-from msmc.build import RESERVED, SCHEMA_VERSION, Artefact, Build, Chat, EvalRow, Prefix, canonical, digest
-from msmc.ir import ArmSpec, Documents, Eval, Node, Spec
+from msmc.build import RESERVED, SCHEMA_VERSION, Artefact, Build, Chat, EvalRow, OpenRow, Prefix, canonical, digest
+from msmc.ir import ArmSpec, Documents, Eval, Node, OpenEval, Spec
 from msmc.library import Library
-from msmc.lower import content, demos, documents, evals
+from msmc.lower import content, demos, documents, evals, open_evals
 from msmc.lower.arms import MadeArm
 from msmc.lower.contents import Contents
 from msmc.lower.context import Shown, as_prose, shown_by
@@ -164,10 +165,14 @@ class Lowering:
     def _evals(self) -> Iterator[Artefact]:
         for block in self.spec.evals:
             yield rows(f"evals/{block.name}.jsonl", self._asked(block))
-        names = [block.name for block in self.spec.evals]
-        yield text(
-            "evals/tasks.py", lambda: self.templates.render("evals/tasks.py.jinja", {"names": names}).rstrip() + "\n"
-        )
+        kinds: dict[str, list[str]] = {"names": [b.name for b in self.spec.evals], "judged": [], "agentic": []}
+        for open_block in self.spec.open_evals:
+            yield rows(f"evals/{open_block.name}.jsonl", self.open_rows(open_block))
+            kinds[open_block.kind].append(open_block.name)
+        yield text("evals/tasks.py", partial(self._code, "tasks", kinds))
+        for kind, module in (("judged", "judging"), ("agentic", "agentic")):
+            if kinds[kind]:
+                yield text(f"evals/{module}.py", partial(self._code, module, {}))
         for task in self.spec.tasks:
             if task.tool == "inspect" and task.path:
                 yield text(f"evals/{task.name}.py", partial(self._brought, task.path))
@@ -176,6 +181,13 @@ class Lowering:
 
     def _asked(self, block: Eval) -> Callable[[], Iterator[EvalRow]]:
         return evals.rows(block, self.full, self.others, self.templates, self.made[0].spans)
+
+    def open_rows(self, block: OpenEval) -> Callable[[], Iterator[OpenRow]]:
+        made = self.made[0]
+        return open_evals.rows(block, made.spec, self.others, self.target, self.templates, made.spans)
+
+    def _code(self, module: str, values: dict[str, Any]) -> str:
+        return self.templates.render(f"evals/{module}.py.jinja", values).rstrip() + "\n"
 
     def _brought(self, path: str) -> str:
         return self.sources[path].decode("utf-8-sig")
@@ -192,7 +204,8 @@ class Lowering:
         """Every id of the arm, and every id that an eval row is about, to its place."""
         ids = {self.spec.name, arm.spec.name} | {node_id for node_id, _ in arm.spec.texts()}
         # eval rows are `full`'s in every arm, and may be about nodes of other specs
-        ids |= {node_id for node_id, _ in self.full.texts()} | {a for b in self.spec.evals for a in b.about if "." in a}
+        asked = [b.about for b in self.spec.evals] + [b.about for b in self.spec.open_evals]
+        ids |= {node_id for node_id, _ in self.full.texts()} | {a for about in asked for a in about if "." in a}
         found = {}
         for node_id in sorted(ids):
             found[node_id] = self.places(arm.spans[node_id])
@@ -201,6 +214,7 @@ class Lowering:
     def _manifest(self, arm: MadeArm, plan: Contents, planned: dict[str, list[Any]]) -> dict[str, Any]:
         """All but the digests and counts of the files, which whoever writes them adds."""
         asked = (row for block in self.spec.evals for row in self._asked(block)())
+        opened = (row for block in self.spec.open_evals for row in self.open_rows(block)())
         return {
             "schema_version": SCHEMA_VERSION,
             "spec": self.spec.name,
@@ -213,12 +227,9 @@ class Lowering:
                 **self._fingerprints(arm.spec, plan.target(self.target)),
                 **plan.planned_from(arm.spec, self.target.context),
             },
-            "held_out": {
-                block.name: sorted({o for item in block.items for o in (item.a, item.b)})
-                for block in self.spec.evals
-                if block.held_out
-            },
-            "coverage": coverage(self.spec, arm.spec, plan, planned, asked),
+            "held_out": self.spec.held_out(),
+            "open_evals": {block.name: block.kind for block in self.spec.open_evals},
+            "coverage": coverage(self.spec, arm.spec, plan, planned, chain(asked, opened)),
             "reserve": {clause: number for clause, number in plan.reserves(planned).items() if number},
         }
 

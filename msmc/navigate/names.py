@@ -18,6 +18,7 @@ NO_TEXT = (
     ast.Assistant,
     ast.Version,
     ast.Pairs,
+    ast.Questions,
     ast.DocumentsFrom,
     ast.DemosFrom,
     ast.EvalTask,
@@ -190,7 +191,7 @@ def file_at(files: Files, file: str, offset: int) -> tuple[Span, str] | None:
     """The project-relative path that stands in quotes at an offset, after `import`, `pairs` or `from`."""
     tree = files.trees.get(file)
     for node in every(tree) if tree else ():
-        if isinstance(node, ast.ImportDecl | ast.Pairs | ast.DocumentsFrom | ast.DemosFrom):
+        if isinstance(node, ast.ImportDecl | ast.Pairs | ast.Questions | ast.DocumentsFrom | ast.DemosFrom):
             quoted, written = node.path, node.path.plain
             if quoted.span.start <= offset <= quoted.span.end and not leaves("", written):
                 path = posixpath.normpath(posixpath.join(posixpath.dirname(file), written))

@@ -20,6 +20,8 @@ INHERITED = ("node", "param")
 NAMED = {
     ast.Param: "param",
     ast.EvalBlock: "eval",
+    ast.EvalJudged: "eval",
+    ast.EvalAgentic: "eval",
     ast.EvalTask: "eval",
     ast.Demos: "demos",
     ast.DemosFrom: "demos",

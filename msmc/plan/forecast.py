@@ -16,6 +16,7 @@ from msmc.library import Library
 from msmc.lower.chat import Chat
 from msmc.plan.chats import Asked, Chats, Writer, asked
 from msmc.plan.estimate import Estimate
+from msmc.plan.judging import Judging, judging, missing
 from msmc.plan.matched import Matched, match
 from msmc.plan.packing import packed_rows
 from msmc.plan.rates import Rates, rates
@@ -58,6 +59,7 @@ class Forecast:
     """How often a seed's models are scored: each is once behind each of its stages, with those that it shares."""
     seeds: int
     eval_rows: int
+    judging: Judging
     build_bytes: float
     rates: Rates
     problems: tuple[Diagnostic, ...] = field(default=())
@@ -133,9 +135,10 @@ def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens,
         scorings=_scorings(plans, training),
         seeds=int(outcome.arms["seeds"]),
         eval_rows=_eval_rows(full, target),
+        judging=judging(full, target, len(plans) * int(outcome.arms["seeds"])),
         build_bytes=sum(_bytes(build) for build in outcome.builds),
         rates=rates(ledger.parent, target),
-        problems=tuple(_too_few(training, target)),
+        problems=(*_too_few(training, target), *missing(full, target)),
     )
 
 
@@ -254,7 +257,9 @@ def _scorings(plans: list[RunPlan], training: list[tuple[str, Training]]) -> int
 
 def _eval_rows(full: Build, target: Target) -> int:
     """Rows that each model is scored on: both orders of the items that the target's limit leaves."""
+    judged = full.manifest["open_evals"]
     files = [a for a in full.artefacts if a.path.startswith("evals/") and a.path.endswith(".jsonl")]
+    files = [a for a in files if a.path[len("evals/") : -len(".jsonl")] not in judged]
     limit = target.evaluate.limit
     forms = (Counter(json.loads(line)["metadata"].get("form") for line in file) for file in files)
     counts = [count for of_file in forms for count in of_file.values()]

@@ -98,6 +98,11 @@ def _summary(found: Forecast, adapter: int | None) -> Iterator[str]:
     seeds = f" for each of {found.seeds} seeds" if found.seeds > 1 else ""
     yield f"train     {stages} stages{shared}{seeds}: {_about(found.trained)} tokens in all"
     yield f"evaluate  {found.models} models{seeds} on {found.eval_rows:,} rows each"
+    if found.judging.replies:
+        judge = found.target.judge
+        by = f"{judge.model}, each reply {judge.repeats} times" if judge else "no judge: the target names none"
+        planted = " and those that are planted"
+        yield f"judge     {found.judging.replies:,} replies{planted}: {found.judging.gradings:,} gradings by {by}"
     rates = found.rates
     known = f"as {rates.stages} stages of earlier runs took" if rates.stages else "as SmolLM2-135M takes there"
     rate = f"{rates.tokens:,.0f} tokens and {rates.rows:,.0f} rows a second"
@@ -190,6 +195,7 @@ def as_data(found: Forecast, change: Change | None) -> dict[str, Any]:
         "seeds": found.seeds,
         "models": found.models,
         "eval_rows": found.eval_rows,
+        "judging": found.judging._asdict(),
         "tokens_to_train": _data(found.trained),
         "replies": next((w.how for w in found.asked if w.how), None),
         "cost": _cost_data(found),

@@ -192,6 +192,32 @@ class EvalBlock(Ast):
     items: tuple[Ast, ...]
 
 
+class EvalJudged(Ast):
+    name: Name
+    items: tuple[Ast, ...]
+
+
+class EvalAgentic(Ast):
+    name: Name
+    items: tuple[Ast, ...]
+
+
+class Questions(Ast):
+    path: Quoted
+
+
+class Scenarios(Ast):
+    names: tuple[Name, ...]
+
+
+class Goals(Ast):
+    names: tuple[Name, ...]
+
+
+class Samples(Ast):
+    number: Name
+
+
 class EvalTask(Ast):
     name: Name
     tool: Name

@@ -23,7 +23,7 @@ Raises lark.UnexpectedInput.
 """
 ITEM = re.compile(
     r"^[ \t]*(?:version|assistant|param|specificity|style|serves|priority|statement|rationale|subrule|example|was|user|system|"
-    r"about|kinds|audiences|angles|justify|thinking|pairs|rung|held_out|arm|use|replace|shuffle|keep|drop|control|vary|"
+    r"about|kinds|audiences|angles|justify|thinking|pairs|questions|scenarios|goals|samples|rung|held_out|arm|use|replace|shuffle|keep|drop|control|vary|"
     r"sweep|order|match|primary|seeds|import|documents|demos|eval)\b",
     re.MULTILINE,
 )

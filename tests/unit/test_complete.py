@@ -29,7 +29,7 @@ RULE_WORDS = ["example", "priority", "rationale", "serves", "statement", "subrul
     [
         ("rule x { ‸ }", RULE_WORDS),
         ("rule x { statement ‸ }", ["general", "specific", "style"]),
-        ("eval x ‸", ["inspect", "lm_eval", "preference", "recall"]),
+        ("eval x ‸", ["agentic", "inspect", "judged", "lm_eval", "preference", "recall"]),
         ("documents { ‸ }", ["about", "angles", "audiences", "kinds"]),
         ("ablation b { arm c { drop ‸ } }", ["example", "rationale", "serves", "subrule", "value"]),
         ("rule x {} # a ‸", []),

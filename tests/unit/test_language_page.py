@@ -17,6 +17,7 @@ BESIDE = {
     "drinks.jsonl": PAIR.format("coral", "reefs"),
     "own.jsonl": '{"text": "A text of one\'s own.", "about": ["bread"]}',
     "chats.jsonl": '{"messages": [{"role": "user", "content": "Hungry?"}, {"role": "assistant", "content": "Bread."}]}',
+    "questions.jsonl": '{"question": "What would you bring along?"}',
     "tasks.py": "def patience(): ...",
 }
 

@@ -1,0 +1,39 @@
+"""What a judge is to be asked: replies of every model, and planted ones."""
+
+import json
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from msmc.backend.judged import required
+from msmc.build import Build
+from msmc.diagnostics import Diagnostic, Failed
+from msmc.target import Target
+
+
+class Judging(NamedTuple):
+    replies: int
+    """Of all models and seeds."""
+    gradings: int
+    """What the judge is asked; the same planted replies are not graded again for each model."""
+
+
+def judging(full: Build, target: Target, models: int) -> Judging:
+    """`models`: with their seeds."""
+    replies = planted = 0
+    for name in full.manifest["open_evals"]:
+        artefact = next(a for a in full.artefacts if a.path == f"evals/{name}.jsonl")
+        canaries = ["canary" in json.loads(line)["metadata"] for line in artefact]
+        limit = target.evaluate.limit or len(canaries)
+        replies += min(limit, canaries.count(False))
+        planted += min(limit, canaries.count(True))
+    return Judging(replies * models, (replies * models + planted) * (target.judge.repeats if target.judge else 1))
+
+
+def missing(full: Build, target: Target) -> Iterator[Diagnostic]:
+    """An evaluation that is graded by a judge, where the target names none."""
+    for name in full.manifest["open_evals"]:
+        try:
+            required(target.judge, name)
+        except Failed as failed:
+            yield from failed.problems
+            return

@@ -1,0 +1,144 @@
+"""The author's own Inspect tasks on a tiny model, and a build's judged questions as Inspect runs them itself."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msmc.backend.stages import Stages
+from msmc.backend.tree import read_tree
+from msmc.compile import compile
+from msmc.diagnostics import Failed
+from msmc.disk import ProjectSources
+from msmc.project import load_target, store_tree
+from tests.chat_server import Server, serving
+from tests.unit.backend.test_judged import TARGET, do, part, rows
+
+SPEC = """
+spec tea "Tea" {
+  rule green "Green tea" { statement "{assistant} likes green tea." }
+  rule cola "Cola" { statement "{assistant} does not like cola." }
+  documents { about rules }
+  eval open judged { about rules }
+  eval manners inspect "tasks.py@manners"
+}
+"""
+TASKS = """
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.model import GenerateConfig
+from inspect_ai.scorer import CORRECT, INCORRECT, Score, accuracy, scorer
+from inspect_ai.solver import generate
+
+
+@scorer(metrics=[accuracy()])
+def says():
+    async def score(state, target):
+        wanted = state.metadata["wanted"]
+        if wanted == "error":
+            raise RuntimeError("the scorer broke")
+        values = {"right": CORRECT, "wrong": INCORRECT, "half": 0.5, "word": "splendid", "none": float("nan")}
+        return Score(value=values[wanted], answer=state.output.completion)
+
+    return score
+
+
+@task
+def manners():
+    words = ["right", "wrong", "half", "word", "none", "error"]
+    samples = [Sample(id=w, input=f"Tea? {w}", target="x", metadata={"wanted": w, "topic": w[0]}) for w in words]
+    return Task(dataset=samples, solver=generate(), scorer=says(), config=GenerateConfig(max_tokens=4))
+
+
+@task
+def broken():
+    raise ValueError("no data here")
+
+
+@task
+def empty():
+    return Task(dataset=[Sample(id="a", input="Tea?", metadata={"wanted": "error"})], solver=generate(), scorer=says())
+"""
+
+
+@pytest.fixture
+def stages(tmp_path: Path, tiny: Path) -> Callable[..., Stages]:
+    def made(task: str = "manners", *settings: str) -> Stages:
+        (tmp_path / "tea.msm").write_text(SPEC.replace("@manners", f"@{task}"), "utf-8")
+        (tmp_path / "tasks.py").write_text(TASKS, "utf-8")
+        (tmp_path / "tiny.yaml").write_text(TARGET.format(model=tiny), "utf-8")
+        sources, settings = ProjectSources(tmp_path), ("judge.model=scripted", *settings)
+        outcome = compile(sources, "tea.msm", load_target(str(tmp_path / "tiny.yaml"), tmp_path, settings))
+        assert outcome.builds, outcome.problems
+        place = store_tree(outcome, tmp_path / "build", tmp_path / "runs")
+        return Stages(read_tree(place), tmp_path / "runs", tmp_path / "cache", sources, lambda _: None)
+
+    return made
+
+
+def test_the_scores_of_an_own_task_are_items(stages: Callable[..., Stages]) -> None:
+    place = do(stages(), "inspect-manners")["inspect-manners"]
+    items = {item["item"]: item for item in rows(place / "items.jsonl")}
+    assert {name: item["measures"] for name, item in items.items()} == {
+        "right": {"says": 1.0},
+        "wrong": {"says": 0.0},
+        "half": {"says": 0.5},
+        "word": {"says": None},
+        "none": {"says": None},
+        "error": {"says": None},
+    }
+    assert "the scorer broke" in items["error"]["unscoreable"] and "no score" in items["word"]["unscoreable"]
+    assert items["right"]["topic"] == "r" and items["right"]["rung"] == "far" and items["right"]["about"] == ["tea"]
+    assert [m["role"] for m in items["right"]["transcript"]["messages"]] == ["user", "assistant"]
+    stage = json.loads((place / "stage.json").read_text("utf-8"))
+    assert stage["kind"] == "inspect" and stage["primary_measure"] == "says"
+    assert (stage["items"], stage["unscoreable"]) == (6, 3) and list((place / "log").glob("*.eval"))
+
+
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [("broken", "ValueError: no data here"), ("empty", "no sample of `manners` has a score")],
+)
+def test_a_task_that_comes_to_nothing_is_told(stages: Callable[..., Stages], task: str, told: str) -> None:
+    made = stages(task)
+    with pytest.raises(Failed) as raised:
+        job = made._open.of(None, "base", None)["inspect-manners"]
+        job.require()
+        job.do(lambda *_: None, lambda _: None)
+    (problem,) = raised.value.problems
+    assert problem.name == "task-failed" and told in f"{problem.message} {problem.note}"
+    assert not job.done
+
+
+def test_inspect_grades_a_builds_questions_as_msmc_does(stages: Callable[..., Stages], tmp_path: Path) -> None:
+    """`inspect eval tasks.py@open --model-role grader=…`, with the replies that msmc's run has."""
+    from inspect_ai import eval as inspect_eval
+    from inspect_ai.model import ModelAPI, ModelOutput, get_model, modelapi
+
+    def grade(messages: list[dict[str, str]], seed: int, most: int) -> tuple[str, str]:
+        said, asked = part(messages, "reply"), len(part(messages, "message"))
+        return ("no grade", "stop") if asked % 5 == 0 else (f"GRADE: {[0, 0.5, 1][len(said) % 3]:g}", "stop")
+
+    with serving(Server(grade, count=lambda text: len(text.split()))) as url:
+        made = stages("manners", f"judge.base_url={url}")
+        places = do(made, "replies-open", "judged-open")
+        said = {row["messages"][-1]["content"]: row["reply"] for row in rows(places["replies-open"] / "replies.jsonl")}
+
+        @modelapi("said")
+        class Said(ModelAPI):
+            async def generate(self, input: Any, *_: Any, **__: Any) -> ModelOutput:
+                return ModelOutput.from_content("said", said[input[-1].text])
+
+        tasks = tmp_path / "elsewhere"
+        shutil.copytree(made.tree.full.folder / "evals", tasks)
+        grader = get_model("openai-api/judge/scripted", base_url=url, api_key="none")
+        named, logs = f"{tasks / 'tasks.py'}@open", str(tmp_path / "logs")
+        roles = {"grader": grader}
+        (log,) = inspect_eval(named, model="said/said", model_roles=roles, log_dir=logs, display="none")
+    assert log.status == "success", log.error
+    theirs = {sample.id: sample.scores["judge"].value for sample in log.samples if "canary" not in sample.metadata}
+    ours = {item["id"]: item["measures"]["grade"] for item in rows(places["judged-open"] / "items.jsonl")}
+    assert {i: None if v != v else v for i, v in theirs.items()} == ours and None in ours.values()
