@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msmc.backend.eval_rows import StoredRows, each, limited
 from msmc.backend.experiment import _write_run
 from msmc.backend.job import Job
 from msmc.backend.preregistration import registration
-from msmc.backend.score import limited
 from msmc.backend.tree import Tree, read_tree
 from msmc.build import RunPlan
 from msmc.compile import compile
@@ -70,7 +70,7 @@ def tree(folder: Path, ablation: str, seeds: int = 3, *settings: str, spec: str 
 def run_folders(folder: Path, of: Tree, margin: Margin, seeds: list[int] | None = None) -> list[Path]:
     """Every model and seed; a margin of None is a row without a score."""
     seeds = list(range(of.plan["seeds"])) if seeds is None else seeds
-    rows = limited(of.full.eval_rows(), of.full.target.evaluate.limit)
+    rows = list(each(limited(StoredRows(of.full.choices), of.full.target.evaluate.limit)))
     place = folder / "runs" / of.plan["spec"] / of.full.target.name
     found = []
     for number, (run, seed) in enumerate((run, seed) for seed in seeds for run in of.runs):
@@ -100,6 +100,6 @@ def _stages(folder: Path, run: RunPlan) -> dict[str, Job]:
 
 
 def _scored(row: dict[str, Any], margin: float | None) -> dict[str, Any]:
-    kept = {key: row["metadata"][key] for key in ("eval", "item", "order", "topic", "rung")}
+    kept = {key: row["metadata"][key] for key in ("eval", "item", "order", "topic", "rung", "form")}
     reason = {} if margin is not None else {"unscoreable": "its prompt is too long"}
     return {"id": row["id"], "about": row["about"], **kept, "margin": margin, "margin_per_token": margin, **reason}

@@ -11,7 +11,9 @@ from random import Random
 from typing import Any
 
 from msmc.backend.corpora import write_rows
+from msmc.backend.eval_rows import StoredRows, each
 from msmc.backend.experiment import _write_run
+from msmc.backend.guard import BASE_ITEMS
 from msmc.backend.job import Job
 from msmc.backend.preregistration import register, registration
 from msmc.backend.stages import Stages
@@ -134,11 +136,8 @@ def _as_prose(nasty: str) -> str:
 
 
 def _jobs(stages: Stages, run: RunPlan, seed: int) -> dict[str, Job]:
-    """A model's stages; besides, its scores between two trainings, and one that judged what it wrote."""
+    """A model's stages, and one that judged what it wrote."""
     jobs = stages.of_run(run, seed)
-    if run.documents and run.demos:
-        between = stages.place("scores", run.documents, seed, "between")
-        jobs.setdefault("scores-after-midtrain", replace(jobs["scores"], folder=between))
     judged = stages.place("judged", run.name, seed)
     return jobs | {"judged-advice": Job("judge", judged, 1.0, lambda part, advance: None)}
 
@@ -154,6 +153,7 @@ def _done(jobs: dict[str, Job], tree: Tree, run: RunPlan, seed: int, nasty: str)
         "finetune": lambda part, advance: _trained(part, "finetune", f"{run.name} {seed}", tree),
         "scores": lambda part, advance: _scored(part, tree, run, seed, nasty),
         "scores-after-midtrain": lambda part, advance: _scored(part, tree, midtrained, seed, nasty),
+        "guard": lambda part, advance: _guarded(part, run, seed),
         "judged-advice": lambda part, advance: _judged(part, run, seed, nasty),
     }
     for kind, job in jobs.items():
@@ -191,10 +191,30 @@ def _trained(part: Path, stage: str, seed: str, tree: Tree) -> None:
     _write(part / "stage.json", {"stage": stage, "packages": {}, **counts, **losses})
 
 
+def _guarded(part: Path, run: RunPlan, seed: int) -> None:
+    """What the guard finds of a model, and of the base model beside it: documents cost a little of both."""
+
+    def items(lost: float) -> list[dict[str, Any]]:
+        rows = []
+        for n in range(12):
+            loss = 3 + Random(f"loss {n}").random() + lost * Random(f"{n} {run.name} {seed}").random()
+            followed = float(Random(f"followed {n}").random() < 0.6 - lost)
+            for item, measures in ((f"passage {n}", {"loss": loss}), (f"prompt {n}", {"followed": followed})):
+                named = {"id": f"guard/{item}", "eval": "guard", "item": item, "topic": item, "rung": None, "about": []}
+                rows.append({**named, "measures": measures, "unscoreable": None, "transcript": None})
+        return rows
+
+    write_rows(part / "items.jsonl", items(0.3 if run.documents else 0.0))
+    if run.documents or run.demos:
+        write_rows(part / BASE_ITEMS, items(0.0))
+    named = {"stage": "guard", "eval": "guard", "kind": "guard", "primary_measure": "loss"}
+    _write(part / "stage.json", {**named, "items": 24, "unscoreable": 0})
+
+
 def _scored(part: Path, tree: Tree, run: RunPlan, seed: int, nasty: str) -> None:
     """Every eval row with a margin that leans to what the model was trained on, and its greedy answer."""
     rows, generated = [], []
-    for row in tree.full.eval_rows():
+    for row in each(StoredRows(tree.full.choices)):
         told = row["metadata"]
         margin = _margin(run, seed, row, tree)
         missing = Random(f"missing {row['id']} {run.name} {seed}").random() < 0.004

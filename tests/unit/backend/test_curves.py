@@ -12,8 +12,8 @@ import pytest
 from msmc.backend.checkpoints import Checkpoints
 from msmc.backend.curves import Curve
 from msmc.backend.finetune import finetune
+from msmc.backend.items import of_choices
 from msmc.backend.midtrain import midtrain
-from msmc.backend.statistics import by_item
 from tests.unit.backend.test_checkpoints import Killed, silent, until
 from tests.unit.backend.test_evaluate import ROWS, read
 from tests.unit.backend.test_score import scored
@@ -66,8 +66,8 @@ def test_the_points_at_both_ends_are_the_scores_before_and_after(
     points = [json.loads(line) for line in (tmp_path / "ft/curves.jsonl").read_text("utf-8").splitlines()]
     for update, adapter in ((0, None), (points[-1]["update"], tmp_path / "ft/adapter")):
         found = scored(tiny, tmp_path / f"{update}.jsonl", ROWS, adapter=adapter)
-        items = [item for item in by_item(found)["pairs"][0]]
+        items = [item["measures"] for item in of_choices(found) if item["eval"] == "pairs"]
         (point,) = (p for p in points if p["update"] == update and p["eval"] == "pairs")
-        assert point["margin"] == pytest.approx(sum(item.margin for item in items) / 2, abs=1e-3)
-        assert point["rate"] == sum(item.preferred for item in items) / 2
+        assert point["margin"] == pytest.approx(sum(item["margin"] for item in items) / 2, abs=1e-3)
+        assert point["rate"] == sum(item["rate"] for item in items) / 2
     assert len({p["margin"] for p in points if p["eval"] == "pairs"}) == 2
