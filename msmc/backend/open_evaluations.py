@@ -16,9 +16,9 @@ from msmc.backend.adapter import write_json
 from msmc.backend.agreement import agreement, calibration
 from msmc.backend.checkpoints import Checkpoints
 from msmc.backend.corpora import write_rows
-from msmc.backend.job import Advance, Job
+from msmc.backend.eval_rows import each, limited
+from msmc.backend.job import Advance, Job, trained
 from msmc.backend.meter import Caps, Meter
-from msmc.backend.score import limited
 from msmc.backend.tokens import tokens_of
 from msmc.backend.training import timing
 from msmc.backend.tree import Arm
@@ -66,7 +66,8 @@ class OpenEvaluations:
         """Those that a model is asked, of which the target may want some alone, and the planted ones."""
         rows, limit = self.full.open_rows(name), self.target.evaluate.limit
         planted = [row for row in rows if "canary" in row["metadata"]]
-        return limited([row for row in rows if "canary" not in row["metadata"]], limit), limited(planted, limit)
+        asked = [row for row in rows if "canary" not in row["metadata"]]
+        return list(each(limited(asked, limit))), list(each(limited(planted, limit)))
 
     def _replies(
         self,
@@ -87,8 +88,8 @@ class OpenEvaluations:
             plan.model_dump(),
         ]
         shown = [context.digest_of("spec.md")] if context else []
-        origin = start.folder.name if start else "base"
-        place = self.stages.place("replies", *inputs, self.stages.model_name, self.stages.environment, origin, *shown)
+        model = (self.stages.model_name, self.stages.environment, trained(start))
+        place = self.stages.place("replies", *inputs, *model, *shown)
 
         checkpoints = Checkpoints(self.stages.runs / "checkpoints" / place.name, 0)
 
@@ -168,7 +169,7 @@ class OpenEvaluations:
         ]
         shown = [context.digest_of("spec.md")] if context else []
         model = (self.stages.model_name, self.stages.environment, metadata.version("inspect-ai"))
-        place = self.stages.place("inspect", name, *inputs, *model, start.folder.name if start else "base", *shown)
+        place = self.stages.place("inspect", name, *inputs, *model, trained(start), *shown)
 
         def fill(part: Path, advance: Advance) -> None:
             started = time.monotonic()

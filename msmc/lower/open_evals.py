@@ -9,7 +9,7 @@ from msmc.digest import seed_of
 from msmc.ir import NO_GOAL, ArmRule, ArmSpec, Clause, OpenEval, OpenQuestion
 from msmc.lower.content import node
 from msmc.lower.context import Spans
-from msmc.lower.questions import WrongAnswers, first_sentence
+from msmc.lower.questions import WrongAnswers
 from msmc.lower.render import Templates
 from msmc.prose import one_line
 from msmc.target import Target
@@ -140,6 +140,6 @@ class _Judged:
             yield Planted(alone[0][0].content, "perfect", alone[0][1].content)
         else:
             yield Planted(None, "perfect", one_line(clause.text))
-        wrong, _ = self.wrong.to(clause)
-        if wrong is not None and wrong != first_sentence(clause.text):
+        wrong, _ = next(self.wrong.to(clause), (None, False))
+        if wrong is not None:
             yield Planted(None, "violating", wrong)
