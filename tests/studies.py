@@ -100,6 +100,6 @@ def _stages(folder: Path, run: RunPlan) -> dict[str, Job]:
 
 
 def _scored(row: dict[str, Any], margin: float | None) -> dict[str, Any]:
-    kept = {key: row["metadata"][key] for key in ("eval", "item", "order", "topic", "rung", "form")}
+    kept = {key: row["metadata"].get(key) for key in ("eval", "item", "order", "topic", "rung", "form")}
     reason = {} if margin is not None else {"unscoreable": "its prompt is too long"}
     return {"id": row["id"], "about": row["about"], **kept, "margin": margin, "margin_per_token": margin, **reason}

@@ -48,8 +48,16 @@ def folders(folder: Path, *settings: str) -> dict[str, dict[str, str]]:
 
 def test_a_model_that_is_trained_twice_is_scored_in_between(tmp_path: Path) -> None:
     found = folders(tmp_path)
-    assert list(found["base"]) == ["scores"]
-    assert list(found["full"]) == ["corpus", "midtrain", "demos", "finetune", "scores-after-midtrain", "scores"]
+    assert list(found["base"]) == ["scores", "guard"]
+    assert list(found["full"]) == [
+        "corpus",
+        "midtrain",
+        "demos",
+        "finetune",
+        "scores-after-midtrain",
+        "scores",
+        "guard",
+    ]
     for arm in ("full", "rules"):
         assert found[arm]["scores-after-midtrain"] == found[f"{arm}.midtrain_only"]["scores"] != found[arm]["scores"]
     assert found["full@order=demos_first"]["scores-after-finetune"] == found["aft_only"]["scores"]
