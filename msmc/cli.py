@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from msmc.cli_chat import chat
 from msmc.cli_check import check
 from msmc.cli_coverage import coverage
 from msmc.cli_experiments import ablate, report, run
@@ -182,7 +183,7 @@ def trace(what: str, build: Path, runs: Path) -> None:
     click.echo(trace_id(what, build, runs))
 
 
-for verb in (run, ablate, report, export):
+for verb in (run, ablate, report, chat, export):
     main.add_command(verb)
 
 

@@ -95,6 +95,7 @@ CODES = {
     "no-key": 731,
     "writer-failed": 732,
     "cap-reached": 733,
+    "unknown-command": 790,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

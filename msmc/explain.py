@@ -100,6 +100,7 @@ FINDERS = {
     "no-key": "backend.openai_writer:api_key",
     "writer-failed": "backend.openai_writer:OpenAIWriter._failed",
     "cap-reached": "backend.writing:Writing._capped",
+    "unknown-command": "cli_chat:Session.obey",
     "internal": "cli_frame:Command.invoke",
 }
 """The function of msmc that finds or words each diagnostic, and explains it."""

@@ -21,7 +21,7 @@ ELSEWHERE = {
     "bad-recipe", "loss-not-finite", "interrupted",
     "documents-attend", "documents-truncated", "adapter-mismatch", "chat-too-long", "no-rows", "not-learned",
     "no-demos", "internal", "unwritable", "ledger-unusable", "too-few-rows", "mix-missing",
-    "broken-file", "no-revision", "no-key", "writer-failed", "cap-reached",
+    "broken-file", "no-revision", "no-key", "writer-failed", "cap-reached", "unknown-command",
 }  # fmt: skip
 
 

@@ -195,6 +195,7 @@ def _write_run(folder: Path, tree: Tree, run: RunPlan, seed: int, jobs: dict[str
         "evals": tree.plan["evals"],
         "run": run.model_dump(),
         "seed": seed,
+        "system": (tree.arms[run.context].folder / "spec.md").read_text("utf-8") if run.context else None,
         "stages": stages,
         "coverage": [row._asdict() for row in covered(tree.full, trained, place)],
         "target": tree.arms[run.trained_by].manifest["target"],

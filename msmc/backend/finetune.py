@@ -78,7 +78,7 @@ def _require_markers(tokenizer: Any) -> None:
 def _require_trainable(tokenizer: Any, recipe: Recipe, row: Row, name: str) -> None:
     """A row without a supervised token, or one that TRL would cut, teaches something else than it says.
 
-    chat-too-long: A chat longer than `finetune.max_length`, or a text to score that is longer than the model's context.
+    chat-too-long: A chat longer than `finetune.max_length`, or a text to score or a chat that is longer than the model's context.
 
     Its end, which is what the loss is on, would be cut off.
 
