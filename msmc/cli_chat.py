@@ -68,17 +68,11 @@ def chat(
     msmc chat runs/tea/cpu --format json < asked    a question a line, an object a reply;
                                                     a line /clear begins a new conversation
     """
-    from msmc.backend.chat import chosen, find_models
+    from msmc.backend.chat import Chat, chosen, find_models
 
     models = find_models(runs)
     picked = chosen(models, arms, seed)
     interactive = output == "text" and sys.stdin.isatty() and sys.stdout.isatty()
-    if interactive:
-        from msmc.terminal import console
-
-        console().print(_listed(picked), markup=False, soft_wrap=True)
-    from msmc.backend.chat import Chat
-
     session = Session(Chat(picked, temperature, max_tokens, lambda line: click.echo(line, err=True)), models, arms)
     if interactive:
         session.talk()
@@ -107,6 +101,9 @@ class Session:
         from msmc.terminal import console
 
         screen = console()
+        screen.print(_listed(self.chat.models), markup=False, soft_wrap=True)
+        with screen.status("loading the model"):
+            _ = self.chat.loaded
         screen.print("/help lists the commands, Ctrl-C stops a reply, Ctrl-D ends", style="dim")
         for line in _typed():
             try:
@@ -135,8 +132,7 @@ class Session:
         from msmc.backend.side_by_side import Reply
 
         for line in _piped():
-            if told := self.obey(line):
-                click.echo(told, err=True)
+            if self.obey(line):
                 continue
             rows = self.chat.ask(line, [Reply() for _ in self.chat.models])
             if any(row["finish"] == "interrupted" for row in rows):
@@ -146,7 +142,7 @@ class Session:
         if missing := replies.count(None):
             message = (
                 f"{missing} of {len(replies)} replies are missing: "
-                f"the chat is longer than the models' context of {self.chat.context} tokens"
+                f"the chat is longer than the models' context of {self.chat.loaded.context} tokens"
             )
             raise fail("chat-too-long", message, "begin a new conversation now and then: /clear on a line of its own")
 
@@ -253,7 +249,7 @@ def columns(models: Sequence[ChatModel], replies: Sequence[Reply], screen: Conso
     some = ceil(len(models) / rows)
     table = Table.grid(padding=(0, 3, 0, 0), expand=True)
     for _ in range(some):
-        table.add_column(ratio=1)
+        table.add_column(ratio=1, overflow="fold")
     cells = []
     for model, reply in zip(models, replies, strict=True):
         # what would steer the terminal is shown as what it is: no letter

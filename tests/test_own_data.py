@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from msmc.cli import main
 from tests.test_experiment import SPEC, TARGET, msmc
 from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
 
@@ -101,6 +103,16 @@ def test_the_spec_in_context_is_the_untouched_model_with_another_prompt(project:
     base = {row["id"]: row["logprobs"] for row in rows(run_of(project, "base")[0] / "scores/scores.jsonl")}
     shown = {row["id"]: row["logprobs"] for row in rows(folder / "scores/scores.jsonl")}
     assert base.keys() == shown.keys() and all(base[i] != shown[i] for i in base)
+    assert run["system"] == (project / "build/tea/full/spec.md").read_text("utf-8")
+    assert run_of(project, "base")[1]["system"] is None
+
+
+def test_one_can_talk_to_all_of_them(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    asked = ["chat", "runs", "--arm", "base", "--arm", "bare", "--arm", "spec_in_context", "--format", "json"]
+    done = CliRunner().invoke(main, [*asked, "--max-tokens", "8"], input="Tea?\n")
+    said = {row["model"]: row["reply"] for row in map(json.loads, done.stdout.splitlines())}
+    assert list(said) == ["base", "bare", "spec_in_context"] and said["base"] != said["spec_in_context"], done.output
 
 
 def test_own_rows_are_traced(project: Path) -> None:

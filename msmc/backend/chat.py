@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from msmc.backend.comparison import read_run
 from msmc.backend.report import find_runs
 from msmc.backend.side_by_side import Reply, SideBySide, Turns
-from msmc.backend.weights import model_folder
+from msmc.backend.weights import model_folder, require_adapter
 from msmc.build import RunPlan
 from msmc.diagnostics import did_you_mean, fail
 from msmc.digest import seed_of
@@ -93,23 +94,22 @@ class Chat:
     """The same questions to several models, each of which knows its own replies."""
 
     def __init__(self, models: Sequence[ChatModel], temperature: float, max_tokens: int, say: Any) -> None:
-        self.temperature, self.max_tokens = temperature, max_tokens
+        self.temperature, self.max_tokens, self._say = temperature, max_tokens, say
         self.transcript: list[dict[str, Any]] = []
         """A row for each reply."""
-        self._beside = SideBySide(model_folder(models[0].base, cache_folder(), say))
         self._turn, self._conversation = 0, 0
         self.begin(models)
 
-    @property
-    def context(self) -> int:
-        """The most tokens of a chat."""
-        return self._beside.context
+    @cached_property
+    def loaded(self) -> SideBySide:
+        """The base model, and what adapters were needed so far."""
+        return SideBySide(model_folder(self.models[0].base, cache_folder(), self._say))
 
     def begin(self, models: Sequence[ChatModel]) -> None:
-        """A new conversation."""
+        """A new conversation. Raises Failed `broken-file` for a damaged adapter."""
         for model in models:
             if model.adapter:
-                self._beside.load(model.adapter)
+                require_adapter(model.adapter)
         self.models = models
         self._conversation += 1
         self._histories: list[Turns] = [
@@ -121,7 +121,7 @@ class Chat:
         self._turn += 1
         asked = {"role": "user", "content": question}
         chats = [([*history, asked], m.adapter) for history, m in zip(self._histories, self.models, strict=True)]
-        self._beside.say(replies, chats, self.max_tokens, self.temperature, seed_of("chat", self._turn))
+        self.loaded.say(replies, chats, self.max_tokens, self.temperature, seed_of("chat", self._turn))
         for model, reply, history in zip(self.models, replies, self._histories, strict=True):
             if reply.text or reply.finish == "stop":
                 history += [asked, {"role": "assistant", "content": reply.text or ""}]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from msmc.backend.training import load_tokenizer, quiet
-from msmc.backend.weights import load_weights, require_adapter
+from msmc.backend.weights import load_weights
 
 Turns = list[dict[str, str]]
 """{"role", "content"}, as chat templates take them."""
@@ -47,23 +47,6 @@ class SideBySide:
         self._model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         self._names: dict[Path, str] = {}
 
-    def load(self, adapter: Path) -> None:
-        """Lays an adapter over the base, beside those that lie there. Raises Failed `broken-file`."""
-        from peft import PeftModel
-
-        adapter = adapter.resolve()  # arms share stages, to which their folders have links
-        if adapter in self._names:
-            return
-        require_adapter(adapter)
-        name = f"adapter{len(self._names)}"
-        with quiet():
-            if self._names:
-                self._model.load_adapter(adapter, adapter_name=name)
-            else:
-                self._model = PeftModel.from_pretrained(self._model, adapter, adapter_name=name)
-        self._model.eval()
-        self._names[adapter] = name
-
     def say(
         self,
         replies: Sequence[Reply],
@@ -72,7 +55,7 @@ class SideBySide:
         temperature: float,
         seed: int,
     ) -> None:
-        """Fills `replies` word by word, one for each chat: its turns, and the loaded adapter that replies (None: the base).
+        """Fills `replies` word by word, one for each chat: its turns, and the adapter that replies (None: the base).
 
         Ctrl-C ends it, and what was said so far stays. `seed` counts where `temperature` is above 0.
         """
@@ -133,7 +116,7 @@ class SideBySide:
                 return scores / temperature + noise.to(scores.device)
 
         pad, device = self._ends[0], self._model.device
-        adapters = [self._names[adapter.resolve()] if adapter else "__base__" for _, adapter in batch.values()]
+        adapters = [self._name(adapter) if adapter else "__base__" for _, adapter in batch.values()]
         with quiet():
             self._model.generate(
                 input_ids=torch.tensor([[pad] * (width - len(p)) + p for p, _ in batch.values()], device=device),
@@ -146,6 +129,22 @@ class SideBySide:
                 logits_processor=[Drawn()] if temperature > 0 else [],
                 **({"adapter_names": adapters} if self._names else {}),
             )
+
+    def _name(self, adapter: Path) -> str:
+        """What PEFT calls an adapter, which is laid over the base, beside the others, when it is first asked for."""
+        from peft import PeftModel
+
+        adapter = adapter.resolve()  # arms share stages, to which their folders have links
+        if adapter not in self._names:
+            name = f"adapter{len(self._names)}"
+            with quiet():
+                if self._names:
+                    self._model.load_adapter(adapter, adapter_name=name)
+                else:
+                    self._model = PeftModel.from_pretrained(self._model, adapter, adapter_name=name)
+            self._model.eval()
+            self._names[adapter] = name
+        return self._names[adapter]
 
 
 def _alike(lengths: dict[int, int]) -> list[list[int]]:
