@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,17 +40,17 @@ def find_models(places: tuple[Path, ...]) -> list[ChatModel]:
     """The models of all runs at or below the given places, by name and seed. Raises Failed `not-a-run`, `broken-file`."""
     runs = {folder: read_run(folder) for folder in find_runs(places)}
     models = [_model(name, folder, runs[folder]) for folder, name in _names(runs).items()]
+    bases = {(m.base.name, m.base.revision, m.base.package, m.base.file) for m in models}
+    if len(bases) > 1:
+        told = " and ".join(sorted(" ".join(filter(None, base)) for base in bases))
+        raise fail("not-a-run", f"these models are not of one base, but of {told}", "name runs of one target")
     return sorted(models, key=lambda model: (model.name, model.seed))
 
 
 def _names(runs: dict[Path, dict[str, Any]]) -> dict[Path, str]:
     """`bare` where one ablation has it, else `reasons.bare`, else, of several states of a spec, the folder."""
     named: dict[Path, str] = {}
-    for name in (
-        lambda folder: str(runs[folder]["run"]["name"]),
-        lambda folder: folder.parent.name,
-        str,
-    ):
+    for name in (lambda folder: str(runs[folder]["run"]["name"]), lambda folder: folder.parent.name, str):
         groups = defaultdict(list)
         for folder in (folder for folder in runs if folder not in named):
             groups[name(folder)].append(folder)
@@ -81,19 +81,15 @@ def chosen(models: Sequence[ChatModel], arms: Sequence[str], seed: int | None) -
         if arm not in there:
             which = "" if seed is None else f" of seed {seed}"
             raise fail("unknown-arm", f"there is no model `{arm}`{which}", did_you_mean(arm, there))
-    found = [there[arm] for arm in dict.fromkeys(arms)] or list(there.values())[::-1]
-    bases = {(m.base.name, m.base.revision, m.base.package, m.base.file) for m in found}
-    if len(bases) > 1:
-        told = " and ".join(sorted(" ".join(filter(None, base)) for base in bases))
-        message = f"these models are not of one base, but of {told}"
-        raise fail("not-a-run", message, "name runs of one target, or choose some with --arm")
-    return found
+    return [there[arm] for arm in dict.fromkeys(arms)] or list(there.values())[::-1]
 
 
 class Chat:
     """The same questions to several models, each of which knows its own replies."""
 
-    def __init__(self, models: Sequence[ChatModel], temperature: float, max_tokens: int, say: Any) -> None:
+    def __init__(
+        self, models: Sequence[ChatModel], temperature: float, max_tokens: int, say: Callable[[str], None]
+    ) -> None:
         self.temperature, self.max_tokens, self._say = temperature, max_tokens, say
         self.transcript: list[dict[str, Any]] = []
         """A row for each reply."""

@@ -76,10 +76,11 @@ class SideBySide:
                     reply.finish = "length" if limits[row] == max_tokens else "context"
             return reply.finish is not None
 
+        names = [self._name(adapter) if adapter else "__base__" for _, adapter in chats]
         try:
-            for rows in _alike({row: len(prompts[row]) for row, limit in enumerate(limits) if limit > 0}):
-                batch = {row: (prompts[row], chats[row][1]) for row in rows}
-                self._generate(batch, max(limits[row] for row in rows), temperature, seed, told)
+            for rows in _alike([len(prompt) for prompt in prompts], limits):
+                batch = {row: (prompts[row], names[row]) for row in rows}
+                self._generate(batch, limits[rows[0]], temperature, seed, told)
         except KeyboardInterrupt:
             # PEFT then leaves its hooks where they are, which does no harm: those of the next batch come after them
             for reply in replies:
@@ -93,13 +94,14 @@ class SideBySide:
         return prompt
 
     def _generate(
-        self, batch: dict[int, tuple[list[int], Path | None]], limit: int, temperature: float, seed: int, told: Any
+        self, batch: dict[int, tuple[list[int], str]], limit: int, temperature: float, seed: int, told: Any
     ) -> None:
         """One batch, each row through its own adapter."""
         import torch
         from transformers import LogitsProcessor, StoppingCriteria
 
-        width = max(len(prompt) for prompt, _ in batch.values())
+        prompts, names = zip(*batch.values(), strict=True)
+        width = max(map(len, prompts))
         dice = torch.Generator().manual_seed(seed)
 
         class Told(StoppingCriteria):  # type: ignore[misc]
@@ -116,18 +118,15 @@ class SideBySide:
                 return scores / temperature + noise.to(scores.device)
 
         pad, device = self._ends[0], self._model.device
-        adapters = [self._name(adapter) if adapter else "__base__" for _, adapter in batch.values()]
         with quiet():
             self._model.generate(
-                input_ids=torch.tensor([[pad] * (width - len(p)) + p for p, _ in batch.values()], device=device),
-                attention_mask=torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p, _ in batch.values()]).to(
-                    device
-                ),
+                input_ids=torch.tensor([[pad] * (width - len(p)) + p for p in prompts], device=device),
+                attention_mask=torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device),
                 max_new_tokens=limit,
                 do_sample=False,
                 stopping_criteria=[Told()],
                 logits_processor=[Drawn()] if temperature > 0 else [],
-                **({"adapter_names": adapters} if self._names else {}),
+                **({"adapter_names": list(names)} if self._names else {}),
             )
 
     def _name(self, adapter: Path) -> str:
@@ -147,11 +146,13 @@ class SideBySide:
         return self._names[adapter]
 
 
-def _alike(lengths: dict[int, int]) -> list[list[int]]:
-    """Rows whose prompts are about as long: a batch is padded to its longest, which may have a whole spec as system prompt."""
+def _alike(lengths: list[int], limits: list[int]) -> list[list[int]]:
+    """Rows that have room for as long a reply and whose prompts are about as long: a batch is padded to its longest, and one
+    may have a whole spec as system prompt."""
     groups: list[list[int]] = []
-    for row in sorted(lengths, key=lambda row: lengths[row]):
-        if groups and lengths[row] <= 2 * lengths[groups[-1][0]] + 256:
+    for row in sorted((row for row, limit in enumerate(limits) if limit > 0), key=lambda row: lengths[row]):
+        first = groups[-1][0] if groups else None
+        if first is not None and limits[row] == limits[first] and lengths[row] <= 2 * lengths[first] + 256:
             groups[-1].append(row)
         else:
             groups.append([row])

@@ -132,13 +132,14 @@ def test_a_long_prompt_has_a_batch_of_its_own_and_the_same_reply(runs: Path, tin
             json.dumps(config).encode() if file.name == "config.json" else file.read_bytes()
         )
     beside = SideBySide(tmp_path)
-    short, long = ([{"role": "user", "content": text}] for text in ("Cheddar?", "cheddar " * 300))
-    apart = []
-    for turns in (short, long):
-        beside.say(replies := [Reply()], [(turns, None)], MOST, 0, 0)
-        apart += replies
+    short, *others = ([{"role": "user", "content": "brie " * n}] for n in range(1, 250))
+    rooms = [beside.context - len(beside._tokens(turns)) for turns in others]
+    long, room = next((turns, room) for turns, room in zip(others, rooms, strict=True) if room < MOST)
     beside.say(replies := [Reply(), Reply()], [(long, None), (short, None)], MOST, 0, 0)
-    assert replies == apart[::-1]
+    assert [reply.finish for reply in replies] == ["context", "length"]
+    alone = Reply()
+    beside.say([alone], [(long, None)], room, 0, 0)
+    assert (replies[0].text, alone.finish) == (alone.text, "length")
 
 
 def test_after_ctrl_c_the_chat_goes_on_and_no_adapter_is_left_behind(said: Said, runs: Path) -> None:
@@ -199,7 +200,7 @@ def test_whom_one_cannot_talk_to(runs: Path, tiny: Path, tmp_path: Path) -> None
     run["target"]["model"]["name"] = "some/other"
     (folder / "run.json").write_text(json.dumps(run), "utf-8")
     with pytest.raises(Failed, match="not of one base", check=lambda failure: failure.name == "not-a-run"):
-        chosen(find_models((runs, tmp_path)), [], None)
+        find_models((runs, tmp_path))
     shown = lay(tmp_path, tiny, "spec_in_context", False) / "run.json"
     shown.write_text(json.dumps(json.loads(shown.read_text("utf-8")) | {"system": None}), "utf-8")
     with pytest.raises(Failed, match="before msmc kept", check=lambda failure: "trains nothing anew" in failure.hint):
