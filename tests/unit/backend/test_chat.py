@@ -132,14 +132,24 @@ def test_a_long_prompt_has_a_batch_of_its_own_and_the_same_reply(runs: Path, tin
             json.dumps(config).encode() if file.name == "config.json" else file.read_bytes()
         )
     beside = SideBySide(tmp_path)
+    short, long = ([{"role": "user", "content": text}] for text in ("Cheddar?", "cheddar " * 300))
+    apart = []
+    for turns in (short, long):
+        beside.say(replies := [Reply()], [(turns, None)], MOST, 0, 0)
+        apart += replies
+    beside.say(replies := [Reply(), Reply()], [(long, None), (short, None)], MOST, 0, 0)
+    assert replies == apart[::-1]
+
+
+def test_a_reply_ends_where_the_context_is_full_beside_one_that_has_room(tiny: Path) -> None:
+    beside = SideBySide(tiny)
     short, *others = ([{"role": "user", "content": "brie " * n}] for n in range(1, 250))
     rooms = [beside.context - len(beside._tokens(turns)) for turns in others]
     long, room = next((turns, room) for turns, room in zip(others, rooms, strict=True) if room < MOST)
     beside.say(replies := [Reply(), Reply()], [(long, None), (short, None)], MOST, 0, 0)
     assert [reply.finish for reply in replies] == ["context", "length"]
-    alone = Reply()
-    beside.say([alone], [(long, None)], room, 0, 0)
-    assert (replies[0].text, alone.finish) == (alone.text, "length")
+    beside.say(alone := [Reply()], [(long, None)], room, 0, 0)
+    assert (replies[0].text, alone[0].finish) == (alone[0].text, "length")
 
 
 def test_after_ctrl_c_the_chat_goes_on_and_no_adapter_is_left_behind(said: Said, runs: Path) -> None:
