@@ -28,7 +28,8 @@ class SideBySide:
     """A base model with any number of adapters over it.
 
     In float32 as in scoring: greedy replies are those of the model that was scored, where bfloat16 would take another word at
-    every near tie. Memory is that of one model and of all adapters, which are some hundredths of it each.
+    every near tie. Memory is that of one model and of all adapters, which are some hundredths of it each. Six of SmolLM2-135M say
+    40 tokens each in half the time that they take one after another, on two cores (9.5 s against 17.8 s).
     """
 
     def __init__(self, folder: Path) -> None:
