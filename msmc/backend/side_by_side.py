@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from msmc.backend.score import end_of_turn
 from msmc.backend.training import load_tokenizer, quiet
 from msmc.backend.weights import load_weights
 
@@ -40,7 +41,8 @@ class SideBySide:
             self._tokenizer = load_tokenizer(folder)
             model = load_weights(folder, dtype=torch.float32)
         told = model.generation_config.eos_token_id
-        ends = {self._tokenizer.eos_token_id, *(told if isinstance(told, list) else [told])} - {None}
+        turn = self._tokenizer(end_of_turn(self._tokenizer), add_special_tokens=False).input_ids[:1]
+        ends = {self._tokenizer.eos_token_id, *(told if isinstance(told, list) else [told]), *turn} - {None}
         self._ends: list[int] = sorted(ends)
         # in place of the model's own, which may sample, or punish repetition
         model.generation_config = GenerationConfig(eos_token_id=self._ends, pad_token_id=self._ends[0])
