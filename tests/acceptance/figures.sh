@@ -107,7 +107,7 @@ END
 msmc report "$box/study/runs" --format csv | head -1 | grep -q '^of,model,minus,seed' || die "csv"
 msmc report "$box/study/runs" --format latex | grep -q 'toprule' || die "latex"
 (cd "$box/study" && msmc report runs -o page.html >/dev/null) || die "the page"
-grep -q "default-src 'none'; script-src 'sha256-" "$box/study/page.html" || die "the page may fetch nothing"
+grep -q "default-src &#39;none&#39;; script-src &#39;sha256-" "$box/study/page.html" || die "the page may fetch nothing"
 grep -q 'id="data-rows"' "$box/study/page.html" || die "all rows are on the page"
 ok "9 report: figures, page, json, csv, latex"
 
