@@ -155,6 +155,6 @@ def _median(runs: list[Ran]) -> float:
 
 def _told(runs: list[Ran], unit: str) -> str:
     figures = [r.figure for r in runs]
-    digits = "{:.3f}" if unit == "s" else "{:,.0f}"
+    digits = "{:.3f}" if unit == "s" else "{:,.2f}" if _median(runs) < 10 else "{:,.0f}"
     low, middle, high = (digits.format(f) for f in (min(figures), _median(runs), max(figures)))
     return f"{middle} {unit} ({low} to {high})"

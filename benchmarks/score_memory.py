@@ -1,7 +1,7 @@
 """Evaluation memory is flat in the number of items: peak memory of scoring 20,000 rows beside that of 2,000.
 
-Ours both times, on a model of one small layer with SmolLM2's tokenizer, so that what rows cost is seen beside little else: rows
-are read and made requests of batch by batch, and written as they come. `python benchmarks/score_memory.py 100` scores 100 rows
+Ours both times, on a model of one small layer with bytes for a vocabulary, so that what rows cost is seen beside little else:
+rows are read and made requests of batch by batch, and written as they come. `python benchmarks/score_memory.py 100` scores 100 rows
 and ten times as many, to see that it works.
 """
 
@@ -13,21 +13,17 @@ from pathlib import Path
 from runner import ROOT, Bench, Compared, compare, python, script
 from score_rate import rows
 
-from msmc.backend.weights import model_folder
-from msmc.project import load_target
-from msmc.shipped import cache_folder
-
 ROWS = 2000
 
 
 def measure(number: int = ROWS) -> list[Compared]:
-    tokenizer = model_folder(load_target("cpu", ROOT, ()).model, cache_folder(), print)
+    template = ROOT / "templates/chat/smollm2.jinja"
     with tempfile.TemporaryDirectory() as folder:
         for name, times in (("few", 1), ("many", 10)):
             lines = (json.dumps(row) + "\n" for row in rows(times * number // 2))
             (Path(folder) / f"{name}.jsonl").write_text("".join(lines), "utf-8")
         many, few = (
-            python("work/score_memory.py", tokenizer, f"{folder}/{name}.jsonl", f"{folder}/out.jsonl")
+            python("work/score_memory.py", template, f"{folder}/{name}.jsonl", f"{folder}/out.jsonl")
             for name in ("many", "few")
         )
         bench = Bench(f"memory of {10 * number:,} rows to {number:,}", "MiB", many, few, 1.05)

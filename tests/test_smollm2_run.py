@@ -36,4 +36,8 @@ def test_the_same_command_gives_the_same_losses_and_scores(tmp_path: Path) -> No
     losses, margins = run(tmp_path / "one")
     assert len(losses) == 2 and len(margins) == 3, "base, midtrained, and fine-tuned on it"
     assert all(loss[0] > 0 for loss in losses.values())
+    for path in (tmp_path / "one").glob("runs/stages/scores-*/stage.json"):
+        control = json.loads(path.read_text("utf-8"))["format_control"]
+        assert not control["passed"] and control["right"] < 10, "it answers by place and not by letter"
+        assert not (path.parent / "letters.jsonl").exists()
     assert (losses, margins) == run(tmp_path / "two")
