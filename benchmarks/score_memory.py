@@ -1,8 +1,8 @@
 """Evaluation memory is flat in the number of items: peak memory of scoring 20,000 rows beside that of 2,000.
 
 Ours both times, on a model of one small layer with bytes for a vocabulary, so that what rows cost is seen beside little else:
-rows are read and made requests of batch by batch, and written as they come. `python benchmarks/score_memory.py 100` scores 100 rows
-and ten times as many, to see that it works.
+rows are read and made requests of batch by batch, and written as they come. `python benchmarks/score_memory.py 100` scores 100
+rows and ten times as many, to see that it works.
 """
 
 import json
