@@ -147,7 +147,8 @@ def guard_drops(
         if not pairs:
             found.append(told | dict.fromkeys(("base", "model", "drop", "low", "high")) | {"beyond": True})
             continue
-        lost = estimate(one_seed([figure.sign * (b - a) for _, a, b in pairs], [topic for topic, *_ in pairs]))
+        differences = one_seed([figure.sign * (b - a) for _, a, b in pairs], [topic for topic, *_ in pairs])
+        lost = estimate(differences, share=figure.measure == "followed", paired=True)
         found.append(
             told
             | {

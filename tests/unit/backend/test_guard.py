@@ -142,7 +142,7 @@ def test_lines_name_each_drop_beyond_its_threshold_or_say_that_there_is_none() -
     assert [line for line, warning in guard_lines(bad) if warning] == [
         "Guard: full (seed 1) has a loss of 3.20 against the base model's 3.00 on neutral text, a rise of 0.20 [-0.05 0.45] "
         "nats a token, which may be none (n 3, permitted 0.1).",
-        "Guard: full (seed 1) follows 0.50 against the base model's 0.75 of the instructions, a fall of 0.25 [-1.28 1.78], "
+        "Guard: full (seed 1) follows 0.50 against the base model's 0.75 of the instructions, a fall of 0.25 [-1.00 1.00], "
         "which may be none (n 4, permitted 0.1).",
     ]
     good = [run | drop for drop in guard_drops(base, items([3.05, 2.05, 4.05], [1, 1, 0, 1]), THRESHOLDS)]
