@@ -209,5 +209,5 @@ def _said(drop: dict[str, Any]) -> str:
 def _most(drop: dict[str, Any]) -> str:
     """Of a drop within its threshold."""
     figure = "loss" if drop["what"] == "loss" else "instructions followed"
-    signed = FIGURES[drop["what"]].sign * drop["drop"]
+    signed = FIGURES[drop["what"]].sign * drop["drop"] + 0.0  # of -0.0 it makes 0.0
     return f"{figure} {signed:+.2f} at worst, in {drop['run']}"

@@ -89,8 +89,11 @@ def test_a_broken_model_is_beyond_and_the_same_model_is_not(tiny: Path, asked: l
     worse = ask(noised(tiny, tmp_path / "worse", 0.3))
     loss, _ = guard_drops(asked, worse, THRESHOLDS)
     assert loss["what"] == "loss" and loss["beyond"] and loss["low"] > 0.1 and loss["n"] == 24
-    for drop in guard_drops(asked, asked, THRESHOLDS):
-        assert not drop["beyond"] and drop["drop"] == drop["low"] == drop["high"] == 0
+    loss, replies = guard_drops(asked, asked, THRESHOLDS)
+    assert not loss["beyond"] and loss["drop"] == loss["low"] == loss["high"] == 0
+    assert not replies["beyond"] and replies["drop"] == 0 and replies["low"] < 0 < replies["high"], (
+        "few prompts show little"
+    )
 
 
 def test_a_model_without_finite_weights_has_no_figures_and_is_beyond(
