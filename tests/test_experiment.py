@@ -115,7 +115,7 @@ def test_what_will_be_done_is_written_before_anything_is_trained(ablated: str, p
     assert registered.stat().st_mtime_ns < min(trained)
     found = json.loads(registered.read_text("utf-8"))
     assert found["primary"]["run"] == "full" and found["primary"]["minus"] == "rules" and not found["results_existed"]
-    assert found["planned"]["items"] == {"knows": 5, "drinks": 2, "seats": 6} and found["planned"]["seeds"] == [0, 1]
+    assert found["planned"]["items"] == {"knows": 7, "drinks": 2, "seats": 6} and found["planned"]["seeds"] == [0, 1]
     assert "Preregistered in preregistration.json at " in ablated and "no deviations" in ablated
 
 

@@ -172,7 +172,9 @@ def test_every_document_and_demo_is_on_the_page_under_its_clause(page: Page, fol
 def test_a_row_opens_to_its_question(page: Page) -> None:
     data = page.data("rows")
     for number, name in enumerate(data["words"]["eval"][index] for index in data["asked"]["eval"]):
-        assert (str(number) in data["asked"]["question"]) == (name != "advice"), "judged questions have transcripts"
+        assert (str(number) in data["asked"]["question"]) == (name not in ("advice", "guard")), (
+            "others have transcripts"
+        )
 
 
 def test_what_is_too_much_for_a_page_is_sampled_evenly_and_counted(study: Study) -> None:
@@ -210,7 +212,8 @@ def test_trace_knows_every_row_and_text_of_the_page(page: Page, folders: list[Pa
 
 def test_the_sections_of_a_whole_study(page: Page) -> None:
     names = ["Learned", "Near", "Far", "Crossed design", "Paired differences between models", "Learning curves"]
-    names += ["Recall by clause", "Position and format", "Plan and deviations", "Training", "Coverage", "Clauses"]
+    names += ["Recall by clause", "Position and format", "Capability guard"]
+    names += ["Plan and deviations", "Training", "Coverage", "Clauses"]
     assert page.headings == [*names, "Rows and transcripts", "Documents and demos"]
 
 

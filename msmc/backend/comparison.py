@@ -100,15 +100,16 @@ def _model(run: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def items_of(folder: Path) -> Iterator[Item]:
-    """All that a run's last model was asked, one stage at a time."""
+    """All that a run's last model was asked of the spec and by the author, one stage at a time; the guard stands apart."""
     yield from read_items(folder / "scores")
     for path in sorted(folder.glob("*/items.jsonl")):
-        yield from read_items(path.parent)
+        if path.parent.name != "guard":
+            yield from read_items(path.parent)
 
 
 def _evals(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Planned evaluations and those that only a stage knows, each with the measure that its headline is by."""
-    stages = [stage for run in runs for stage in run["stages"].values() if "primary_measure" in stage]
+    stages = [s for run in runs for s in run["stages"].values() if "primary_measure" in s and s["kind"] != "guard"]
     found = {name: {**block, "measure": measure_of(block)} for name, block in runs[0]["evals"].items()}
     for stage in stages:
         block = {"kind": stage["kind"], "rung": stage.get("rung"), "arms": []} | found.get(stage["eval"], {})

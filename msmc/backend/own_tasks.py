@@ -196,9 +196,9 @@ def _unusable(name: str, task: dict[str, Any], error: Exception, complaints: lis
     chain: list[BaseException] = [error]
     while after := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(after)
-    told: BaseException = error
-    while told.__cause__:  # of rows that are no JSON, `datasets` says so below
-        told = told.__cause__
+    # of rows that are no JSON, `datasets` says itself only that something went wrong
+    unsaid = [link for link in chain if type(link).__name__ == "DatasetGenerationError"]
+    told = unsaid[-1].__cause__ or error if unsaid else error
     said = " ".join(str(told).split())[:300]
     if said in ("", "None"):
         said = complaints[-1] if complaints else type(error).__name__
