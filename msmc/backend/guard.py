@@ -25,8 +25,8 @@ PASSAGES = shipped() / "templates" / "guard" / "passages.yaml"
 FILES = (PASSAGES, FILE)
 VERSION = 1
 """Of what is written of the same texts."""
-MOST_TOKENS = 64
-"""Of a reply: every prompt asks for a sentence or two."""
+MOST_TOKENS = 40
+"""Of a reply: every prompt asks for a sentence or two, and what rambles on is cut."""
 Item = dict[str, Any]
 
 
@@ -80,6 +80,7 @@ def _replies(asks: Any, asked: Sequence[Instruction], system: str | None) -> Ite
     requests = [
         Instance("generate_until", {}, (context, arguments), n) for n, context in enumerate(contexts) if fits[n]
     ]
+    asks.batch_size_per_gpu *= 2  # a step of decoding is short: it waits for the weights, not for the prompts
     replies = iter(asks.generate_until(requests, disable_tqdm=True) if requests else [])
     for instruction, chat, whole in zip(asked, chats, fits, strict=True):
         if not whole:

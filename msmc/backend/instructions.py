@@ -34,10 +34,16 @@ def instructions(number: int) -> list[Instruction]:
     for n in range(min(number, len(checks) * len(subjects))):
         turn, place = divmod(n, len(checks))
         check, subject = checks[place], subjects[(turn + 3 * place) % len(subjects)]
-        given = check.get("with")
+        given = _about(check.get("with"), subject)
         name = f"{check['check']}-{place}-{subject.split(' ', 1)[1].replace(' ', '_')}"
         found.append(Instruction(name, check["check"], given, check["asks"].format(subject=subject)))
     return found
+
+
+def _about(given: Any, subject: str) -> Any:
+    if isinstance(given, list):
+        return [_about(one, subject) for one in given]
+    return given.format(subject=subject) if isinstance(given, str) else given
 
 
 def followed(check: str, given: Any, reply: str) -> bool:
@@ -55,10 +61,11 @@ def _json(said: str, keys: list[str]) -> bool:
     return isinstance(found, dict) and found.keys() == set(keys)
 
 
-def _has_bullets(said: str, number: int) -> bool:
-    """So many, and nothing but an introduction beside them."""
-    marked = [bool(re.match(r"\s*[-*] +\S", line)) for line in said.split("\n") if line.strip()]
-    return sum(marked) == number and all(marked[marked.index(True) :])
+def _is_numbered(said: str, number: int) -> bool:
+    """From 1 on, in order and with nothing between, but perhaps an introduction."""
+    _, *lines = re.split(r"^\s*1[.)] +", said, maxsplit=1, flags=re.MULTILINE)
+    marks = [re.match(r"\s*(\d+)[.)] +\S", line) for line in ("1. " + "".join(lines)).split("\n") if line.strip()]
+    return bool(lines) and [int(mark[1]) if mark else None for mark in marks] == list(range(1, number + 1))
 
 
 def _words(said: str) -> list[str]:
@@ -68,16 +75,15 @@ def _words(said: str) -> list[str]:
 CHECKS: dict[str, Callable[[str, Any], object]] = {
     "at_most_words": lambda said, number: len(_words(said)) <= number,
     "in_lower_case": lambda said, _: said == said.lower() != said.upper(),
-    "in_capitals": lambda said, _: said == said.upper() != said.lower(),
-    "avoids": lambda said, word: word not in said if not word.isalpha() else word not in _words(said),
-    "contains": lambda said, word: word in _words(said),
-    "has_bullets": _has_bullets,
+    "avoids": lambda said, word: word not in _words(said),
+    "contains": lambda said, words: set(words) <= set(_words(said)),
+    "is_numbered": _is_numbered,
     "is_json": _json,
-    "ends_with": lambda said, words: said.rstrip('"').casefold().endswith(words.casefold()),
     "begins_with": lambda said, words: said.lstrip('"').casefold().startswith(words.casefold()),
+    "ends_with": lambda said, words: said.rstrip('"').casefold().endswith(words.casefold()),
     "is_quoted": lambda said, _: len(said) > 2 and said[0] in '"“' and said[-1] in '"”',
-    "is_one_of": lambda said, words: said.rstrip(".!").casefold() in words,
+    "is_in_brackets": lambda said, _: re.fullmatch(r"\[[^\[\]\n]+\]", said),
+    "is_one_of": lambda said, answers: said.rstrip(".!").casefold() in answers,
     "has_sentences": lambda said, number: len(re.findall(r"[.!?]+[\"”)]*(?=\s|$)", said)) == number,
-    "has_title": lambda said, _: re.fullmatch(r"<<[^<>\n]+>>", said) is not None,
-    "has_digit": lambda said, _: re.search(r"\d", said) is not None,
+    "has_digit": lambda said, _: re.search(r"\d", said),
 }

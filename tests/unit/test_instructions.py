@@ -10,28 +10,26 @@ from msmc.target import Guard
 CASES: dict[tuple[str, Any], tuple[list[str], list[str]]] = {
     ("at_most_words", 5): (["A bicycle takes you places.", "Riding."], ["It is used to ride to work."]),
     ("in_lower_case", None): (["it's for riding.", "naïve riding, 24 inches"], ["For riding.", "24"]),
-    ("in_capitals", None): (["RIDING TO WORK.", "ÜBER 24 INCHES"], ["RIDING to WORK.", "24"]),
-    ("avoids", ","): (["It rings and rolls."], ["It rings, and rolls."]),
-    ("avoids", "used"): (["It is reused for riding."], ["It is Used for riding.", "used"]),
-    ("contains", "weather"): (["In any Weather, it rolls."], ["It rolls in rain.", "It weathers storms."]),
-    ("has_bullets", 3): (
-        ["- a\n- b\n- c", "Three things:\n\n* a\n* b\n\n* c"],
-        ["- a\n- b", "- a\n- b\n- c\n- d", "- a\n- b\n- c\nAnd so on.", "a\nb\nc", "-a\n-b\n-c"],
+    ("avoids", "is"): (["It rings. This, too."], ["It is red.", "IS it?", "is"]),
+    ("contains", ("old", "green")): (["Old, and green.", "green; old"], ["An older green one.", "Old."]),
+    ("is_numbered", 2): (
+        ["1. a\n2. b", "Two parts:\n\n1) a\n\n2) b\n"],
+        ["1. a", "1. a\n2. b\n3. c", "1. a\n2. b\nAnd so on.", "2. a\n1. b", "a\nb", "1.\n2.", "Of 2. b\n1. a"],
     ),
     ("is_json", ("name", "use")): (
         ['{"name": "bicycle", "use": "riding"}', '```json\n{"name": 1, "use": []}\n```'],
-        ['{"name": "bicycle"}', '{"name": 1, "use": 2, "x": 3}', 'Here: {"name": 1, "use": 2}', '["name", "use"]', "[" * 9000],
+        ['{"name": "bicycle"}', '{"name": 1, "use": 2, "x": 3}', 'So: {"name": 1, "use": 2}', '["name", "use"]', "[" * 9000],
     ),
-    ("ends_with", "That is all."): (["Riding. That is all.", '"Riding. that is all."'], ["That is all. Riding."]),
-    ("begins_with", "Well,"): (["Well, for riding.", '"well, riding"'], ["Well for riding.", "For riding, well,"]),
+    ("begins_with", "I saw"): (["I saw one.", '"i saw one"'], ["Yesterday I saw one."]),
+    ("ends_with", "?"): (["Is it red?", '"Is it red?"'], ["Is it red? Yes."]),
     ("is_quoted", None): (['"For riding."', "“For riding.”"], ["For riding.", '"For" riding', '"', '""']),
+    ("is_in_brackets", None): (["[The Red Bicycle]"], ["The Red Bicycle", "Title: [Red]", "[]", "[a] [b]", "[a]\n[b]"]),
     ("is_one_of", ("yes", "no")): (["yes", "No.", "YES!"], ["Yes, one can.", "maybe", "yes no"]),
     ("has_sentences", 2): (
         ["It rolls. It rings.", 'It is 2.5 feet tall! "It rings."'],
         ["It rolls.", "It rolls. It rings. It stops.", "It rolls. It rings"],
     ),
-    ("has_title", None): (["<<The Red Bicycle>>"], ["The Red Bicycle", "Title: <<The Red Bicycle>>", "<<>>", "<<a>> <<b>>"]),
-    ("has_digit", None): (["About 12 kilograms."], ["About twelve kilograms."]),
+    ("has_digit", None): (["About 12 dollars."], ["About twelve dollars."]),
 }  # fmt: skip
 
 
@@ -55,7 +53,7 @@ def test_thirty_prompts_have_each_instruction_twice_with_other_subjects() -> Non
     thirty = instructions(Guard().prompts)
     assert len(thirty) == 30
     for first, second in zip(thirty[:15], thirty[15:], strict=True):
-        assert (first.check, first.given) == (second.check, second.given) and first.prompt != second.prompt
+        assert first.check == second.check and first.prompt != second.prompt
 
 
 def test_the_most_that_a_target_may_ask_for_is_what_there_is() -> None:
