@@ -35,8 +35,9 @@ demo-short: install
 check: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
+# Two workers, a thread each: half the time on two cores. Slow tests measure and kill, and have the machine to themselves.
 test: check
-	$(BIN)/pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile
 	@for script in tests/acceptance/*.sh; do echo "== $$script"; PATH="$(CURDIR)/$(BIN):$$PATH" bash "$$script"; done
 
 test-slow: install

@@ -163,6 +163,11 @@ class RunPlan(Node):
     """Whether it is trained on the demos, and then on the documents."""
 
     @property
+    def training(self) -> tuple[str, str]:
+        """The stages that train it, in their order, where it has both."""
+        return ("finetune", "midtrain") if self.demos_first else ("midtrain", "finetune")
+
+    @property
     def trained_by(self) -> str:
         """The arm whose recipes it is trained by: those of one ablation are the same but where they are swept."""
         return (self.demos if self.swept == "demos" else self.documents) or self.demos or "full"

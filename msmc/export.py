@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from msmc.build import SCHEMA_VERSION
+from msmc.build import SCHEMA_VERSION, RunPlan
 from msmc.diagnostics import fail
 from msmc.disk import ProjectSources
 from msmc.lower.render import Templates
@@ -62,7 +62,7 @@ def export_lm_eval(what: Path, out: Path | None) -> Exported:
     place = out or Path("export") / f"{spec}-lm-eval"
     place = place if place.name not in ("", "..") else Path(os.path.abspath(place))
     _write(place, spec, files)
-    model = f"pretrained={run['target']['model']['name'] if run else 'MODEL'}{_adapter(what)}"
+    model = f"pretrained={run['target']['model']['name'] if run else 'MODEL'}{_adapter(what, run) if run else ''}"
     words = ("lm_eval", "--model", "hf", "--model_args", model, "--include_path", str(place), "--tasks", f"msmc_{spec}")
     return Exported(place, tasks, shlex.join((*words, "--apply_chat_template")))
 
@@ -88,7 +88,7 @@ def _run(what: Path) -> dict[str, Any] | None:
     if not (what / "run.json").is_file():
         return None
     run = read_json(what / "run.json")
-    if run.get("schema_version") != SCHEMA_VERSION or not {"spec", "builds", "target"} <= run.keys():
+    if run.get("schema_version") != SCHEMA_VERSION or not {"spec", "builds", "target", "run"} <= run.keys():
         raise broken(what / "run.json", "was written by another version of msmc")
     return run
 
@@ -103,9 +103,10 @@ def _build_of(folder: Path, run: dict[str, Any]) -> Path:
     raise fail("not-a-build", f"the build that `{folder}` was made from is gone from the runs' folder `builds`", hint)
 
 
-def _adapter(run: Path) -> str:
+def _adapter(folder: Path, run: dict[str, Any]) -> str:
     """Of a run, what was trained last."""
-    adapters = [run / kind / "adapter" for kind in ("finetune", "midtrain")]
+    last_first = reversed(RunPlan.model_validate(run["run"]).training)
+    adapters = [folder / kind / "adapter" for kind in last_first]
     return next((f",peft={adapter}" for adapter in adapters if adapter.is_dir()), "")
 
 

@@ -63,8 +63,7 @@ def _names(runs: dict[Path, dict[str, Any]]) -> dict[Path, str]:
 
 def _model(name: str, folder: Path, run: dict[str, Any]) -> ChatModel:
     plan = RunPlan.model_validate(run["run"])
-    stages = ("finetune", "midtrain") if plan.demos_first else ("midtrain", "finetune")
-    trained = [folder / stage / "adapter" for stage in stages if stage in run["stages"]]
+    trained = [folder / stage / "adapter" for stage in plan.training if stage in run["stages"]]
     if plan.context and not run.get("system"):
         raise broken(folder / "run.json", "was written before msmc kept a model's system prompt there")
     base = Target.model_validate(run["target"]).model

@@ -244,7 +244,7 @@ class Stages:
         """
         jobs: dict[str, Job] = {}
         last, origin = None, "the base model"
-        for kind in ("finetune", "midtrain") if run.demos_first else ("midtrain", "finetune"):
+        for kind in run.training:
             if kind == "midtrain" and run.documents is not None:
                 arm = self.tree.arms[run.documents]
                 jobs["corpus"] = self.corpus(arm)
@@ -254,7 +254,7 @@ class Stages:
                 jobs["demos"] = self.chats(self.tree.arms.get(run.demos or ""), run.mix)
                 last = jobs[kind] = self.finetuned(run, last, origin, seed)
         if "midtrain" in jobs and "finetune" in jobs:
-            first = "finetune" if run.demos_first else "midtrain"
+            first = run.training[0]
             jobs[f"scores-after-{first}"] = self.scored(jobs[first], f"{run.name} after {first}", None)
         context = self.tree.arms[run.context] if run.context else None
         jobs["scores"] = self.scored(last, run.name, context)

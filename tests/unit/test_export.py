@@ -90,10 +90,12 @@ def test_a_run_is_exported_as_the_build_it_was_made_from(project: Path) -> None:
     """With a run folder as `msmc run` writes it, without its training."""
     kept, run = project / "runs/builds/tea-0123456789ab", project / "runs/tea/cpu/full/seed-0-01234567"
     shutil.copytree("build/tea", kept)
-    (run / "finetune/adapter").mkdir(parents=True)
+    for stage in ("midtrain", "finetune"):
+        (run / stage / "adapter").mkdir(parents=True)
     manifest = json.loads((kept / "full/manifest.json").read_text("utf-8"))
     said = {"schema_version": SCHEMA_VERSION, "spec": "tea", "target": manifest["target"], "builds": {"full": manifest}}
-    (run / "run.json").write_text(json.dumps(said), "utf-8")
+    plan = {"name": "full", "documents": "full", "demos": "full"}
+    (run / "run.json").write_text(json.dumps(said | {"run": plan}), "utf-8")
     before = content(project / "build/tea/full/evals")
     (project / "drinks.jsonl").write_text(lines(ITEMS[:2]), "utf-8")
     msmc("compile tea.msm -q")  # a later build is none of the run's business
@@ -101,5 +103,8 @@ def test_a_run_is_exported_as_the_build_it_was_made_from(project: Path) -> None:
     assert done.exit_code == 0, done.output
     assert (project / "export/tea-lm-eval/drinks.jsonl").read_bytes() == before["drinks.jsonl"]
     assert f",peft={run.relative_to(project)}/finetune/adapter --include_path" in done.stdout
+    (run / "run.json").write_text(json.dumps(said | {"run": plan | {"demos_first": True}}), "utf-8")
+    done = msmc(f"export {run.relative_to(project)} --to lm-eval")
+    assert f",peft={run.relative_to(project)}/midtrain/adapter --include_path" in done.stdout, "what was trained last"
     shutil.rmtree(kept)
     assert "error[not-a-build]" in msmc(f"export {run} --to lm-eval").stderr
