@@ -234,10 +234,15 @@ def plain(rows: Sequence[dict[str, Any]]) -> str:
     """A question, and each model's reply behind its name."""
     lines = [f"> {rows[0]['question']}"]
     for row in rows:
-        said = (row["reply"] or "").strip().replace("\n", "\n  ")
+        said = _harmless(row["reply"] or "").strip().replace("\n", "\n  ")
         note = f"[{ENDS[row['finish']]}]" if row["finish"] in ENDS else ""
         lines.append(" ".join(filter(None, (f"{row['model']}:", said, note))))
     return "\n".join(lines) + "\n\n"
+
+
+def _harmless(reply: str) -> str:
+    """What would steer a terminal is shown as what it is: no letter."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", reply)
 
 
 def columns(models: Sequence[ChatModel], replies: Sequence[Reply], screen: Console) -> Table:
@@ -252,8 +257,7 @@ def columns(models: Sequence[ChatModel], replies: Sequence[Reply], screen: Conso
         table.add_column(ratio=1, overflow="fold")
     cells = []
     for model, reply in zip(models, replies, strict=True):
-        # what would steer the terminal is shown as what it is: no letter
-        said = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", (reply.text or "").strip())
+        said = _harmless((reply.text or "").strip())
         note = f" [{ENDS[reply.finish]}]" if reply.finish in ENDS else "" if reply.finish else " …"
         cells.append(Text.assemble((model.name, "bold"), "\n", said, (note, "dim"), "\n"))
     for start in range(0, len(cells), some):

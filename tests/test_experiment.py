@@ -178,6 +178,11 @@ def test_report_over_run_folders(ablated: str, project: Path) -> None:
     ).stdout
     assert "page: some.html" in told and (project / "some.html").stat().st_size > 100_000
     assert "not-a-run" in msmc("report", "build", cwd=project, code=1).stderr
+    told = [
+        msmc("report", place, "--format", "csv", cwd=project / inside).stdout
+        for inside, place in ((".", "runs/tea/tiny/reasons.rules"), ("runs/tea/tiny/reasons.rules", "."))
+    ]
+    assert told[0] == told[1], "wherever it is called from"
 
 
 def test_trace_leads_to_lines_and_scores(ablated: str, project: Path) -> None:

@@ -120,7 +120,7 @@ class _Reader:
             raise self.unusable(path, f"it is not YAML: {problem}", mark.index if mark else 0, QUOTED) from error
         if not isinstance(found, dict):
             raise self.unusable(path, "it holds no keys")
-        for function in _functions(found):
+        for function in (scalar for scalar in _scalars(found, set()) if isinstance(scalar, _Function)):
             module = posixpath.join(posixpath.dirname(path), *function.split(".")[:-1]) + ".py"
             if not isinstance(read_source(module, self.sources), Diagnostic):  # else of an installed package
                 self._file(module, path, function)
@@ -133,7 +133,8 @@ class _Reader:
     def data(self, path: str, config: dict[str, Any]) -> str:
         """The folder that the files of rows are relative to: the task's own, else, as lm-eval is mostly run, the project's."""
         given = config.get("dataset_kwargs")
-        named = [n for n in _strings(given.get("data_files") if isinstance(given, dict) else None) if "://" not in n]
+        files = _scalars(given.get("data_files") if isinstance(given, dict) else None, set())
+        named = [name for name in files if isinstance(name, str) and "://" not in name]
         for name in named:
             if "*" in name:
                 raise self.unusable(path, f"`{name}` names no file: msmc keeps those that are named one by one")
@@ -179,17 +180,11 @@ class _Reader:
         return Label(Span(path, at, at + len(name)) if at >= 0 else Span(path, 0, 0), "named here")
 
 
-def _functions(value: Any) -> Iterator[_Function]:
-    if isinstance(value, _Function):
+def _scalars(value: Any, seen: set[int]) -> Iterator[Any]:
+    """All that a value holds; what an alias repeats, once. `seen`: lists and mappings that were gone into."""
+    if not isinstance(value, dict | list):
         yield value
-    elif isinstance(value, dict | list):
+    elif id(value) not in seen:
+        seen.add(id(value))
         for inner in value.values() if isinstance(value, dict) else value:
-            yield from _functions(inner)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _strings(inner)
+            yield from _scalars(inner, seen)

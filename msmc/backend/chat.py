@@ -106,7 +106,7 @@ class Chat:
             if model.adapter:
                 require_adapter(model.adapter)
         self.models = models
-        self._conversation += 1
+        self._conversation, self._turn = self._conversation + 1, 0
         self._histories: list[Turns] = [
             [{"role": "system", "content": model.system}] if model.system else [] for model in models
         ]
@@ -116,7 +116,9 @@ class Chat:
         self._turn += 1
         asked = {"role": "user", "content": question}
         chats = [([*history, asked], m.adapter) for history, m in zip(self._histories, self.models, strict=True)]
-        self.loaded.say(replies, chats, self.max_tokens, self.temperature, seed_of("chat", self._turn))
+        self.loaded.say(
+            replies, chats, self.max_tokens, self.temperature, seed_of("chat", self._conversation, self._turn)
+        )
         for model, reply, history in zip(self.models, replies, self._histories, strict=True):
             if reply.text or reply.finish == "stop":
                 history += [asked, {"role": "assistant", "content": reply.text or ""}]

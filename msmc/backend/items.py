@@ -41,7 +41,9 @@ def of_choices(rows: Iterable[dict[str, Any]]) -> Iterator[Item]:
 
 def _item(name: str, item: str, form: str | None, orders: list[dict[str, Any]]) -> Item:
     first = orders[0]
-    missing = next((row for row in orders if row["margin"] is None), None)
+    missing = next((row["unscoreable"] or "has no score" for row in orders if row["margin"] is None), None)
+    if len(orders) != 2:  # one order alone has the position's preference in it
+        missing = missing or f"{len(orders)} rows stand for its two orders"
     measures: dict[str, float | None] = dict.fromkeys(("rate", "margin", "margin_per_token"))
     if missing is None:
         margin = sum(row["margin"] for row in orders) / len(orders)
@@ -57,7 +59,7 @@ def _item(name: str, item: str, form: str | None, orders: list[dict[str, Any]]) 
         "form": form,
         "about": first["about"],
         "measures": measures,
-        "unscoreable": (missing["unscoreable"] or "has no score") if missing else None,
+        "unscoreable": missing,
     }
 
 

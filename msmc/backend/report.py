@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ def find_runs(places: tuple[Path, ...]) -> list[Path]:
     """
     found: list[Path] = []
     for place in places:
+        whole = Path(os.path.abspath(place))  # the folders around a run say whose it is, and `.` has none
         folders = (
-            [place] if (place / "run.json").is_file() else sorted(p.parent for p in place.glob("**/seed-*/run.json"))
+            [whole] if (whole / "run.json").is_file() else sorted(p.parent for p in whole.glob("**/seed-*/run.json"))
         )
         if not folders:
             raise fail(

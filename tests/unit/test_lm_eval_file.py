@@ -107,3 +107,15 @@ def test_a_file_that_is_not_there_is_told_at_its_place() -> None:
 def test_rows_from_the_web_are_left_where_they_are() -> None:
     task = "task: sums\ndataset_kwargs: {data_files: {test: https://example.org/sums.jsonl}}"
     assert told(**{"specs/tea/own/sums.yaml": task}) == []
+
+
+@pytest.mark.parametrize(
+    "aliases",
+    [
+        "keys: &a [*a]\n",
+        "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'x'}]\n" for n in range(30)),
+    ],
+    ids=["a list in itself", "nine times nine times …"],
+)
+def test_aliases_are_followed_once(aliases: str) -> None:
+    assert not told(**FILES | {"specs/tea/own/sums.yaml": TASK + aliases, "rows/sums.jsonl": '{"q": "1 + 1"}\n'})

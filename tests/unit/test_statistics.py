@@ -108,6 +108,14 @@ def test_an_item_with_one_order_missing_is_missing() -> None:
     assert item["measures"] == {"rate": None, "margin": None, "margin_per_token": None} and item["unscoreable"]
 
 
+def test_an_item_that_lacks_an_order_or_has_one_twice_is_missing() -> None:
+    """What is left would have the position's preference in it."""
+    both = rows({"a": [1.0]})
+    for found in (both[:1], [*both, both[0]]):
+        (item,) = of_choices(found)
+        assert item["measures"]["margin"] is None and "its two orders" in item["unscoreable"]
+
+
 def test_a_contrast_is_paired_over_the_items_that_both_have() -> None:
     asked = of(rows({"a": [2.0, None], "b": [3.0, 1.0]}), rows({"a": [1.0, 5.0], "b": [1.0, None]}))["e"]
     found = contrast(asked, [0], [1])

@@ -17,7 +17,7 @@ from msmc.backend.side_by_side import Reply, SideBySide
 from msmc.backend.training import load_tokenizer
 from msmc.build import SCHEMA_VERSION, RunPlan
 from msmc.cli import main
-from msmc.cli_chat import columns
+from msmc.cli_chat import columns, plain
 from msmc.diagnostics import Failed
 from tests.project import cpu
 
@@ -123,6 +123,7 @@ def test_what_is_drawn_depends_on_the_turn_and_on_no_other_model(said: Said, run
     chat = Chat(chosen(find_models((runs,)), ["rules"], None), 1.5, MOST, print)
     first, again = (chat.ask("Tea?", [Reply()]), chat.begin(chat.models), chat.ask("Tea?", [Reply()]))[::2]
     assert first[0]["reply"] != again[0]["reply"]
+    assert [(row["conversation"], row["turn"]) for row in (*first, *again)] == [(1, 1), (2, 1)]
 
 
 def test_a_long_prompt_has_a_batch_of_its_own_and_the_same_reply(runs: Path, tiny: Path, tmp_path: Path) -> None:
@@ -235,7 +236,7 @@ def test_questions_of_a_pipe(said: Said, runs: Path, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert kept.read_text("utf-8") == done.stdout
     assert [(r["conversation"], r["turn"], r["model"]) for r in rows] == [
-        (conversation, turn, model) for conversation, turn in ((1, 1), (1, 2), (2, 3)) for model in ("base", "rules")
+        (conversation, turn, model) for conversation, turn in ((1, 1), (1, 2), (2, 1)) for model in ("base", "rules")
     ]
     assert [r["reply"] for r in rows] == [said["base"][0], said["rules"][0], said["base"][1], said["rules"][1],
                                           said["base"][0], said["rules"][0]]  # fmt: skip
@@ -276,6 +277,11 @@ def test_a_line_that_is_no_command(runs: Path, line: str) -> None:
 
 def test_a_path_is_a_question(runs: Path) -> None:
     assert "> /etc/passwd is what?\nbase: " in piped(runs, "/etc/passwd is what?", "--arm", "base").stdout
+
+
+def test_what_is_printed_without_columns_steers_no_terminal_either() -> None:
+    said = plain([{"question": "Tea?", "model": "base", "reply": "hi \x1b]0;gone\x07\x1b[2J", "finish": "stop"}])
+    assert said == "> Tea?\nbase: hi \ufffd]0;gone\ufffd\ufffd[2J\n\n"
 
 
 def test_columns_where_there_is_room_and_nothing_steers_the_terminal(runs: Path) -> None:
