@@ -38,7 +38,7 @@ def trace_id(what: str, build: Path, runs: Path) -> str:
                 lines += _of_clause(arm, node_id, places[node_id])
         lines += _of_eval(arm, what) + _of_row(arm, what, places)
     ids = {f"{arm.parent.name}.{what}" for arm in arms} | {what}
-    lines += [*_texts(runs, what, ids), *_scores(runs, what, ids), *_answers(runs, what)]
+    lines += [*_texts(runs, what, ids), *_scores(runs, what, ids), *_means(runs, what, ids), *_answers(runs, what)]
     if not lines:
         hint = did_you_mean(what, known | {i.split(".", 1)[-1] for i in known})
         hint = hint or "a node's id is its path in the spec, a row's stands in the build's .jsonl files"
@@ -88,7 +88,11 @@ def _of_clause(arm: Path, node_id: str, place: dict[str, Any]) -> list[str]:
 def _of_eval(arm: Path, name: str) -> list[str]:
     """An evaluation's rows; they are the same in every arm, so `full` tells of them."""
     path = arm / "evals" / f"{name}.jsonl"
-    if arm.name != "full" or "/" in name or not path.is_file():
+    if arm.name != "full" or "/" in name:
+        return []
+    if task := read_json(arm.parent / "arms.json")["tasks"].get(name):
+        return [f"{arm.parent.name}/full: {name} is the task `{task['task']}` of {task['tool']}"]
+    if not path.is_file():
         return []
     rows = list(read_jsonl(path))
     items = {row["metadata"]["item"]: row["metadata"]["topic"] for row in rows}
@@ -137,6 +141,16 @@ def _scores(runs: Path, what: str, ids: set[str]) -> Iterator[str]:
         if margins:
             run = path.parent.parent.relative_to(runs)
             yield f"{run}: mean margin {sum(margins) / len(margins):+.3f} over {len(margins)} scored rows"
+
+
+def _means(runs: Path, what: str, ids: set[str]) -> Iterator[str]:
+    """Of a clause or an evaluation that is no forced choice each run's means over its items."""
+    for path in sorted(runs.glob("*/*/*/seed-*/*/items.jsonl")):
+        rows = [r for r in read_jsonl(path) if r["eval"] == what or ids & set(r["about"])]
+        for name in dict.fromkeys(name for row in rows for name in row["measures"]):
+            given = [value for row in rows if (value := row["measures"].get(name)) is not None]
+            told = f"mean {name} {sum(given) / len(given):+.3f}" if given else f"no {name}"
+            yield f"{path.parent.relative_to(runs)}: {told} over {len(given)} of {len(rows)} items"
 
 
 def _answers(runs: Path, what: str) -> Iterator[str]:

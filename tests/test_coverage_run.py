@@ -22,8 +22,10 @@ from msmc.compile import compile
 from msmc.diagnostics import Failed
 from msmc.disk import ProjectSources
 from msmc.project import store_tree
+from msmc.stored import read_jsonl
 from msmc.trace import trace_id
 from tests.project import ROOT, cpu
+from tests.study import make_study
 
 SPEC = """
 spec tea "Tea" {
@@ -174,3 +176,13 @@ def test_a_corpus_of_shuffled_texts_fails(tmp_path: Path) -> None:
     short, of = map(int, re.findall(r"\d+", problem.message)[:2])
     assert of == 30 and short >= 27
     assert problem.note.count("specs/cheese/") == 20 and problem.note.endswith(f"… and {short - 20} more")
+
+
+def test_a_clause_that_only_another_arm_has_is_asked_about_there_too(tmp_path: Path) -> None:
+    """Evaluations are the same in every arm, and may be about what `full` does not have."""
+    asked = {}
+    for folder in make_study(tmp_path):
+        run = json.loads((folder / "run.json").read_text("utf-8"))
+        asked[run["run"]["documents"]] = {row["clause"]: row["items"] for row in run["coverage"]}
+    items = read_jsonl(tmp_path / "build/study/full/evals/far_thrift.jsonl")
+    assert asked["crossed.thrifty"]["frugal.thrift"] == len({row["metadata"]["item"] for row in items}) > 0

@@ -208,9 +208,9 @@ def test_planned_chats_need_a_writer_that_writes_them(project: Path) -> None:
 
 def test_hours_are_forecast_as_the_stages_of_a_run_took(ablated: str, project: Path) -> None:
     told = msmc("plan", "tea.msm", "-a", "reasons", "-t", "tiny.yaml", cwd=project).stdout
-    assert re.search(r"^time +about [\d.]+ h on \d+ cores, as \d+ stages of earlier runs took", told, re.MULTILINE), (
-        told
-    )
+    assert re.search(
+        r"^time +about [\d.]+ (h|min) on \d+ cores, as \d+ stages of earlier runs took", told, re.MULTILINE
+    ), told
 
 
 @pytest.mark.slow  # `trl sft` again, on the rows of a run

@@ -1,6 +1,7 @@
 """What the author brings, `spec_in_context` and `vary both`, end to end on a real, tiny model."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,14 @@ def test_own_rows_are_traced(project: Path) -> None:
     row = rows(run_of(project, "full")[0] / "corpus/midtrain.jsonl")[-1]["id"]
     told = msmc("trace", row, cwd=project).stdout
     assert f"tea/full/documents/own_documents.jsonl: {row}" in told and DOCUMENTS[2]["text"] in told  # type: ignore[operator]
+
+
+def test_an_evaluation_of_ones_own_is_traced_to_its_scores(project: Path) -> None:
+    told = msmc("trace", "quiz", cwd=project).stdout
+    assert "tea/full: quiz is the task `quiz` of lm_eval" in told
+    assert re.search(
+        r"^tea/\w+/\S+/seed-0-\w+/lm_eval-quiz: mean \w+ [+-][\d.]+ over \d+ of \d+ items$", told, re.MULTILINE
+    )
 
 
 def test_a_second_run_does_nothing_again(project: Path) -> None:

@@ -30,7 +30,7 @@ def covered(full: Arm, trained: Mapping[str, Arm], run: Path) -> Iterator[Covere
                 written if documents else None,
                 _planned(demos, clause.id, "demos"),
                 chats.get(clause.id, 0) if demos else None,
-                items(full.manifest["coverage"].get(clause.id, {"evals": 0})),
+                items(arm.manifest["coverage"][clause.id]),
                 kept.get("from_reserve", 0),
                 kept.get("quarantined", {}),
             )

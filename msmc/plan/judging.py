@@ -8,6 +8,7 @@ from msmc.backend.judged import required
 from msmc.build import Build
 from msmc.diagnostics import Diagnostic, Failed
 from msmc.target import Target
+from msmc.writer import Judge
 
 
 class Judging(NamedTuple):
@@ -26,7 +27,12 @@ def judging(full: Build, target: Target, models: int) -> Judging:
         limit = target.evaluate.limit or len(canaries)
         replies += min(limit, canaries.count(False))
         planted += min(limit, canaries.count(True))
-    return Judging(replies * models, (replies * models + planted) * (target.judge.repeats if target.judge else 1))
+    return Judging(replies * models, (replies * models + planted) * _repeats(target))
+
+
+def _repeats(target: Target) -> int:
+    """Of each reply; where no judge is named yet, as often as one grades by default."""
+    return target.judge.repeats if target.judge else int(Judge.model_fields["repeats"].default)
 
 
 def missing(full: Build, target: Target) -> Iterator[Diagnostic]:

@@ -106,7 +106,8 @@ def _summary(found: Forecast, adapter: int | None) -> Iterator[str]:
     rates = found.rates
     known = f"as {rates.stages} stages of earlier runs took" if rates.stages else "as SmolLM2-135M takes there"
     rate = f"{rates.tokens:,.0f} tokens and {rates.rows:,.0f} rows a second"
-    hours = f"about {found.hours:.1f} h on {rates.device}, {known} ({rate})"
+    took = f"{found.hours:.1f} h" if found.hours >= 1 else f"{60 * found.hours:.0f} min"
+    hours = f"about {took} on {rates.device}, {known} ({rate})"
     yield f"time      {hours}; " + (f"{found.hours * rates.gpus:.1f} GPU hours" if rates.gpus else "no GPU")
     size = found.build_bytes + 6 * found.reply.value + (adapter or 0) * stages * found.seeds
     yield f"disk      about {_size(size)}" + ("" if adapter else ", and the adapters")
