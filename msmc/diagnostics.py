@@ -54,6 +54,8 @@ CODES = {
     "id-shadows": 331,
     "uncovered-clause": 332,
     "placeholder-miswritten": 333,
+    "too-few-trained-items": 334,
+    "aligned-by-length": 335,
     "suppression-without-reason": 341,
     "unknown-lint": 342,
     "not-suppressible": 343,

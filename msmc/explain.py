@@ -62,6 +62,8 @@ FINDERS = {
     "title-missing": "lint.names:title_missing",
     "id-shadows": "lint.names:id_shadows",
     "uncovered-clause": "lint.coverage:uncovered_clause",
+    "too-few-trained-items": "lint.pairs:too_few_trained_items",
+    "aligned-by-length": "lint.pairs:aligned_by_length",
     "suppression-without-reason": "lint.allowances:suppression_without_reason",
     "unknown-lint": "lint.allowances:unknown_lint",
     "not-suppressible": "lint.allowances:not_suppressible",

@@ -266,6 +266,10 @@ class Task(Node):
     """Of lm_eval's: it and all that it reads."""
     folder: str | None = Field(default=None, exclude_if=lambda folder: folder is None)
     """Of lm_eval's: what the paths in its `data_files` are relative to."""
+    measure: str | None = Field(default=None, exclude_if=lambda measure: measure is None)
+    """What its headline is by; None: its task knows, when it has run."""
+    rows: tuple[str, ...] = Field(default=(), exclude_if=lambda rows: not rows)
+    """Of lm_eval's: those of `files` whose every line is asked; none: how many are asked only lm_eval can tell."""
 
 
 class UseOperation(Node):

@@ -101,7 +101,8 @@ def show(comparison: dict[str, Any], console: Console) -> None:
     console.print(
         "Rate: share of items whose aligned answer is likelier, both option orders together. Margin: its mean log-likelihood\n"
         "lead in nats. [95 % interval], topics and seeds as clusters. MDE: minimum detectable effect, 80 % power. p: Holm's, of\n"
-        "all these differences together; the primary is declared and stands alone.",
+        "all these differences together; the primary is declared and stands alone, and recall, a check of what was learned, is\n"
+        "uncorrected.",
         style="dim",
     )
     for line in _registered(comparison["preregistration"]):
@@ -147,7 +148,7 @@ def _trainings(comparison: dict[str, Any]) -> Table:
 
 
 def _figures(comparison: dict[str, Any], rung: str | None, names: list[str]) -> Table:
-    table = _table(rung or "on no rung", comparison)
+    table = _table(rung or "other: on no rung", comparison)
     table.add_column("model")
     for name in names:
         marked = f"{name} (primary)" if name == comparison["primary"] else name
@@ -175,8 +176,16 @@ def _difference(entry: dict[str, Any], measure: str) -> list[str]:
     found = entry["measures"]
     rate = interval(found["rate"], "+") if "rate" in found and measure != "rate" else ""
     own = interval(found[measure], "+") if measure in found else "missing"
-    p = "primary" if entry["primary"] else "" if entry["p_holm"] is None else f"{entry['p_holm']:.3f}"
-    return [rate, own, number(entry["mde"].get(measure), ".2f"), p]
+    return [rate, own, number(entry["mde"].get(measure), ".2f"), _tested(entry, entry["p"].get(measure))]
+
+
+def _tested(entry: dict[str, Any], p: float | None) -> str:
+    """The p of a difference, and what was made of it."""
+    if p is None:
+        return ""
+    if entry["primary"]:
+        return f"{p:.3f} primary"
+    return f"{p:.3f} uncorrected" if entry["p_holm"] is None else f"{entry['p_holm']:.3f}"
 
 
 def _contrasts(comparison: dict[str, Any]) -> Table:

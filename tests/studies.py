@@ -1,6 +1,8 @@
 """Run folders of an ablation that nobody trained: compiled, registered and compared by msmc itself, with scores of our making."""
 
+import hashlib
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,9 +55,29 @@ def pairs(what: str, items: int = 12, topics: int = 6) -> str:
     return "".join(json.dumps(pair) + "\n" for pair in found)
 
 
-def tree(folder: Path, ablation: str, seeds: int = 3, *settings: str, spec: str = SPEC) -> Tree:
+def noise(*parts: object) -> float:
+    """The same for the same parts."""
+    return random.Random(hashlib.sha256(repr(parts).encode()).digest()).gauss(0, 0.3)
+
+
+def learned(effect: float = 0.0, missing: str = "", fails: str = "") -> Margin:
+    """Models that hold what they were trained on, and lean to their own value by `effect`."""
+
+    def margin(run: RunPlan, seed: int, row: dict[str, Any]) -> float | None:
+        name, item = row["metadata"]["eval"], row["metadata"]["item"]
+        if name == missing:
+            return None
+        if name == "drinks":
+            return (-4.0 if run.name == fails else 4.0) + noise(run.name, seed, item)
+        leans = {"warm": {"warm": effect}, "cheap": {"cheap": effect}}.get(run.name, {}).get(name, 0.0)
+        return leans + noise(item) + noise(run.name, seed, item)
+
+    return margin
+
+
+def tree(folder: Path, ablation: str, seeds: int = 3, *settings: str, spec: str = SPEC, **files: str) -> Tree:
     trained = [{"a": "green tea", "b": f"cola {n}", "aligned": "a", "topic": "drinks"} for n in range(12)]
-    files = {
+    files |= {
         "lib.msm": LIBRARY,
         "tea.msm": spec.replace("SEEDS", str(seeds)),
         "drinks.jsonl": "".join(json.dumps(pair) + "\n" for pair in trained),
@@ -103,3 +125,19 @@ def _scored(row: dict[str, Any], margin: float | None) -> dict[str, Any]:
     kept = {key: row["metadata"].get(key) for key in ("eval", "item", "order", "topic", "rung", "form")}
     reason = {} if margin is not None else {"unscoreable": "its prompt is too long"}
     return {"id": row["id"], "about": row["about"], **kept, "margin": margin, "margin_per_token": margin, **reason}
+
+
+def add_items(folder: Path, name: str, kind: str, measures: dict[str, list[float | None]]) -> None:
+    """A stage of a run that nobody ran: of each measure the value of every item. The first is primary."""
+    number = len(next(iter(measures.values())))
+    rows = [
+        {"id": f"{name}{n}", "eval": name, "item": str(n), "topic": f"t{n % 10}", "rung": None, "about": ["tea.warmth"],
+         "measures": {measure: values[n] for measure, values in measures.items()}, "unscoreable": None, "transcript": None}
+        for n in range(number)
+    ]  # fmt: skip
+    stage = folder / f"{kind}-{name}"
+    stage.mkdir()
+    (stage / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    run["stages"][stage.name] = {"eval": name, "kind": kind, "primary_measure": next(iter(measures))}
+    (folder / "run.json").write_text(json.dumps(run), "utf-8")

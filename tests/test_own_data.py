@@ -146,6 +146,8 @@ def test_every_model_is_asked_an_own_task_and_what_it_could_do_before(project: P
 
 def test_what_a_model_lost_stands_beside_the_headline(project: Path) -> None:
     comparison = json.loads((project / "runs/tea/tiny/own/comparison.json").read_text("utf-8"))
+    assert comparison["preregistration"]["deviations"] == [], "nothing was done otherwise"
+    assert comparison["evals"]["quiz"]["rung"] is None, "msmc knows nothing of its items"
     told = {(drop["run"], drop["what"]): drop for drop in comparison["guard"]}
     assert {name for name, _ in told} == {run["name"] for run in comparison["runs"]} - {"base"}
     assert told["spec_in_context", "loss"]["drop"] == 0, "a passage is a document by itself"

@@ -14,6 +14,8 @@ from msmc.source import SourceFile, Sources, Span
 
 SHAPE = "compare with: task: tea, dataset_path: json, dataset_kwargs: {data_files: {test: tea.jsonl}}, test_split: test"
 
+OF_EACH = ("acc", "acc_norm", "exact_match")
+"""Metrics that are sure to have a figure for each document."""
 QUOTED = 'text with braces or a colon stands in quotes: doc_to_text: "{{question}}"'
 
 
@@ -25,6 +27,10 @@ class TaskFile(NamedTuple):
     """What its `data_files` are relative to."""
     files: tuple[str, ...]
     """Those that it reads, itself first."""
+    measure: str | None
+    """What its headline is by; None: only lm-eval can tell."""
+    rows: tuple[str, ...]
+    """Those of `files` whose every line is a document that is asked; none: only lm-eval can tell."""
 
 
 class _Function(str):
@@ -97,7 +103,28 @@ def read_task(path: str, sources: Sources, asked: Span, files: dict[str, SourceF
         folder = reader.data(path, config)
     except Failed as failure:
         return failure.problems[0]
-    return TaskFile(task, folder, tuple(reader.read))
+    return TaskFile(task, folder, tuple(reader.read), _measure(config), tuple(_rows(config, folder)))
+
+
+def _measure(config: dict[str, Any]) -> str | None:
+    """The first of `metric_list`, where it is called so in the figures: of several filters each adds its name."""
+    listed, filters = config.get("metric_list"), config.get("filter_list") or ()
+    first = listed[0] if isinstance(listed, list) and listed else None
+    found = first.get("metric") if isinstance(first, dict) else None
+    plain = isinstance(filters, list | tuple) and len(filters) < 2 and "process_results" not in config
+    return found if plain and found in OF_EACH else None
+
+
+def _rows(config: dict[str, Any], folder: str) -> list[str]:
+    """The files of the split that is asked, where `datasets` takes a document from each of their lines and nothing drops any."""
+    given = config.get("dataset_kwargs")
+    if config.get("dataset_path") != "json" or "process_docs" in config or not isinstance(given, dict):
+        return []
+    files, split = given.get("data_files"), config.get("test_split") or config.get("validation_split")
+    found = files.get(split) if isinstance(files, dict) else files if split == "train" else None
+    named = [found] if isinstance(found, str) else found if isinstance(found, list) else []
+    plain = given.keys() == {"data_files"} and all(isinstance(n, str) and n.endswith(".jsonl") for n in named)
+    return [posixpath.normpath(posixpath.join(folder, name)) for name in named] if plain else []
 
 
 class _Reader:

@@ -108,7 +108,14 @@ class OwnReader:
             self.problems.append(Diagnostic("unknown-name", message, Label(where, "not defined there"), hint=hint))
             return None
         return Task.model_construct(
-            name=name, tool="lm_eval", task=found.task, path=path, files=found.files, folder=found.folder
+            name=name,
+            tool="lm_eval",
+            task=found.task,
+            path=path,
+            files=found.files,
+            folder=found.folder,
+            measure=found.measure,
+            rows=found.rows,
         )
 
 

@@ -174,8 +174,8 @@ def differences(
 def correct(
     contrasts: list[dict[str, Any]], crosses: list[dict[str, Any]], evals: dict[str, Any], primary: Primary | None
 ) -> None:
-    """Holm's correction of all contrasts of preference evaluations, each by its own measure. The primary stands alone: it was
-    declared, and is not corrected."""
+    """Holm's correction of every difference, each by its evaluation's own measure. The primary stands alone: it was declared.
+    Recall is no outcome but a check of what was learned: it is not corrected either, and says so where it is told."""
     every = [(cross, cross, cross["own"]) for cross in crosses]
     every += [(found, entry, entry["eval"]) for found in contrasts for entry in found["evals"]]
     for found, entry, _ in every:
@@ -183,7 +183,7 @@ def correct(
     family = [
         (entry, evals[name]["measure"])
         for _, entry, name in every
-        if evals[name]["kind"] == "preference" and not entry["primary"]
+        if evals[name]["kind"] != "recall" and not entry["primary"]
     ]
     corrected = holm([entry["p"].get(measure) for entry, measure in family])
     for (entry, _), p in zip(family, corrected, strict=True):

@@ -79,7 +79,7 @@ def _learned(comparison: dict[str, Any]) -> list[str]:
         if arm["name"] in demos and figure["n"] and _trained(evals[figure["eval"]])
     ]
     if not rates:
-        return []
+        return ["Learned: no trained items were asked."] if comparison["contrasts"] else []
     if comparison["not_learned"]:
         return [f"Learned: not by {'; '.join(comparison['not_learned'])}."]
     _, name, arm, rate = min(rates, key=lambda entry: entry[:3])
@@ -91,38 +91,57 @@ def _trained(block: dict[str, Any]) -> bool:
 
 
 def _rungs(comparison: dict[str, Any], primary: Primary) -> list[str]:
-    """What the primary's arms differ by on the near and the far rung, besides the primary itself; corrected by Holm."""
-    found = []
-    for rung in ("near", "far"):
-        figures: list[tuple[str, Figure]] = []
-        if primary.own:
-            for cross in comparison["crossed"]:
-                if (cross["run"], cross["minus"], cross["rung"]) == (primary.run, primary.minus, rung):
-                    figures.append((f"{cross['own']} rather than {cross['other']}", cross))
-        else:
-            for name in (n for n, e in comparison["evals"].items() if e["rung"] == rung and e["kind"] == "preference"):
-                if of := _figure(comparison, primary, name, None, None):
-                    figures.append((name, of[1]))
-        told = [_short(name, entry, primary) for name, entry in figures if entry["p_holm"] is not None]
-        found += [f"{rung.capitalize()}: {primary.run} minus {primary.minus}, {'; '.join(told)}."] if told else []
-    return found
+    """What the primary's arms differ by on the near and the far rung, besides the primary itself, corrected by Holm; and of a
+    rung that nothing was asked on, that it was not."""
+    return [f"{rung.capitalize()}: {_rung(comparison, primary, rung)}." for rung in ("near", "far")]
 
 
-def _short(name: str, entry: Figure, primary: Primary) -> str:
-    measure = primary.measure if primary.measure in entry["measures"] else next(iter(entry["measures"]))
-    said = verdict(entry, measure, bool(primary.own), entry["p_holm"])
-    tested = f"p {entry['p_holm']:.3f} after Holm, MDE {number(entry['mde'][measure], '.2f')}"
+def _rung(comparison: dict[str, Any], primary: Primary, rung: str) -> str:
+    evals: dict[str, Figure] = comparison["evals"]
+    names = [n for n, block in evals.items() if block["rung"] == rung and block["kind"] != "recall"]
+    figures: list[tuple[str, Figure, str, bool]] = []
+    for cross in comparison["crossed"] if primary.own else ():
+        if (cross["run"], cross["minus"], cross["rung"]) == (primary.run, primary.minus, rung):
+            told = f"{cross['own']} rather than {cross['other']}"
+            figures.append((told, cross, evals[cross["own"]]["measure"], True))
+    for name in names:
+        # what is crossed is told as one difference of differences
+        if not (primary.own and evals[name]["kind"] == "preference") and (
+            of := _figure(comparison, primary, name, None, None)
+        ):
+            figures.append((name, of[1], evals[name]["measure"], False))
+    others = [_short(*figure) for figure in figures if not figure[1]["primary"]]
+    if others:
+        return f"{primary.run} minus {primary.minus}, {'; '.join(others)}"
+    if figures:
+        return "asked by the primary alone"
+    return "no figure of both models" if names else "not asked"
+
+
+def _short(name: str, entry: Figure, measure: str, leaning: bool) -> str:
+    if measure not in entry["measures"]:
+        return f"{name} has no value"
+    said, p = verdict(entry, measure, leaning, entry["p_holm"]), number(entry["p_holm"], ".3f")
+    tested = f"p {p} after Holm, MDE {number(entry['mde'][measure], '.2f')}"
     return f"{name} {interval(entry['measures'][measure], '+')} ({tested}): {said}"
 
 
 def _exploratory(comparison: dict[str, Any]) -> list[str]:
-    """Where nothing was declared, how many differences were looked at, and how many stand after correction."""
-    looked = [c for c in comparison["crossed"]] + [e for c in comparison["contrasts"] for e in c["evals"]]
-    corrected = [entry["p_holm"] for entry in looked if entry["p_holm"] is not None]
+    """Where nothing was declared, how many differences were looked at on each rung, and how many stand after correction."""
+    looked = [(c["rung"], c) for c in comparison["crossed"]]
+    looked += [(comparison["evals"][e["eval"]]["rung"], e) for c in comparison["contrasts"] for e in c["evals"]]
+    corrected = [(rung, entry["p_holm"]) for rung, entry in looked if entry["p_holm"] is not None]
     if not corrected:
         return []
-    stand = sum(p < 0.05 for p in corrected)
-    return [f"No primary was declared: {stand} of {len(corrected)} differences stand at 5 % after Holm's correction."]
+    stand = sum(p < 0.05 for _, p in corrected)
+    told = []
+    for rung in ("learned", "near", "far", None):
+        if of := [p < 0.05 for on, p in corrected if on == rung]:
+            told.append(f"{rung or 'on no rung'} {sum(of)} of {len(of)}")
+        elif rung:
+            told.append(f"{rung} none")
+    found = f"{stand} of {len(corrected)} differences stand at 5 % after Holm's correction ({', '.join(told)})"
+    return [f"No primary was declared: {found}."]
 
 
 def verdict(entry: Figure, measure: str, leaning: bool, corrected: float | None = None) -> str:

@@ -17,7 +17,7 @@ from msmc.diagnostics import Failed, fail
 from msmc.writer import Judge
 
 Row = dict[str, Any]
-VERSION = 1
+VERSION = 2
 SAID = 300
 """Characters of an error of the author's that are told."""
 
@@ -41,7 +41,7 @@ def load(path: Path, name: str, eval_name: str) -> Any:
 
 
 def inspected(
-    task: Any, eval_name: str, spec: str, rung: str, folder: Path, judge: Judge | None, logs: Path, how: Row
+    task: Any, eval_name: str, spec: str, folder: Path, judge: Judge | None, logs: Path, how: Row
 ) -> list[Row]:
     """Runs a task on the model in a folder; an item for each sample, the mean over its epochs. `how`: limit, batch_size and the
     system prompt. Raises Failed `task-failed` where nothing comes of it, `no-key`."""
@@ -52,7 +52,7 @@ def inspected(
     by_sample: dict[str, list[Any]] = {}
     for sample in log.samples:
         by_sample.setdefault(str(sample.id), []).append(sample)
-    items = [_item(eval_name, spec, rung, item, epochs) for item, epochs in by_sample.items()]
+    items = [_item(eval_name, spec, item, epochs) for item, epochs in by_sample.items()]
     if all(item["unscoreable"] for item in items):
         raise fail(
             "task-failed", f"no sample of `{eval_name}` has a score: {items[0]['unscoreable'][:SAID]}", "mend the task"
@@ -177,7 +177,7 @@ def _grader(judge: Judge | None) -> Any:
     return get_model("msmc-nobody/nobody", memoize=False)
 
 
-def _item(eval_name: str, spec: str, rung: str, item: str, epochs: list[Any]) -> Row:
+def _item(eval_name: str, spec: str, item: str, epochs: list[Any]) -> Row:
     first = epochs[0]
     found = [_measures(sample) for sample in epochs]
     names = dict.fromkeys(name for measures, _ in found for name in measures)
@@ -193,7 +193,7 @@ def _item(eval_name: str, spec: str, rung: str, item: str, epochs: list[Any]) ->
         "eval": eval_name,
         "item": item,
         "topic": str(metadata.get("topic", eval_name)),
-        "rung": rung,
+        "rung": None,
         "about": [spec],
         "measures": means,
         "unscoreable": None if any(value is not None for value in means.values()) else missing,

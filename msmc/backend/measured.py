@@ -10,7 +10,7 @@ from msmc.backend.items import Item
 from msmc.backend.statistics import Array, Estimate, Panel, estimate, interaction
 
 MARGINS = ("margin", "margin_per_token")
-"""Measures in nats; whatever else is 0, 0.5 or 1 for every item is a share."""
+"""Measures in nats, which have no bounds."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,11 @@ class Asked:
     """Items × models; NaN where a model has no value for an item."""
 
     def share(self, measure: str) -> bool:
+        """Whether it lies between 0 and 1, and so its mean and its interval: a rate, a grade or a decision, whatever number of
+        repeats each is the mean of, and whatever else is not in nats and no model has a value outside of, on any item."""
         values = self.measures[measure]
-        return measure not in MARGINS and bool(np.isin(values[np.isfinite(values)], (0.0, 0.5, 1.0)).all())
+        known = values[np.isfinite(values)]
+        return measure not in MARGINS and bool(((known >= 0) & (known <= 1)).all())
 
     def panel(self, values: Array) -> Panel | None:
         """Items with any value; None: there is none."""

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from msmc.backend.stages import Stages
 
 Row = dict[str, Any]
-FAR = "far"
-"""The rung of an author's own task: msmc knows nothing of its items."""
 PUBLISHED = ("murder", "leaking")
 """Scenarios that the package inspect-evals has."""
 
@@ -178,7 +176,7 @@ class OpenEvaluations:
             how = {"limit": plan.limit, "batch_size": plan.batch_size, "system": system}
             with inspecting.merged(self.stages.model, start.folder / "adapter" if start else None) as folder:
                 made, spec = inspecting.load(path, task, name), self.full.spec.name
-                items = inspecting.inspected(made, name, spec, FAR, folder, judge, part / "log", how)
+                items = inspecting.inspected(made, name, spec, folder, judge, part / "log", how)
             advance(1, 1, "runs")
             write_rows(part / "items.jsonl", items)
             told = {"stage": f"inspect-{name}", "eval": name, "kind": "inspect", "task": task, "items": len(items)}

@@ -1,7 +1,9 @@
 """What a design would find: studies are simulated from variance components and put through the estimator itself."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -33,7 +35,6 @@ class Components:
 
 SHIPPED = {
     "margin": (Components(0.0, 0.5, 0.0, 0.0, 0.4), Components(0.05, 0.84, 0.012, 0.013, 0.6)),
-    "rate": (Components(0.0, 0.02, 0.0, 0.0, 0.06), Components(0.005, 0.035, 0.0014, 0.0, 0.075)),
 }
 """Of forced choices, low and expected, where no run of the spec is there to tell.
 
@@ -95,6 +96,17 @@ def minimum_detectable(found: Components, sizes: Sequence[dict[str, int]], seeds
     mean, se, df = infer(*(simulated(found, of, seeds, STUDIES, rng) for of in sizes))
     needed = stats.t.ppf((1 + CONFIDENCE) / 2, df) * se - mean
     return float(np.quantile(needed, POWER))
+
+
+def asked(block: Mapping[str, Any], limit: int | None) -> dict[str, int] | None:
+    """Items by topic of an evaluation of arms.json that a model is asked, at most `limit` of it, of recall of each form. None:
+    only its task can tell. Of lm_eval's, which takes the first, the number is right, and not by topic."""
+    if block["topics"] is None:
+        return None
+    found = Counter[str]()
+    for topics in block["forms"].values() if "forms" in block else [block["topics"]]:
+        found += Counter(limited(topics, limit))
+    return dict(found)
 
 
 def limited(topics: dict[str, int], limit: int | None) -> dict[str, int]:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from msmc.backend.power import limited
-from msmc.backend.primary import primary_of
+from msmc.backend.power import asked
+from msmc.backend.primary import OWN, primary_of
 from msmc.backend.tree import Tree
 from msmc.build import SCHEMA_VERSION, digest
 from msmc.stored import read_json
@@ -20,6 +20,7 @@ from msmc.whole import locked, whole_file
 NAME = "preregistration"
 NO_MATTER = ("name", "checkpoint_minutes")
 """Keys of a target that change no figure; nor does `evaluate.batch_size`."""
+FAMILY = "every other difference of evaluations but recall, each by its own measure, by Holm at 5 %; the primary stands alone"
 
 
 def registration(tree: Tree, seeds: list[int]) -> dict[str, Any]:
@@ -27,10 +28,7 @@ def registration(tree: Tree, seeds: list[int]) -> dict[str, Any]:
     plan, target = tree.plan, _target(tree.full.manifest["target"])
     primary = primary_of(plan["runs"], plan["evals"], plan["primary"])
     limit = target["evaluate"]["limit"]
-    items = {name: limited(block["topics"], limit) for name, block in plan["evals"].items()}
-    parts = {"evaluations": tree.full.digest_of("evals/")}
-    for arm in sorted(tree.arms.values(), key=lambda arm: arm.name):
-        parts |= {f"{what} of {arm.name}": arm.digest_of(f"{what}/") for what in ("documents", "demos")}
+    items = {name: of for name, block in plan["evals"].items() if (of := asked(block, limit)) is not None}
     found = {
         "schema_version": SCHEMA_VERSION,
         "spec": plan["spec"],
@@ -49,11 +47,23 @@ def registration(tree: Tree, seeds: list[int]) -> dict[str, Any]:
             " 0.5), the headline is withheld",
             "texts are taken by the gates before training, without a look at any score",
         ],
-        "family": "every other difference of preference evaluations, by Holm at 5 %; the primary alone is not corrected",
+        "family": FAMILY,
         "target": target,
-        "parts": parts,
+        "parts": _parts(tree),
     }
     return found | {"digest": digest(found)}
+
+
+def _parts(tree: Tree) -> dict[str, str]:
+    """All that models are trained on, asked and shown, by what it is called. A spec is shown by `spec_in_context` alone."""
+    full = tree.full
+    found = {"evaluations": full.digest_of("evals/"), "instruction mix": full.digest_of("train/mix.jsonl")}
+    for name, task in tree.plan["tasks"].items():
+        found[f"task {name}"] = digest(task, full.digest_of(f"tasks/{name}/"))
+    for arm in sorted(tree.arms.values(), key=lambda arm: arm.name):
+        found |= {f"{what} of {arm.name}": arm.digest_of(f"{what}/") for what in ("documents", "demos")}
+    shown = dict.fromkeys(run.context for run in tree.runs if run.context)
+    return found | {f"spec shown of {name}": tree.arms[name].digest_of("spec.md") for name in shown}
 
 
 def _target(target: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +102,12 @@ def held_against(place: Path, comparison: dict[str, Any], done: list[dict[str, A
     blind = [(path, found) for path, found in every if not found["results_existed"]]
     path, found = blind[-1] if blind else every[0]
     late = [other.name for other, of in every if of["results_existed"]]
-    deviations = [*_late(late), *_otherwise(found, done), *_missing(found["planned"], comparison)]
+    deviations = [
+        *_late(late),
+        *_otherwise(found, done),
+        *_measured(found["primary"], comparison["evals"]),
+        *_missing(found["planned"], comparison),
+    ]
     return {
         "file": path.name,
         "written": found["written"],
@@ -126,6 +141,13 @@ def _otherwise(found: dict[str, Any], done: list[dict[str, Any]]) -> Iterator[st
             if of["parts"].get(part) != found["parts"].get(part):
                 told[f"the plan of the {part} is another than registered"] = None
     yield from told
+
+
+def _measured(primary: dict[str, Any] | None, evals: dict[str, Any]) -> Iterator[str]:
+    """A task of the author's that is measured otherwise than its file said."""
+    if primary and primary["eval"] in evals and primary["measure"] not in (OWN, evals[primary["eval"]]["measure"]):
+        now, then = evals[primary["eval"]]["measure"], primary["measure"]
+        yield f"the primary, {primary['eval']}, is measured by {now}; registered was {then}"
 
 
 def _missing(planned: dict[str, Any], comparison: dict[str, Any]) -> Iterator[str]:

@@ -8,8 +8,8 @@ CONTROLS = ("neutral_documents", "aft_only", "extra_demos", "deliberative")
 MARGIN = "margin"
 """The measure of a forced choice: it has more to tell than the rate, which is told beside it."""
 MEASURES = {"preference": MARGIN, "recall": MARGIN, "judged": "grade", "agentic": "decision"}
-OWN = "its own measure"
-"""Of the author's own evaluations, while none has run and said what it measures."""
+OWN = "the first measure of its task"
+"""Of the author's own evaluations, where only their code, which a plan's digest holds, can tell before it has run."""
 
 
 class Primary(NamedTuple):

@@ -11,6 +11,7 @@ from msmc.lint.coverage import (
 )
 from msmc.lint.linted import Linted
 from msmc.lint.names import id_shadows, placeholder_miswritten, title_missing, unused_import, unused_param
+from msmc.lint.pairs import aligned_by_length, too_few_trained_items
 from msmc.lint.texts import demo_gives_reason, rationale_restates_rule, wordings_identical
 
 LINTS: tuple[Callable[[Linted], Iterator[Diagnostic]], ...] = (
@@ -26,6 +27,8 @@ LINTS: tuple[Callable[[Linted], Iterator[Diagnostic]], ...] = (
     title_missing,
     id_shadows,
     uncovered_clause,
+    too_few_trained_items,
+    aligned_by_length,
 )
 """A lint's name is its function's, with hyphens; its docstring is what `msmc explain` says of it."""
 

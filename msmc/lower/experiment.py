@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from msmc.build import BASE, SCHEMA_VERSION, RunPlan
-from msmc.ir import Eval, OpenEval, Text
+from msmc.ir import Eval, OpenEval, Task, Text
 from msmc.lower import content
 from msmc.lower.compare import compare, pairs, runs
 from msmc.lower.questions import questions
@@ -43,19 +44,49 @@ def experiment(lowered: Lowering, ablation: str | None, names: dict[str, str]) -
 
 
 def _evals(lowered: Lowering) -> dict[str, Any]:
-    """Every evaluation: its kind and rung, the arms that hold what it is about, and its items by topic where msmc knows them."""
+    """Every evaluation: its kind and rung, the arms that hold what it is about, and its items by topic, of recall also by form.
+
+    Of the author's own tasks msmc knows no rung; their items are None, and no `measure` is there, where only the task can tell.
+    """
     spec, found = lowered.spec, dict[str, Any]()
     for block in spec.evals:
-        topics = Counter(asked.item.topic for asked in questions(block, lowered.full, lowered.others))
-        found[block.name] = _eval(block, _holders(lowered, block), topics)
+        asked = Counter((q.form, q.item.topic) for q in questions(block, lowered.full, lowered.others))
+        forms = dict[str, Counter[str]]()
+        for (form, topic), number in asked.items():
+            forms.setdefault(form or "", Counter())[topic] = number
+        found[block.name] = _eval(block, _holders(lowered, block), sum(forms.values(), Counter()))
+        if block.kind == "recall":
+            found[block.name]["forms"] = forms
     for judged in spec.open_evals:
         rows = (row.metadata for row in lowered.open_rows(judged)())
         topics = Counter(row.topic for row in rows if row.canary is None)
         found[judged.name] = _eval(judged, _holders(lowered, judged), topics)
     everybody = [arm.name for arm in lowered.made]
     for task in spec.tasks:
-        found[task.name] = {"kind": task.tool, "rung": "far", "held_out": False, "arms": everybody, "topics": {}}
+        measure = {"measure": task.measure} if task.measure else {}
+        block = {
+            "kind": task.tool,
+            "rung": None,
+            "held_out": False,
+            "arms": everybody,
+            "topics": _topics(lowered, task),
+        }
+        found[task.name] = block | measure
     return found
+
+
+def _topics(lowered: Lowering, task: Task) -> Counter[str] | None:
+    """The documents of a task's rows by topic; None where their number is not known without lm_eval."""
+    found = Counter[str]()
+    for path in task.rows:
+        for line in filter(str.strip, lowered.sources[path].decode("utf-8-sig").splitlines()):
+            try:
+                row = json.loads(line)
+            except ValueError:
+                return None  # lm_eval says what is wrong with it
+            topic = row.get("topic") if isinstance(row, dict) else None
+            found[topic if isinstance(topic, str) and topic else task.task] += 1
+    return found or None
 
 
 def _eval(block: Eval | OpenEval, arms: list[str], topics: Counter[str]) -> dict[str, Any]:

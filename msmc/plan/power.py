@@ -6,7 +6,7 @@ from typing import Any
 
 from msmc.backend.comparison import items_of
 from msmc.backend.measured import measured
-from msmc.backend.power import ORIGIN, SHIPPED, Components, components, limited, minimum_detectable
+from msmc.backend.power import ORIGIN, SHIPPED, Components, asked, components, minimum_detectable
 from msmc.backend.primary import Primary, primary_of
 from msmc.build import SCHEMA_VERSION
 from msmc.diagnostics import Failed
@@ -18,6 +18,7 @@ from msmc.target import Target
 class Detectable:
     primary: Primary
     items: list[int]
+    """Empty where only a task of the author's can tell how many it has."""
     topics: list[int]
     seeds: int
     low: float | None
@@ -27,8 +28,8 @@ class Detectable:
     """Where the variances are from."""
 
     def told(self) -> str:
-        design = f"{_and(self.items)} items of {_and(self.topics)} topics, {self.seeds} seed{'s' * (self.seeds > 1)}"
-        head = f"detect    {self.primary.told()}: {design}"
+        known = f"{_and(self.items)} items of {_and(self.topics)} topics" if self.items else "items that its task knows"
+        head = f"detect    {self.primary.told()}: {known}, {self.seeds} seed{'s' * (self.seeds > 1)}"
         if self.expected is None or self.low is None:
             return f"{head}; nobody knows yet how `{self.primary.measure}` varies"
         unit = " nats" if self.primary.measure == "margin" else ""
@@ -53,10 +54,11 @@ def detectable(plan: dict[str, Any], target: Target, runs: Path) -> Detectable |
     if primary is None:
         return None
     names = [name for name in (primary.own, primary.other) if name] or [primary.eval]
-    sizes = [limited(plan["evals"][name]["topics"], target.evaluate.limit) for name in names]
+    asks = [asked(plan["evals"][name], target.evaluate.limit) for name in names]
+    sizes = [of for of in asks if of is not None]
     items, topics = [sum(of.values()) for of in sizes], [len(of) for of in sizes]
     low, expected, origin = _components(primary, names, plan, target, runs)
-    if not low or not expected or min(items) < 2:
+    if not low or not expected or len(sizes) < len(names) or min(items) < 2:
         return Detectable(primary, items, topics, plan["seeds"], None, None, origin)
     least, most = (minimum_detectable(variances, sizes, plan["seeds"]) for variances in (low, expected))
     return Detectable(primary, items, topics, plan["seeds"], least, most, origin)
@@ -86,9 +88,9 @@ def _earlier(primary: Primary, names: list[str], place: Path, target: Target) ->
         folders = {(run["name"], run["seed"]): place.parents[3] / run["folder"] for run in comparison["runs"]}
         seeds = [seed for name, seed in folders if name == primary.run and (primary.minus, seed) in folders]
         of = [folders[name, seed] for name in (primary.run, primary.minus) for seed in seeds]
-        asked = measured([items_of(folder) for folder in of])
+        every = measured([items_of(folder) for folder in of])
         models = list(range(len(seeds)))
-        panels = [asked[n].difference(primary.measure, models, [m + len(seeds) for m in models]) for n in names]
+        panels = [every[n].difference(primary.measure, models, [m + len(seeds) for m in models]) for n in names]
         found = [one for panel in panels if panel and (one := components(panel))]
     except (Failed, KeyError, TypeError, AttributeError):
         return None  # of an earlier msmc, or no longer whole: no more than a forecast is lost

@@ -1,9 +1,7 @@
-"""A whole comparison: headlines that say what is known and no more, and everything that was done otherwise than registered."""
+"""A whole comparison: headlines that say what is known and no more."""
 
 import functools
-import hashlib
 import json
-import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,30 +11,7 @@ import pytest
 
 from msmc.backend.comparison import compare
 from msmc.backend.items import replies
-from msmc.backend.preregistration import register, registration
-from msmc.build import RunPlan
-from tests.studies import SPEC, Margin, run_folders, tree
-
-
-def noise(*parts: object) -> float:
-    """The same for the same parts."""
-    return random.Random(hashlib.sha256(repr(parts).encode()).digest()).gauss(0, 0.3)
-
-
-def learned(effect: float = 0.0, missing: str = "", fails: str = "") -> Margin:
-    """Models that hold what they were trained on, and lean to their own value by `effect`."""
-
-    def margin(run: RunPlan, seed: int, row: dict[str, Any]) -> float | None:
-        name, item = row["metadata"]["eval"], row["metadata"]["item"]
-        if name == missing:
-            return None
-        if name == "drinks":
-            return (-4.0 if run.name == fails else 4.0) + noise(run.name, seed, item)
-        leans = {"warm": {"warm": effect}, "cheap": {"cheap": effect}}.get(run.name, {}).get(name, 0.0)
-        return leans + noise(item) + noise(run.name, seed, item)
-
-    return margin
-
+from tests.studies import Margin, learned, run_folders, tree
 
 Told = Callable[..., dict[str, Any]]
 
@@ -55,11 +30,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def test_the_headline_of_a_crossed_design_is_pooled_over_seeds(told: Told) -> None:
     found = told(margin=learned(effect=1.0))
-    (first, second) = found["headline"]
+    first, second, *rungs = found["headline"]
     assert re.match(r"Headline: warm leans to warm rather than cheap by \+[12]\.\d\d \[", first)
     assert "difference in differences, n 12 and 12, seeds 0, 1, 2, p 0.000, MDE" in first
     assert first.endswith("each leans to its own value.")
     assert second.startswith("Learned: every fine-tuned arm holds what it was trained on")
+    assert rungs == ["Near: not asked.", "Far: asked by the primary alone."]
     (cross,) = found["crossed"]
     assert cross["primary"] and cross["p_holm"] is None and [s["seed"] for s in cross["by_seed"]] == [0, 1, 2]
     assert cross["measures"]["margin"]["seeds"] == 3 and cross["measures"]["margin"]["clusters"] == 12
@@ -139,7 +115,7 @@ def test_items_of_another_stage_stand_in_the_same_figures(tmp_path: Path) -> Non
     figure = next(f for f in found["runs"][0]["figures"] if f["eval"] == "open")
     assert (figure["n"], figure["missing"], figure["kind"]) == (8, 1, "judged")
     entry = next(e for c in found["contrasts"] for e in c["evals"] if e["eval"] == "open")
-    assert entry["measures"]["grade"]["mean"] == 0 and entry["p_holm"] is None, "it is not of the family"
+    assert entry["measures"]["grade"]["mean"] == 0 and entry["p_holm"] == 1, "it is of the family"
 
 
 def test_written_answers_are_read_apart_from_the_margins(tmp_path: Path) -> None:
@@ -158,61 +134,3 @@ def test_written_answers_are_read_apart_from_the_margins(tmp_path: Path) -> None
         "warm": {"n": 3, "rate": 0.333333, "unparsed": 1},
         "cheap": {"n": 0, "rate": None, "unparsed": 1},
     }
-
-
-# ---- what was registered before training -----------------------------------------------------------------------------
-
-
-def place(folder: Path, ablation: str = "crossed") -> Path:
-    return folder / "runs/tea/cpu" / ablation
-
-
-def test_what_was_done_as_registered_has_no_deviation(tmp_path: Path) -> None:
-    of = tree(tmp_path, "crossed")
-    path = register(place(tmp_path), registration(of, [0, 1, 2]), False, None)
-    written = json.loads(path.read_text("utf-8"))
-    assert written["primary"] == {
-        "eval": "warm", "measure": "margin", "run": "warm", "minus": "cheap", "own": "warm", "other": "cheap"
-    }  # fmt: skip
-    assert written["planned"]["items"] == {"cheap": 12, "drinks": 12, "warm": 12}
-    assert written["planned"]["topics"]["warm"] == 6 and written["planned"]["seeds"] == [0, 1, 2]
-    assert any("fewer than 200 updates" in rule for rule in written["exclusions"])
-    found = compare(run_folders(tmp_path, of, learned()))["preregistration"]
-    assert found["file"] == "preregistration.json" and found["deviations"] == []
-
-
-def test_the_same_plan_is_registered_once_and_never_over_another(tmp_path: Path) -> None:
-    first = register(place(tmp_path), registration(tree(tmp_path, "crossed"), [0, 1, 2]), False, None)
-    before = first.read_bytes()
-    assert register(place(tmp_path), registration(tree(tmp_path, "crossed"), [0, 1, 2]), True, "abc") == first
-    fewer = register(place(tmp_path), registration(tree(tmp_path, "crossed", 1), [0]), False, None)
-    assert fewer.name == "preregistration-2.json" and first.read_bytes() == before
-
-
-def test_every_deviation_is_told(tmp_path: Path) -> None:
-    """Fewer seeds, a lower threshold, other documents, an item without a score, and another primary."""
-    register(place(tmp_path), registration(tree(tmp_path, "crossed"), [0, 1, 2]), False, None)
-    spec = SPEC.replace("It warms the hands.", "It warms.").replace("primary warm  seeds", "primary drinks  seeds", 1)
-    of = tree(tmp_path, "crossed", 1, "min_steps=20", spec=spec)
-    assert register(place(tmp_path), registration(of, [0]), True, None).name == "preregistration-2.json"
-    found = compare(run_folders(tmp_path, of, learned(missing="cheap")))
-    deviations = found["preregistration"]["deviations"]
-    for expected in (
-        "preregistration-2.json was written when results were there already",
-        "the primary is warm minus cheap in drinks by margin; "
-        "registered was warm minus cheap in warm rather than cheap by margin",
-        "min_steps of the target is 20; registered was 200",
-        "the plan of the documents of full is another than registered",
-        "warm lacks seeds 1, 2",
-        "cheap (seed 0) has 0 of 12 items of cheap",
-    ):
-        assert expected in deviations, deviations
-    assert len(deviations) == len(set(deviations))
-
-
-def test_a_plan_that_changed_before_any_result_is_what_counts(tmp_path: Path) -> None:
-    register(place(tmp_path), registration(tree(tmp_path, "crossed"), [0, 1, 2]), False, None)
-    of = tree(tmp_path, "crossed", 2)
-    register(place(tmp_path), registration(of, [0, 1]), False, None)
-    found = compare(run_folders(tmp_path, of, learned()))["preregistration"]
-    assert (found["file"], found["plans"], found["deviations"]) == ("preregistration-2.json", 2, [])

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from msmc.check import check
 from msmc.cli import main
 from msmc.lint.texts import demo_gives_reason, gives_reason
-from tests.project import ROOT, Memory
+from tests.project import ROOT, SHIPPED, Memory
 
 PROSE = ROOT / "tests" / "golden" / "lints" / "demo_gives_reason.txt"
 HEAD = 'assistant "SmolLM" by "Hugging Face"'
@@ -76,6 +76,12 @@ def rules(*reasons: str) -> str:
 )
 def test_nothing_is_told(items: tuple[str, ...]) -> None:
     assert told(*items) in ([], ["nothing-to-evaluate"])
+
+
+@pytest.mark.parametrize("spec", ["cheese/america", "cheese/affordability", "cheese/study"])
+def test_shipped_pairs_are_many_and_even(spec: str) -> None:
+    told_of = {problem.name for problem in check(f"specs/{spec}.msm", SHIPPED).problems}
+    assert not told_of & {"too-few-trained-items", "aligned-by-length"}
 
 
 def test_nothing_is_told_of_a_file_with_an_error() -> None:

@@ -7,6 +7,7 @@ from msmc.backend.items import of_choices
 from msmc.backend.measured import contrast, crossed, figure, measured
 from msmc.backend.primary import opposites, primary_of
 from msmc.backend.statistics import Panel, estimate, holm, one_seed
+from msmc.lint.pairs import LEARNABLE
 
 Rows = list[dict[str, object]]
 
@@ -46,6 +47,23 @@ def test_a_share_without_variation_has_an_interval() -> None:
 def test_a_difference_of_shares_stays_between_minus_one_and_one() -> None:
     found = estimate(one_seed([1.0, 1.0, 0.0, 1.0], ["a", "a", "b", "b"]), share=True, paired=True)
     assert -1 <= found.low < found.mean < found.high == 1.0
+
+
+def test_the_mean_of_repeats_stays_a_share() -> None:
+    """A grade of 0.33 or 0.97 is between 0 and 1, and so is its interval; what is beyond 1 on any item is no share."""
+    graded = [
+        {"eval": "e", "item": str(n), "form": None, "topic": f"t{n % 3}", "rung": "near", "about": []}
+        | {"measures": {"grade": grade, "loss": 3 * grade}}
+        for n, grade in enumerate((1.0, 1.0, 2 / 3, 1.0, 1 / 3))
+    ]
+    asked = measured([graded])["e"]  # type: ignore[list-item]
+    found = figure(asked, "grade", [0], lambda clause: [clause])["measures"]
+    assert found["grade"]["high"] == 1.0 and found["loss"]["high"] > 3 and found["grade"]["low"] >= 0
+
+
+def test_four_items_are_the_least_that_show_learning() -> None:
+    of_three, of_four = (estimate(one_seed([1.0] * n, ["cheese"] * n), share=True) for n in (3, 4))
+    assert of_three.low < 0.5 < of_four.low and LEARNABLE == 4
 
 
 def test_of_a_single_item_nothing_but_the_mean_is_known() -> None:

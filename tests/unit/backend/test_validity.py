@@ -1,24 +1,30 @@
 """The statistics are honest: 5 % false positives where nothing is there, and a planted effect found as often as forecast.
 
-Studies are simulated with topics, items and seeds that vary as in real rows (`msmc/backend/power.py`), thousands at once.
+Studies are simulated with topics, items and seeds that vary as in real rows (`msmc/backend/power.py`), thousands at once; and
+some hundreds as rows, with effects that are not Gaussian, through all that a comparison does with rows.
 """
 
-from collections.abc import Callable
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from msmc.backend.items import of_choices
-from msmc.backend.measured import contrast, figure, measured
+from msmc.backend.measured import contrast, crossed, figure, measured
 from msmc.backend.power import SHIPPED, Components, components, limited, minimum_detectable, simulated
 from msmc.backend.score import _scored
 from msmc.backend.statistics import Cells, Panel, infer
+from tests.project import ROOT, cpu
 
 REAL = SHIPPED["margin"][1]
 FEW = {f"topic {n}": 4 for n in range(8)}
 MANY = {f"topic {n}": 4 for n in range(15)}
 OTHERS = {f"other {n}": 4 for n in range(15)}
+EVALS = ("america_far", "affordability_far")
 SEEDS_MATTER = Components(0.05, 0.84, 0.10, 0.05, 0.6)
 """Seeds that shift whole evaluations by 0.3 nats."""
 
@@ -29,13 +35,25 @@ def found(*sides: Cells, planted: float = 0.0) -> float:
     return float(np.mean(2 * stats.t.sf(np.abs(mean + planted) / se, df) < 0.05))
 
 
-@pytest.mark.parametrize("seeds", [3, 4, 5])
-def test_two_thousand_studies_of_nothing_find_something_in_four_to_six_of_a_hundred(seeds: int) -> None:
-    """The crossed design with the topics and items of `cheese_study`, and variances of its own rows."""
+@cache
+def shipped() -> list[dict[str, int]]:
+    """What `cheese_study` asks of the default target: of each far evaluation 50 of 210 items, spread over its 15 topics."""
+    limit, sizes = cpu().evaluate.limit, []
+    for name in EVALS:
+        lines = (ROOT / f"specs/cheese/items/{name}.jsonl").read_text("utf-8").splitlines()
+        sizes.append(limited(Counter(json.loads(line)["topic"] for line in lines), limit))
+    assert [(len(of), sum(of.values())) for of in sizes] == [(15, 50), (15, 50)]
+    return sizes
+
+
+@pytest.mark.parametrize(("seeds", "least"), [(1, 0.037), (2, 0.010), (3, 0.032), (5, 0.036)])
+def test_studies_of_nothing_find_something_in_no_more_than_five_of_a_hundred(seeds: int, least: float) -> None:
+    """The crossed design that is shipped, with variances of its own rows: about 4 %, and with two seeds, which say very little of
+    seeds, 1.4 %. So it is too careful rather than too bold; of 2,000 studies too."""
     rng = np.random.default_rng(5)
-    sides = [simulated(REAL, of, seeds, 40_000, rng) for of in (MANY, OTHERS)]
-    assert 0.04 <= found(*sides) <= 0.05, "and not by luck"
-    assert 0.04 <= found(*(Cells(side.means[:2000], side.weights, side.labels) for side in sides)) <= 0.06
+    sides = [simulated(REAL, of, seeds, 20_000, rng) for of in shipped()]
+    assert least <= found(*sides) <= 0.05, "and not by luck"
+    assert least - 0.01 <= found(*(Cells(side.means[:2000], side.weights, side.labels) for side in sides)) <= 0.06
 
 
 @pytest.mark.parametrize("seeds", [3, 4, 5])
@@ -86,12 +104,62 @@ def test_ignoring_seeds_finds_far_too_much() -> None:
 
 @pytest.mark.parametrize("seeds", [1, 3, 5])
 @pytest.mark.parametrize("sizes", [(MANY,), (MANY, OTHERS), (FEW,), ({"one": 30},)])
-def test_a_planted_effect_is_found_at_the_forecast_power(seeds: int, sizes: tuple[dict[str, int], ...]) -> None:
+def test_the_forecast_is_right_of_studies_like_its_own(seeds: int, sizes: tuple[dict[str, int], ...]) -> None:
     planted = minimum_detectable(REAL, sizes, seeds)
     rng = np.random.default_rng(7)
     power = found(*(simulated(REAL, of, seeds, 4000, rng) for of in sizes), planted=planted)
     assert 0.775 <= power <= 0.825
     assert found(*(simulated(REAL, of, seeds, 4000, rng) for of in sizes), planted=planted / 2) < 0.5
+
+
+def skewed(rng: np.random.Generator, variance: float, *shape: int) -> np.ndarray:
+    """Of mean zero: an exponential, whose longer tail is for the aligned answer."""
+    return (rng.exponential(size=shape) - 1) * np.sqrt(variance)
+
+
+def heavy(rng: np.random.Generator, variance: float, *shape: int) -> np.ndarray:
+    """Of mean zero: t of five degrees of freedom."""
+    return rng.standard_t(5, size=shape) * np.sqrt(variance * 3 / 5)
+
+
+def drawn(rng: np.random.Generator, sizes: dict[str, int], seeds: int) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Of one evaluation the topic of each item, and what each of two arms measures: items by seeds."""
+    topics = [topic for topic, number in sizes.items() for _ in range(number)]
+    of, shape = np.repeat(np.arange(len(sizes)), list(sizes.values())), (len(topics), seeds)
+    lasting = heavy(rng, REAL.topics, len(sizes), 1)[of] + skewed(rng, REAL.items, len(topics), 1)
+    passing = heavy(rng, REAL.cells, len(sizes), seeds)[of] + heavy(rng, REAL.noise, *shape)
+    difference = lasting + passing + heavy(rng, REAL.seeds, 1, seeds)
+    alike = skewed(rng, 4.0, len(topics), 1) + heavy(rng, 1.0, *shape)
+    return topics, alike + difference / 2, alike - difference / 2
+
+
+def study(rng: np.random.Generator, seeds: int, planted: float) -> tuple[float, float]:
+    """p of the difference in differences of a study of rows, with the effect in the rows of one arm and without it."""
+    models: list[list[dict[str, object]]] = [[] for _ in range(3 * seeds)]
+    for name, sizes, effect in zip(EVALS, shipped(), (planted, 0.0), strict=True):
+        topics, ours, theirs = drawn(rng, sizes, seeds)
+        for rows, margins in zip(models, np.hstack([ours + effect, ours, theirs]).T, strict=True):
+            rows += _items(name, topics, margins)
+    asked = measured(models)  # type: ignore[arg-type]
+    with_it, without, other = (list(range(n * seeds, (n + 1) * seeds)) for n in range(3))
+    told = [crossed(*(asked[name] for name in EVALS), arm, other) for arm in (with_it, without)]
+    return told[0]["p"]["margin"], told[1]["p"]["margin"]  # type: ignore[index]
+
+
+def _items(name: str, topics: list[str], margins: np.ndarray) -> Iterator[dict[str, object]]:
+    for number, (topic, margin) in enumerate(zip(topics, margins, strict=True)):
+        named = {"item": str(number), "topic": topic, "rung": "far", "form": None, "about": []}
+        yield {"eval": name, **named, "measures": {"margin": float(margin)}}
+
+
+@pytest.mark.parametrize(("seeds", "studies"), [(1, 300), (3, 300)])
+def test_an_effect_planted_in_rows_is_found_at_the_forecast_power(seeds: int, studies: int) -> None:
+    """Of rows whose items, topics and seeds are skewed or have heavy tails, which the forecast knows nothing of."""
+    rng, effect = np.random.default_rng(seeds), minimum_detectable(REAL, shipped(), seeds)
+    p = np.array([study(rng, seeds, effect) for _ in range(studies)])
+    power, false = (p < 0.05).mean(axis=0)
+    assert stats.binomtest(int(power * studies + 0.5), studies, 0.8).pvalue > 0.001, power
+    assert stats.binomtest(int(false * studies + 0.5), studies, 0.05, "greater").pvalue > 0.001, false
 
 
 def test_more_items_lessen_what_items_add_and_nothing_else() -> None:
