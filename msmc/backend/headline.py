@@ -17,7 +17,10 @@ def headline(comparison: dict[str, Any], primary: Primary | None) -> list[str]:
         told for told in comparison["not_learned"] if told.startswith((f"{primary.run} (", f"{primary.minus} ("))
     ]:
         told = "; ".join(withheld)
-        return [f"Headline withheld: what has not learned says nothing about generalisation, not even a null ({told})."]
+        return [
+            "Headline withheld: what is not shown to have learned says nothing about generalisation, not even a null"
+            f" ({told}; the interval must lie above 0.5)."
+        ]
     return [_primary(comparison, primary), *_learned(comparison), *_rungs(comparison, primary)]
 
 
@@ -40,8 +43,11 @@ def _primary(comparison: dict[str, Any], primary: Primary) -> str:
         how = "paired by item and seed"
     n = " and ".join(map(str, entry["n"])) if primary.own else entry["n"]
     seeds = ", ".join(map(str, of["seeds"]))
-    known = f"({how}, n {n}, seed{'s' if len(of['seeds']) > 1 else ''} {seeds}, {_tested(entry, primary.measure)})"
-    caveat = f"; {ONE_SEED}" if len(of["seeds"]) == 1 else ""
+    lacking = f", {margin['seeds']} with a value" if margin["seeds"] < len(of["seeds"]) else ""
+    known = (
+        f"({how}, n {n}, seed{'s' if len(of['seeds']) > 1 else ''} {seeds}{lacking}, {_tested(entry, primary.measure)})"
+    )
+    caveat = f"; {ONE_SEED}" if margin["seeds"] == 1 else ""
     return f"Headline: {what} {known}: {verdict(entry, primary.measure, bool(primary.own))}{caveat}."
 
 
@@ -81,7 +87,7 @@ def _learned(comparison: dict[str, Any]) -> list[str]:
     if not rates:
         return ["Learned: no trained items were asked."] if comparison["contrasts"] else []
     if comparison["not_learned"]:
-        return [f"Learned: not by {'; '.join(comparison['not_learned'])}."]
+        return [f"Learned: not shown for {'; '.join(comparison['not_learned'])}."]
     _, name, arm, rate = min(rates, key=lambda entry: entry[:3])
     return [f"Learned: every fine-tuned arm holds what it was trained on (least: {arm}, {name} {interval(rate)})."]
 
@@ -148,7 +154,7 @@ def verdict(entry: Figure, measure: str, leaning: bool, corrected: float | None 
     """What a difference comes to. Whoever tells a null tells its minimum detectable effect beside it."""
     found, p = entry["measures"][measure], entry["p"][measure] if corrected is None else corrected
     if p is None:
-        return "no verdict: of a single item no error is known"
+        return "no verdict: its error is not known"
     if p >= 0.05:
         return "null at this resolution"
     if leaning:

@@ -33,9 +33,9 @@ class Asked:
         return measure not in MARGINS and bool(((known >= 0) & (known <= 1)).all())
 
     def panel(self, values: Array) -> Panel | None:
-        """Items with any value; None: there is none."""
-        some = np.isfinite(values).any(axis=1)
-        return Panel(values[some], tuple(np.asarray(self.topics, object)[some])) if some.any() else None
+        """Items and models with any value; None: there is none."""
+        some, models = np.isfinite(values).any(axis=1), np.isfinite(values).any(axis=0)
+        return Panel(values[some][:, models], tuple(np.asarray(self.topics, object)[some])) if some.any() else None
 
     def of(self, measure: str, models: Sequence[int]) -> Panel | None:
         return self.panel(self.measures[measure][:, models])
@@ -137,8 +137,14 @@ def crossed(own: Asked, other: Asked, models: Sequence[int], others: Sequence[in
     """
     found, n = {}, [0, 0]
     for measure in own.measures.keys() & other.measures.keys():
-        panels = [asked.difference(measure, models, others) for asked in (own, other)]
-        if panels[0] and panels[1]:
+        # a seed that one of the evaluations has nothing of says nothing of their difference
+        both = [
+            (m, o)
+            for m, o in zip(models, others, strict=True)
+            if all(asked.difference(measure, [m], [o]) for asked in (own, other))
+        ]
+        panels = [asked.difference(measure, *map(list, zip(*both, strict=True))) for asked in (own, other) if both]
+        if len(panels) == 2 and panels[0] and panels[1]:
             found[measure] = interaction(panels[0], panels[1], share=own.share(measure))
             n = [panel.n for panel in panels if panel]
     return {"own": own.name, "other": other.name, "n": n, **_tested(dict(sorted(found.items())))} if found else None

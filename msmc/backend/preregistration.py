@@ -43,8 +43,8 @@ def registration(tree: Tree, seeds: list[int]) -> dict[str, Any]:
         "exclusions": [
             "an item without a score in either order is left out of that model's figures, and counted",
             f"a stage of fewer than {target['min_steps']} updates stops the experiment",
-            "where a seed of one of the primary's arms does not hold the trained items (the 95 % interval of its rate reaches"
-            " 0.5), the headline is withheld",
+            "where a seed of one of the primary's arms does not hold the trained items (Wilson's 95 % interval of its rate, over"
+            " items, reaches 0.5), the headline is withheld",
             "texts are taken by the gates before training, without a look at any score",
         ],
         "family": FAMILY,

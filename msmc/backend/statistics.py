@@ -51,17 +51,19 @@ class Estimate:
 
     @property
     def p(self) -> float | None:
-        """Of a mean of zero, two-sided. None where the error is not known."""
+        """Of a mean of zero, two-sided. None where the error is not known; of what does not vary, that of a sign test of its
+        topics, since as many without an exception do not show that there are none."""
         if self.se is None or self.df is None:
             return None
         if self.se == 0:
-            return float(self.mean == 0)
+            return float(self.mean == 0) or float(2.0 ** (1 - (self.clusters if self.clusters > 1 else self.n)))
         return float(2 * stats.t.sf(abs(self.mean) / self.se, self.df))
 
     @property
     def mde(self) -> float | None:
-        """The minimum detectable effect: what would be found at 5 % with 80 % power, by the t distribution."""
-        if self.se is None or self.df is None:
+        """The minimum detectable effect: what would be found at 5 % with 80 % power, by the t distribution. None where the error
+        is not known, or nothing varies."""
+        if self.se is None or self.df is None or self.se == 0:
             return None
         return float((stats.t.ppf((1 + CONFIDENCE) / 2, self.df) + stats.t.ppf(POWER, self.df)) * self.se)
 
@@ -197,40 +199,36 @@ def _both(one: _Side, other: _Side, first: Cells, second: Cells) -> tuple[Array,
 
 
 def estimate(found: Panel, *, share: bool = False, paired: bool = False) -> Estimate:
-    """The mean of a panel. A `share` stays in 0 to 1, a `paired` difference of shares in -1 to 1; where one does not vary at
-    all, its interval is Wilson's, since as many items without an exception do not show that there are none."""
-    n, seeds, mean = found.n, found.values.shape[1], found.mean
-    known = found.values[np.isfinite(found.values)]
-    clusters = len(set(found.topics))
-    bounds = ((-1.0 if paired else 0.0), 1.0) if share else (-np.inf, np.inf)
-    if known.min() == known.max() and share:
-        room = WILSON / (n + WILSON)
-        return Estimate(
-            mean, max(bounds[0], mean - room), min(bounds[1], mean + room), 0.0, n, clusters, seeds, n - 1.0
-        )
-    of = cells(found)
-    if len(of.labels) < 2:
-        return Estimate(mean, None, None, None, n, clusters, seeds, None)
-    return _estimate(mean, of, None, n, clusters, seeds, bounds)
+    """The mean of a panel. A `share` stays in 0 to 1, a `paired` difference of shares in -1 to 1."""
+    bounds = ((-1.0 if paired else 0.0), 1.0) if share else None
+    return _estimate(found.mean, [found], [cells(found)], len(set(found.topics)), bounds)
 
 
 def interaction(own: Panel, other: Panel, *, share: bool = False) -> Estimate:
     """The mean of the first panel minus that of the second: topics that both have are one cluster."""
-    mean, n, seeds = own.mean - other.mean, own.n + other.n, own.values.shape[1]
-    sides, clusters = (cells(own, "own"), cells(other, "other")), len({*own.topics, *other.topics})
-    if min(len(side.labels) for side in sides) < 2:
-        return Estimate(mean, None, None, None, n, clusters, seeds, None)
-    bounds = (-2.0, 2.0) if share else (-np.inf, np.inf)
-    return _estimate(mean, *sides, n, clusters, seeds, bounds)
+    sides, clusters = [cells(own, "own"), cells(other, "other")], len({*own.topics, *other.topics})
+    return _estimate(own.mean - other.mean, [own, other], sides, clusters, (-2.0, 2.0) if share else None)
 
 
 def _estimate(
-    mean: float, of: Cells, other: Cells | None, n: int, clusters: int, seeds: int, bounds: tuple[float, float]
+    mean: float, panels: list[Panel], sides: list[Cells], clusters: int, bounds: tuple[float, float] | None
 ) -> Estimate:
-    _, se, df = (float(found) for found in infer(of, other))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, df)) * se
-    low, high = max(bounds[0], mean - half), min(bounds[1], mean + half)
-    return Estimate(mean, float(low), float(high), se, n, clusters, seeds, df)
+    """Where shares do not vary at all the interval is Wilson's, since as many items without an exception do not show that there
+    are none. Of single clusters that vary within, no error is known."""
+    n, seeds = sum(panel.n for panel in panels), panels[0].values.shape[1]
+    se = df = 0.0
+    if varied := any(np.nanmin(panel.values) < np.nanmax(panel.values) for panel in panels):
+        if min(len(side.labels) for side in sides) < 2:
+            return Estimate(mean, None, None, None, n, clusters, seeds, None)
+        _, se, df = (float(found) for found in infer(*sides))
+    low, high = bounds or (-np.inf, np.inf)
+    if varied and se > 1e-12:
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, df)) * se
+        return Estimate(mean, float(max(low, mean - half)), float(min(high, mean + half)), se, n, clusters, seeds, df)
+    if bounds is None and n < 2:
+        return Estimate(mean, None, None, None, n, clusters, seeds, None)
+    room = sum(WILSON / (panel.n + WILSON) for panel in panels) if bounds else 0.0
+    return Estimate(mean, float(max(low, mean - room)), float(min(high, mean + room)), 0.0, n, clusters, seeds, n - 1.0)
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:

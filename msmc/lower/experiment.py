@@ -64,14 +64,14 @@ def _evals(lowered: Lowering) -> dict[str, Any]:
     everybody = [arm.name for arm in lowered.made]
     for task in spec.tasks:
         measure = {"measure": task.measure} if task.measure else {}
-        block = {
+        own = {
             "kind": task.tool,
             "rung": None,
             "held_out": False,
             "arms": everybody,
             "topics": _topics(lowered, task),
         }
-        found[task.name] = block | measure
+        found[task.name] = own | measure
     return found
 
 

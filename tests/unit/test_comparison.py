@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from msmc.backend.comparison import compare
+from msmc.backend.comparison import learned as is_learned
 from msmc.backend.items import replies
 from tests.studies import Margin, learned, run_folders, tree
 
@@ -77,8 +78,24 @@ def test_all_but_the_primary_are_corrected_together(told: Told) -> None:
 def test_an_arm_that_has_not_learned_has_no_headline_and_is_no_null(told: Told) -> None:
     found = told(margin=learned(fails="cheap"))
     (line,) = found["headline"]
-    assert line.startswith("Headline withheld: what has not learned says nothing about generalisation, not even a null")
-    assert "cheap (seed 0): drinks 0.00" in line and len(found["not_learned"]) == 3
+    assert line.startswith(
+        "Headline withheld: what is not shown to have learned says nothing about generalisation, not even a null"
+    )
+    assert "cheap (seed 0): drinks 0.00 [0.00 0.24], n 12" in line and len(found["not_learned"]) == 3
+
+
+def test_an_arm_without_a_score_of_what_it_was_trained_on_is_no_null(told: Told) -> None:
+    found = told(margin=learned(missing="drinks"))
+    assert "cheap (seed 0): drinks has no item with a score" in found["not_learned"]
+    assert found["headline"][0].startswith("Headline withheld")
+
+
+@pytest.mark.parametrize(("n", "rate", "held"), [(2, 1.0, False), (3, 1.0, False), (4, 1.0, True), (16, 0.9375, True),
+                                                 (16, 0.5, False), (36, 0.7, True)])  # fmt: skip
+def test_what_was_trained_is_held_where_wilsons_interval_over_items_lies_above_one_half(
+    n: int, rate: float, held: bool
+) -> None:
+    assert is_learned({"n": n, "measures": {"rate": {"mean": rate}}}) == held
 
 
 def test_figures_of_an_arm_are_over_its_seeds(told: Told) -> None:

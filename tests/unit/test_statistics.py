@@ -6,7 +6,7 @@ import pytest
 from msmc.backend.items import of_choices
 from msmc.backend.measured import contrast, crossed, figure, measured
 from msmc.backend.primary import opposites, primary_of
-from msmc.backend.statistics import Panel, estimate, holm, one_seed
+from msmc.backend.statistics import WILSON, Panel, estimate, holm, interaction, one_seed
 from msmc.lint.pairs import LEARNABLE
 
 Rows = list[dict[str, object]]
@@ -214,3 +214,35 @@ FULL, OTHER, RULES = plan("x", "full", "full"), plan("y", "y", "full"), plan("ru
 def test_what_a_declared_primary_means(models: list[dict[str, object]], declared: str | None, told: str | None) -> None:
     found = primary_of(models, EVALS, declared)
     assert (found.told() if found else None) == told
+
+
+# ---- what does not vary -------------------------------------------------------------------------------------------------
+
+
+def test_shares_that_do_not_vary_have_wilsons_interval_and_a_sign_test_over_topics() -> None:
+    topics = ("a", "a", "b", "b", "c", "c", "d", "d")
+    ones, zeros = one_seed([1.0] * 8, topics), one_seed([0.0] * 8, topics)
+    always, never = (estimate(found, share=True, paired=True) for found in (ones, zeros))
+    assert always.low == pytest.approx(1 - WILSON / (8 + WILSON)) and always.high == 1
+    assert always.p == 2 * 0.5**4, "four topics, each to the same side"
+    assert never.p == 1 and never.mde is None, "as many items could not have shown every effect"
+
+
+def test_a_difference_in_differences_that_does_not_vary_is_not_certain() -> None:
+    ones, zeros = (one_seed([value] * 4, ("a", "a", "b", "b")) for value in (1.0, 0.0))
+    found = interaction(ones, zeros, share=True)
+    room = 2 * WILSON / (4 + WILSON)
+    assert (found.mean, found.low, found.high) == (1, pytest.approx(1 - room), pytest.approx(1 + room))
+    assert found.p == 0.5 and found.mde is None
+
+
+def test_topics_that_come_out_alike_are_not_certain_where_their_items_vary() -> None:
+    found = estimate(one_seed([1.0, 0.0, 0.0, 1.0], ("a", "a", "b", "b")), share=True)
+    assert found.low is not None and found.low < 0.1 and found.mean == 0.5
+
+
+def test_a_seed_without_a_value_is_no_seed() -> None:
+    first, second = rows({"a": [2.0, 1.0], "b": [3.0, 1.0]}), rows({"a": [1.0, 0.5], "b": [1.0, 0.0]})
+    nothing = rows({"a": [None, None], "b": [None, None]})
+    found = contrast(of(first, nothing, second, second)["e"], [0, 1], [2, 3])
+    assert found["measures"]["margin"]["seeds"] == 1 and found["measures"]["margin"]["low"] is not None
