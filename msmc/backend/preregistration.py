@@ -5,6 +5,7 @@ whether results were there when it was written. A comparison is held against the
 """
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ from msmc.whole import locked, whole_file
 NAME = "preregistration"
 NO_MATTER = ("name", "checkpoint_minutes")
 """Keys of a target that change no figure; nor does `evaluate.batch_size`."""
+WRITTEN = ("digest", "written", "commit", "results_existed")
+"""Keys of a registration that are no part of its plan."""
 FAMILY = "every other difference of evaluations but recall, each by its own measure, by Holm at 5 %; the primary stands alone"
 
 
@@ -51,7 +54,12 @@ def registration(tree: Tree, seeds: list[int]) -> dict[str, Any]:
         "target": target,
         "parts": _parts(tree),
     }
-    return found | {"digest": digest(found)}
+    return found | {"digest": _digest(found)}
+
+
+def _digest(found: dict[str, Any]) -> str:
+    """Of the plan alone, whenever it was written."""
+    return digest({key: value for key, value in found.items() if key not in WRITTEN})
 
 
 def _parts(tree: Tree) -> dict[str, str]:
@@ -78,7 +86,8 @@ def register(place: Path, found: dict[str, Any], results: bool, commit: str | No
         for path, earlier in before:
             if earlier["digest"] == found["digest"]:
                 return path
-        path = place / (f"{NAME}-{len(before) + 1}.json" if before else f"{NAME}.json")
+        number = max((_number(path) for path, _ in before), default=0) + 1
+        path = place / (f"{NAME}-{number}.json" if number > 1 else f"{NAME}.json")
         written = {"written": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit}
         data = found | written | {"results_existed": results}
         whole_file(path, json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
@@ -87,22 +96,26 @@ def register(place: Path, found: dict[str, Any], results: bool, commit: str | No
 
 def registrations(place: Path) -> list[tuple[Path, dict[str, Any]]]:
     """In the order in which they were written."""
-    paths = [
-        place / f"{NAME}.json",
-        *(place / f"{NAME}-{n}.json" for n in range(2, 1 + len(list(place.glob(f"{NAME}*.json"))))),
-    ]
-    return [(path, read_json(path)) for path in paths if path.is_file()]
+    numbered = {_number(path): path for path in place.glob(f"{NAME}*.json")}
+    return [(numbered[n], read_json(numbered[n])) for n in sorted(n for n in numbered if n)]
+
+
+def _number(path: Path) -> int:
+    """1 of `preregistration.json`, 2 of `preregistration-2.json`; 0 of what is none of these."""
+    found = re.fullmatch(rf"{NAME}(?:-(\d+))?", path.stem)
+    return int(found[1] or 1) if found else 0
 
 
 def held_against(place: Path, comparison: dict[str, Any], done: list[dict[str, Any]]) -> dict[str, Any] | None:
     """What was registered, and every deviation of what was `done` (what each run says of its plan). None: nothing was."""
-    every = registrations(place)
+    every = registrations(place) or _of_runs(done)
     if not every:
         return None
     blind = [(path, found) for path, found in every if not found["results_existed"]]
     path, found = blind[-1] if blind else every[0]
     late = [other.name for other, of in every if of["results_existed"]]
     deviations = [
+        *_tampered(every),
         *_late(late),
         *_otherwise(found, done),
         *_measured(found["primary"], comparison["evals"]),
@@ -120,6 +133,24 @@ def held_against(place: Path, comparison: dict[str, Any], done: list[dict[str, A
     }
 
 
+def _of_runs(done: list[dict[str, Any]]) -> list[tuple[Path, dict[str, Any]]]:
+    """What the runs of an ablation say that was registered, where no file does."""
+    plans = [plan for plan in done if plan["ablation"]]
+    return [(Path("run.json"), plans[0] | {"written": "a time unknown", "results_existed": False}) for _ in plans[:1]]
+
+
+def _tampered(every: list[tuple[Path, dict[str, Any]]]) -> Iterator[str]:
+    """What was written once stays as it is, and none goes."""
+    there = {_number(path) for path, _ in every}
+    if there == {0}:
+        yield "the file of what was registered is gone"
+    for number in sorted(set(range(1, max(there))) - there):
+        yield f"{NAME}{f'-{number}' if number > 1 else ''}.json is gone"
+    for path, found in every:
+        if found["digest"] != _digest(found):
+            yield f"{path.name} was changed after it was written"
+
+
 def _late(late: list[str]) -> Iterator[str]:
     for name in late:
         yield f"{name} was written when results were there already"
@@ -132,7 +163,10 @@ def _otherwise(found: dict[str, Any], done: list[dict[str, Any]]) -> Iterator[st
         if of["digest"] == found["digest"]:
             continue
         if of["primary"] != found["primary"]:
-            told[f"the primary is {_primary(of['primary'])}; registered was {_primary(found['primary'])}"] = None
+            now, then = _primary(of["primary"]), _primary(found["primary"])
+            if now == then:
+                now, then = f"named by {of['primary']['eval']}", f"{found['primary']['eval']}, of the same contrast"
+            told[f"the primary is {now}; registered was {then}"] = None
         for key in sorted(of["target"].keys() | found["target"].keys()):
             now, then = of["target"].get(key), found["target"].get(key)
             if now != then:

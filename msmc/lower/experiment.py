@@ -63,15 +63,8 @@ def _evals(lowered: Lowering) -> dict[str, Any]:
         found[judged.name] = _eval(judged, _holders(lowered, judged), topics)
     everybody = [arm.name for arm in lowered.made]
     for task in spec.tasks:
-        measure = {"measure": task.measure} if task.measure else {}
-        own = {
-            "kind": task.tool,
-            "rung": None,
-            "held_out": False,
-            "arms": everybody,
-            "topics": _topics(lowered, task),
-        }
-        found[task.name] = own | measure
+        told = {"kind": task.tool, "rung": None, "held_out": False, "arms": everybody, "topics": _topics(lowered, task)}
+        found[task.name] = told | ({"measure": task.measure} if task.measure else {})
     return found
 
 

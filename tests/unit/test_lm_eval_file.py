@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from msmc.analyze.lm_eval_file import _measure, _rows
 from msmc.compile import compile
 from tests.project import Memory, cpu
 
@@ -119,3 +120,36 @@ def test_rows_from_the_web_are_left_where_they_are() -> None:
 )
 def test_aliases_are_followed_once(aliases: str) -> None:
     assert not told(**FILES | {"specs/tea/own/sums.yaml": TASK + aliases, "rows/sums.jsonl": '{"q": "1 + 1"}\n'})
+
+
+@pytest.mark.parametrize(
+    ("keys", "measure"),
+    [
+        ({"metric_list": [{"metric": "acc_norm"}, {"metric": "acc"}]}, "acc_norm"),
+        ({"metric_list": [{"metric": "acc"}], "filter_list": [{"name": "one"}]}, "acc"),
+        ({"metric_list": [{"metric": "exact_match"}], "filter_list": [{"name": "one"}, {"name": "two"}]}, None),
+        ({"metric_list": [{"metric": "bleu"}]}, None),
+        ({"metric_list": [{"metric": "acc"}], "process_results": "words.results"}, None),
+        ({"metric_list": "acc"}, None),
+        ({}, None),
+    ],
+)
+def test_a_measure_is_known_where_lm_eval_is_sure_to_give_it(keys: dict[str, Any], measure: str | None) -> None:
+    assert _measure(keys) == measure
+
+
+@pytest.mark.parametrize(
+    ("keys", "rows"),
+    [
+        ({"test_split": "test"}, ["own/test.jsonl"]),
+        ({"validation_split": "held"}, ["own/a.jsonl", "own/b.jsonl"]),
+        ({"test_split": "test[:3]"}, []),
+        ({"test_split": "test", "process_docs": "words.some"}, []),
+        ({"test_split": "test", "dataset_path": "csv"}, []),
+        ({"test_split": "odd"}, []),
+        ({}, []),
+    ],
+)
+def test_rows_are_counted_where_each_line_is_asked(keys: dict[str, Any], rows: list[str]) -> None:
+    files = {"test": "test.jsonl", "held": ["a.jsonl", "b.jsonl"], "odd": "odd.json"}
+    assert _rows({"dataset_path": "json", "dataset_kwargs": {"data_files": files}, **keys}, "own") == rows

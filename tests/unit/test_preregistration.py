@@ -101,6 +101,28 @@ def test_a_plan_that_changed_before_any_result_is_what_counts(tmp_path: Path) ->
     assert (found["file"], found["plans"], found["deviations"]) == ("preregistration-2.json", 2, [])
 
 
+def test_another_name_for_the_same_contrast_is_told_as_that(tmp_path: Path) -> None:
+    register(place(tmp_path), registration(tree(tmp_path, "crossed"), [0, 1, 2]), False, None)
+    of = tree(tmp_path, "crossed", spec=SPEC.replace("primary warm  seeds", "primary cheap  seeds", 1))
+    assert "the primary is named by cheap; registered was warm, of the same contrast" in deviations(tmp_path, of)
+
+
+def test_what_was_registered_cannot_be_changed_or_taken_away_unseen(tmp_path: Path) -> None:
+    of = tree(tmp_path, "crossed")
+    first = register(place(tmp_path), registration(of, [0, 1, 2]), False, None)
+    register(place(tmp_path), registration(of, [0, 1]), False, None)
+    written = first.read_text("utf-8")
+    first.write_text(written.replace('"measure": "margin"', '"measure": "rate"'), "utf-8")
+    assert "preregistration.json was changed after it was written" in deviations(tmp_path, of)
+    first.unlink()
+    assert "preregistration.json is gone" in deviations(tmp_path, of)
+    third = register(place(tmp_path), registration(of, [0]), False, None)
+    assert third.name == "preregistration-3.json", "no number is given twice"
+    for path in place(tmp_path).glob("*.json"):
+        path.unlink()
+    assert deviations(tmp_path, of) == ["the file of what was registered is gone"]
+
+
 # ---- the author's own, and those that a judge grades ------------------------------------------------------------------
 
 
