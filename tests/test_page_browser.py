@@ -170,6 +170,7 @@ def test_it_prints_on_white_paper_without_what_only_a_screen_can_do(browser: Any
         page.emulate_media(media="print")
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.locator("[data-figure='loss-midtrain'] .lines path").first.is_visible(), "a curve is no table"
         assert not page.locator("nav").is_visible() and not page.locator("#rows-filters").is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 718
         assert page.evaluate(CONTRAST) == []
