@@ -135,7 +135,8 @@ def _texts(runs: Path, what: str, ids: set[str]) -> Iterator[str]:
 
 def _scores(runs: Path, what: str, ids: set[str]) -> Iterator[str]:
     """Of one eval row each run's margin; of a clause or an evaluation each run's mean over its rows."""
-    for path in sorted(runs.glob("*/*/*/seed-*/scores/scores.jsonl")):
+    files = ("scores/scores.jsonl", "scores/format_control.jsonl")
+    for path in sorted(path for file in files for path in runs.glob(f"*/*/*/seed-*/{file}")):
         rows = [r for r in read_jsonl(path) if r["margin"] is not None]
         margins = [r["margin"] for r in rows if r["id"] == what or r["eval"] == what or ids & set(r["about"])]
         if margins:

@@ -1,97 +1,29 @@
 """The page and the figures that `msmc report` prints: all of the rows, nothing that runs, and the same every time."""
 
 import base64
-import csv
 import hashlib
-import html.parser
-import io
 import json
 import re
 import shutil
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from msmc.backend.comparison import compare
 from msmc.backend.page.embedded import embedded, stratified
-from msmc.backend.page.figures import behaviour
-from msmc.backend.page.recall import recall
 from msmc.backend.page.rows import rows
 from msmc.backend.page.study import Study
 from msmc.backend.page.texts import texts
 from msmc.backend.report import render_page
-from msmc.cli import main
+from msmc.stored import read_jsonl
 from msmc.trace import trace_id
-from tests.study import NASTY, make_study
+from tests.read_page import Page, led_to
+from tests.study import NASTY
 
+pytest_plugins = ("tests.drawn_page",)
 
-class Page(html.parser.HTMLParser):
-    """What a browser would make of it: scripts with their text, links, ids, headings and what loads."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.scripts: list[tuple[dict[str, str | None], str]] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.headings: list[str] = []
-        self.loads: list[str] = []
-        self.policy = ""
-        self._in = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._in, found = tag, dict(attrs)
-        self.ids += [found["id"]] if found.get("id") else []
-        self.loads += [str(found[name]) for name in ("src", "srcset", "data", "action") if name in found]
-        if tag == "a":
-            self.links.append(found["href"] or "")
-        elif tag == "link":
-            self.loads.append(found["href"] or "")
-        elif tag == "script":
-            self.scripts.append((found, ""))
-        elif found.get("http-equiv") == "Content-Security-Policy":
-            self.policy = found["content"] or ""
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._in == "script":
-            attributes, text = self.scripts.pop()
-            self.scripts.append((attributes, text + data))
-        elif self._in == "h2":
-            self.headings.append(data.strip())
-
-    def data(self, name: str) -> Any:
-        return next(json.loads(text) for found, text in self.scripts if found.get("id") == f"data-{name}")
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return make_study(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
-def comparison(folders: list[Path]) -> dict[str, Any]:
-    return compare(folders)
-
-
-@pytest.fixture(scope="module")
-def text(comparison: dict[str, Any], folders: list[Path]) -> str:
-    return render_page(comparison, folders)
-
-
-@pytest.fixture(scope="module")
-def page(text: str) -> Page:
-    return Page(text)
-
-
-@pytest.fixture(scope="module")
-def study(comparison: dict[str, Any], folders: list[Path]) -> Study:
-    return Study(comparison, folders)
+ASKED_BY_THE_BUILD = ("knows", "trained", "near_home", "far_home", "far_thrift")
 
 
 # ---- nothing that runs ------------------------------------------------------------------------------------------------------
@@ -138,21 +70,13 @@ def test_the_page_is_the_same_every_time(text: str, comparison: dict[str, Any], 
 # ---- all of the rows --------------------------------------------------------------------------------------------------------
 
 
-def test_every_figure_can_be_counted_again_from_the_rows_on_the_page(page: Page, comparison: dict[str, Any]) -> None:
+def test_what_was_asked_before_fine_tuning_is_on_the_page(page: Page, study: Study) -> None:
     data = page.data("rows")
-    items: dict[tuple[int, str], dict[str, list[float | None]]] = defaultdict(lambda: defaultdict(list))
-    lines, asked = data["lines"], data["asked"]
-    for model, row, value in zip(lines["model"], lines["row"], lines["value"], strict=True):
-        name = data["words"]["eval"][asked["eval"][row]]
-        item = asked["id"][row].rpartition("-")[0] if asked["order"][row] is not None else asked["id"][row]
-        items[model, name][item].append(value)
-    for number, run in enumerate(comparison["runs"]):
-        for figure in run["figures"]:
-            measure = comparison["evals"][figure["eval"]]["measure"]
-            whole = [sum(v) / len(v) for v in items[number, figure["eval"]].values() if None not in v]
-            assert len(whole) == figure["n"]
-            assert len(items[number, figure["eval"]]) - len(whole) == figure["missing"]
-            assert sum(whole) / len(whole) == pytest.approx(figure["measures"][measure]["mean"], abs=1e-4)
+    before = led_to(data, {"when": ["after midtraining"]})
+    asked = [row for n in range(len(study.folders)) for _, row in study.stage_rows(n, "scores-after-*/scores.jsonl")]
+    models = {data["lines"]["model"][line] for line in before}
+    assert len(before) == len(asked) + 40 * len(models), "and forty rows of the format control of each"
+    assert {data["models"][model]["arm"] for model in models} == {"near", "thrifty"}
 
 
 def test_every_document_and_demo_is_on_the_page_under_its_clause(page: Page, folders: list[Path]) -> None:
@@ -172,9 +96,7 @@ def test_every_document_and_demo_is_on_the_page_under_its_clause(page: Page, fol
 def test_a_row_opens_to_its_question(page: Page) -> None:
     data = page.data("rows")
     for number, name in enumerate(data["words"]["eval"][index] for index in data["asked"]["eval"]):
-        assert (str(number) in data["asked"]["question"]) == (name not in ("advice", "guard")), (
-            "others have transcripts"
-        )
+        assert (str(number) in data["asked"]["question"]) == (name in ASKED_BY_THE_BUILD), "others have transcripts"
 
 
 def test_what_is_too_much_for_a_page_is_sampled_evenly_and_counted(study: Study) -> None:
@@ -185,6 +107,24 @@ def test_what_is_too_much_for_a_page_is_sampled_evenly_and_counted(study: Study)
     assert {some["lines"]["model"][int(n)] for n in some["said"]} == set(range(len(study.folders)))
     few = texts(study, budget=5_000)
     assert few["left_out"] and few["columns"] == texts(study)["columns"]
+
+
+def test_no_more_than_twenty_million_bytes_of_transcripts_as_they_stand_in_the_page(
+    folders: list[Path], tmp_path: Path
+) -> None:
+    """Of the constant itself, and of characters that take several bytes or are escaped."""
+    place = tmp_path / "project"
+    shutil.copytree(folders[0].parents[4], place, symlinks=True)
+    some = place / folders[0].relative_to(folders[0].parents[4])
+    items = some / "judged-advice" / "items.jsonl"
+    row = next(read_jsonl(items))
+    said = {"messages": [{"role": "assistant", "content": "<é>" * 100_000}]}  # 300,000 characters are 1.4 MB
+    with items.open("w", encoding="utf-8") as lines:
+        for n in range(20):
+            lines.write(json.dumps(row | {"id": f"advice-{n}", "item": str(n), "transcript": said}) + "\n")
+    found = rows(Study(compare([some]), [some]))
+    size = len(embedded([found["said"], found["asked"]["question"]]).encode())
+    assert found["left_out"] and 18_000_000 < size <= 20_000_000
 
 
 def test_strata_take_turns() -> None:
@@ -200,7 +140,9 @@ def test_trace_knows_every_row_and_text_of_the_page(page: Page, folders: list[Pa
     ids = {name: index for index, name in zip(data["asked"]["id"], data["asked"]["eval"], strict=True)}
     for shown in (*ids.values(), *written["columns"]["id"][::9]):
         told = trace_id(shown, root / "build", root / "runs")
-        assert "/evals/" in told or "corpus-" in told or "demos-" in told or "items.jsonl:" in told, told
+        places = ("/evals/", "corpus-", "demos-", "items.jsonl:")
+        control = shown.startswith("format_control-")  # of no spec: it has its scores
+        assert ("mean margin" in told) if control else any(place in told for place in places), told
     told = trace_id("advice-3", root / "build", root / "runs")
     assert "assistant: Something from round the corner" in told and "violation" in told, (
         "a transcript that was left out"
@@ -211,7 +153,15 @@ def test_trace_knows_every_row_and_text_of_the_page(page: Page, folders: list[Pa
 
 
 def test_the_sections_of_a_whole_study(page: Page) -> None:
-    names = ["Learned", "Near", "Far", "Crossed design", "Paired differences between models", "Learning curves"]
+    names = [
+        "Learned",
+        "Near",
+        "Far",
+        "The author's own",
+        "Crossed design",
+        "Paired differences between models",
+        "Learning curves",
+    ]
     names += ["Recall by clause", "Position and format", "Capability guard"]
     names += ["Plan and deviations", "Training", "Coverage", "Clauses"]
     assert page.headings == [*names, "Rows and transcripts", "Documents and demos"]
@@ -228,98 +178,3 @@ def test_a_section_without_data_is_not_there_and_what_is_not_known_is_said(tmp_p
         assert absent not in page.headings
     assert "No plan was written before training" in text and "No capability guard was run" in text
     assert page.data("rows")["asked"]["question"] == {}, "the build is not there: rows have their command"
-
-
-def test_generated_answers_are_counted_again_from_their_rows(page: Page, study: Study) -> None:
-    data, told = page.data("rows"), {(b["arm"], b["seed"], b["eval"]): b["generated"] for b in behaviour(study)}
-    counted: dict[Any, list[str]] = defaultdict(list)
-    for number, said in data["said"].items():
-        if "choice" in said:
-            row, model = data["lines"]["row"][int(number)], data["models"][data["lines"]["model"][int(number)]]
-            right = "AB"[data["asked"]["question"][str(row)]["target"]]
-            name = data["words"]["eval"][data["asked"]["eval"][row]]
-            what = "unparsed" if said["choice"] not in "AB" else str(said["choice"] == right)
-            counted[model["arm"], model["seed"], name].append(what)
-    assert counted.keys() == {key for key, generated in told.items() if generated}
-    for key, found in counted.items():
-        assert told[key]["unparsed"] == found.count("unparsed")
-        assert told[key]["rate"] == found.count("True") / (len(found) - found.count("unparsed"))
-
-
-def test_recall_is_told_after_each_training_and_by_clause(study: Study) -> None:
-    found = recall(study)
-    assert found and found["moments"] == ["after midtraining", "at the end"]
-    assert {row["kind"] for row in found["kinds"]} == {"rule", "rationale"}, (
-        "of one value there is nothing to tell it from"
-    )
-    columns = [(arm, moment) for arm in found["arms"] for moment in found["moments"]]
-    rules = dict(zip(columns, next(row for row in found["kinds"] if row["kind"] == "rule")["cells"], strict=True))
-    assert rules["base", "after midtraining"] is None and rules["near", "after midtraining"]["n"]
-    pooled = [row for row in found["clauses"] if row["clause"] in ("study.soup", "study.bread")]
-    near = [row["cells"][found["arms"].index("near")] for row in pooled]
-    assert sum(cell["rate"] * cell["n"] for cell in near) / sum(cell["n"] for cell in near) == pytest.approx(
-        rules["near", "at the end"]["rate"]
-    )
-
-
-def test_every_deviation_from_the_plan_is_told(text: str, comparison: dict[str, Any]) -> None:
-    deviations = comparison["preregistration"]["deviations"]
-    shown = re.search('<section id="plan">.*?</section>', text, re.DOTALL)
-    assert deviations and shown and f"{len(deviations)} deviations from it" in shown[0]
-    assert all(f"<li>{line}</li>" in shown[0] for line in deviations)
-
-
-def test_missing_is_said_as_missing(text: str, comparison: dict[str, Any]) -> None:
-    missing = sum(figure["missing"] for arm in comparison["arms"] for figure in arm["figures"])
-    shown = re.search('<section id="rung-learned">.*?<section id="(?!rung)', text, re.DOTALL)
-    assert shown and missing
-    pooled = re.sub("<details>.*?</details>", "", shown[0], flags=re.DOTALL)
-    assert sum(map(int, re.findall(r"\+(\d+) missing", pooled))) == missing
-
-
-# ---- formats ----------------------------------------------------------------------------------------------------------------
-
-
-def printed(folders: list[Path], form: str, *arguments: str) -> str:
-    done = CliRunner().invoke(main, ["report", str(folders[0].parents[2]), "--format", form, *arguments])
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def test_json_is_the_comparison_and_nothing_else(folders: list[Path], tmp_path: Path) -> None:
-    told = json.loads(printed(folders, "json"))
-    assert {"runs", "arms", "contrasts", "crossed", "headline"} <= told.keys()
-    assert not list(tmp_path.iterdir()), "a page is written where it is asked for"
-    printed(folders, "json", "-o", "page.html")
-    assert (tmp_path / "page.html").stat().st_size > 100_000
-
-
-def test_csv_has_a_row_for_every_figure_and_measure(folders: list[Path]) -> None:
-    told, found = list(csv.DictReader(io.StringIO(printed(folders, "csv")))), json.loads(printed(folders, "json"))
-    models = [figure for model in (*found["runs"], *found["arms"]) for figure in model["figures"]]
-    differences = [entry for pair in found["contrasts"] for entry in pair["evals"]] + found["crossed"]
-    assert len(told) == sum(len(figure["measures"]) for figure in models + differences)
-    (row,) = [
-        r for r in told if (r["of"], r["model"], r["eval"], r["measure"]) == ("arm", "near", "far_home", "margin")
-    ]
-    (arm,) = [arm for arm in found["arms"] if arm["name"] == "near"]
-    (figure,) = [figure for figure in arm["figures"] if figure["eval"] == "far_home"]
-    assert {key: float(row[key]) for key in ("mean", "low", "high")} == {
-        key: figure["measures"]["margin"][key] for key in ("mean", "low", "high")
-    }
-
-
-def test_latex_has_the_three_rungs_escaped(folders: list[Path]) -> None:
-    told = printed(folders, "latex")
-    assert re.findall(r"\\label\{tab:study-(\w+)\}", told) == ["learned", "near", "far"]
-    assert told.count(r"\toprule") == told.count(r"\bottomrule") == 3
-    body = re.sub(r"^%.*$|\\label\{.*\}", "", told, flags=re.MULTILINE)
-    assert not re.search(r"(?<!\\)[_%$#]", body), "a bare one would break the table"
-    assert r"aft\_only" in told and r"far\_home (primary)" in told
-    for table in re.findall(r"\\midrule\n(.*?)\\bottomrule", told, re.DOTALL):
-        assert len({line.count(" & ") for line in table.strip().splitlines()}) == 1

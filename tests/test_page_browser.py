@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
 from msmc.backend.comparison import compare
 from msmc.backend.report import render_page
 from tests.conftest import SKIPPED_FILES
+from tests.read_page import led_to
 from tests.study import NASTY, make_study
 
 pytestmark = pytest.mark.slow
@@ -46,6 +48,35 @@ CONTRAST = """() => {
     if (ratio < 4.5) low.push(`${ratio.toFixed(2)} ${holder.tagName}.${holder.className} ${text.data.trim().slice(0, 40)}`);
   }
   return low;
+}"""
+
+
+UNLINKED = r"""() => {
+  const found = [];
+  const sections = "#main > header, [id^=rung-], #crossed, #contrasts, #curves, #recall, #behaviour, #guard";
+  const shown = document.querySelectorAll(sections);
+  for (const section of shown) {
+    const walk = document.createTreeWalker(section, NodeFilter.SHOW_TEXT);
+    for (let text = walk.nextNode(); text; text = walk.nextNode()) {
+      const beside = ".ci, .tested, .headline, svg"; // an interval, a test and a plot are of the figure that they stand by
+      if (/\d\.\d\d/.test(text.data) && !text.parentElement.closest(`a[href^="#"], ${beside}`)) found.push(text.data);
+    }
+  }
+  return found;
+}"""
+"""What looks like a figure, and leads nowhere."""
+CLICKED = """async () => {
+  const found = [], links = new Map([...document.querySelectorAll("a.figure")].map((link) => [link.hash, link]));
+  const form = document.getElementById("rows-filters");
+  for (const [hash, link] of links) {
+    const turned = new Promise((done) => addEventListener("hashchange", done, { once: true }));
+    link.click();
+    await turned;
+    const filters = [...form.querySelectorAll("select")].filter((select) => select.value !== "" && select.name !== "order")
+      .map((select) => [select.name, select.selectedOptions[0].textContent.split(" or ")]);
+    found.push([hash, document.getElementById("rows-status").textContent, Object.fromEntries(filters)]);
+  }
+  return found;
 }"""
 
 
@@ -139,6 +170,7 @@ def test_it_prints_on_white_paper_without_what_only_a_screen_can_do(browser: Any
         page.emulate_media(media="print")
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.locator("[data-figure='loss-midtrain'] .lines path").first.is_visible(), "a curve is no table"
         assert not page.locator("nav").is_visible() and not page.locator("#rows-filters").is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 718
         assert page.evaluate(CONTRAST) == []
@@ -184,14 +216,39 @@ def test_everything_that_acts_can_be_reached_and_has_a_name(browser: Any, small:
 
 def test_a_figure_is_two_clicks_from_its_rows(browser: Any, small: Path) -> None:
     with Opened(browser, small, DESK) as page:
+        every = len(json.loads(page.locator("#data-rows").text_content())["lines"]["row"])
         page.locator("[id='eval-far_home'] ~ * a[href*='arm=thrifty&']").first.click()
-        assert page.locator("#rows-status").inner_text() == "1 to 32 of 32 that pass, of 888"
+        # of eight items and two seeds both orders
+        assert page.locator("#rows-status").inner_text() == f"1 to 32 of 32 that pass, of {every:,}"
         chosen = {
-            name: page.locator(f"#rows-filters [name={name}] option:checked").inner_text() for name in ("arm", "eval")
+            name: page.locator(f"#rows-filters [name={name}] option:checked").inner_text()
+            for name in ("arm", "eval", "when")
         }
-        assert chosen == {"arm": "thrifty", "eval": "far_home"}
+        assert chosen == {"arm": "thrifty", "eval": "far_home", "when": "at the end"}
         page.locator("#rows-lines .open").first.click()
         assert "made round the corner" in page.locator("#rows-lines .more").inner_text()
+
+
+def test_every_element_that_shows_a_figure_leads_to_its_rows(browser: Any, small: Path) -> None:
+    """Each link is clicked, and the page's filters then show what the link asks for."""
+    with Opened(browser, small, DESK) as page:
+        assert page.evaluate(UNLINKED) == []
+        data, clicked = json.loads(page.locator("#data-rows").text_content()), page.evaluate(CLICKED)
+        assert len(clicked) > 300
+        for link, status, filters in clicked:
+            query = parse_qs(link.removeprefix("#rows?"))
+            count = len(led_to(data, query))
+            assert count and f" of {count:,} that pass, " in status, (link, status)
+            assert {key: words for key, words in filters.items() if words} == query, link
+
+
+def test_a_point_of_a_forest_leads_to_its_rows(browser: Any, small: Path) -> None:
+    with Opened(browser, small, DESK) as page:
+        drawn(page)
+        page.evaluate(
+            "document.getElementById('plot-forest-far_home').emit('plotly_click', {points: [{customdata: ['near']}]})"
+        )
+        page.wait_for_function("document.getElementById('rows-status').textContent.includes('1 to 32 of 32 that pass')")
 
 
 def test_a_document_is_two_clicks_from_its_clause_and_the_clause_from_its_document(browser: Any, small: Path) -> None:
@@ -217,7 +274,8 @@ def test_filters_and_search_find_what_they_say(browser: Any, small: Path) -> Non
         page.locator("#rows-lines .open").first.click()
         assert NASTY.replace("\u2028", "") in page.locator("#rows-lines .more").inner_text().replace("\u2028", "")
         page.fill("#rows-filters [name=text]", "no row says this")
-        assert page.locator("#rows-status").inner_text() == "nothing passes these filters, of 888"
+        every = f"{len(data['lines']['row']):,}"
+        assert page.locator("#rows-status").inner_text() == f"nothing passes these filters, of {every}"
         page.evaluate("location.hash = 'rows?arm=nobody'")
         page.wait_for_function("document.getElementById('rows-status').textContent.startsWith('nothing')")
 

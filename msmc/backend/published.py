@@ -5,16 +5,20 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from msmc.backend.page.study import RUNGS
+from msmc.backend.page.study import OWN, RUNGS
 
 ESTIMATE = ("mean", "low", "high", "se", "n", "clusters", "seeds", "df")
 TESTED = ("mde", "p")
 COLUMNS = (
-    *("of", "model", "minus", "seed", "rung", "eval", "minus_eval", "measure"),
+    *("of", "model", "minus", "seed", "rung", "eval", "minus_eval", "by", "group", "measure"),
     *(*ESTIMATE, "missing", *TESTED, "p_holm", "primary"),
 )
 """`of`: run (one seed), arm (all seeds of a model), contrast (model minus another), crossed (also an evaluation minus another).
-What there is none of is empty."""
+`by` and `group`: of a run or an arm also the items of one topic, value, clause or form, with their mean and number alone. What
+there is none of is empty."""
+GROUPS = ("topic", "value", "clause", "form")
+FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet takes for a formula, at the beginning of a text."""
 Figure = dict[str, Any]
 
 
@@ -27,8 +31,28 @@ def as_csv(comparison: dict[str, Any]) -> str:
         known = {key: figure[key] for key in ("missing", "p_holm", "primary") if figure.get(key) is not None}
         for measure, estimate in figure["measures"].items():
             tested = {key: figure[key].get(measure) for key in TESTED if key in figure}
-            writer.writerow(named | known | tested | {"measure": measure} | {key: estimate[key] for key in ESTIMATE})
+            found = named | known | tested | {"measure": measure} | {key: estimate[key] for key in ESTIMATE}
+            writer.writerow(_harmless(found))
+        writer.writerows(_harmless(named | group) for group in _groups(figure))
     return text.getvalue()
+
+
+def _groups(figure: Figure) -> Iterator[dict[str, Any]]:
+    for by in GROUPS:
+        for group, entry in figure.get(f"by_{by}", {}).items():
+            for measure, mean in entry["measures"].items():
+                yield {"by": by, "group": group, "measure": measure, "mean": mean, "n": entry["n"]}
+
+
+def _harmless(row: dict[str, Any]) -> dict[str, Any]:
+    """Texts on one line, and marked as texts where they begin like a formula: names and topics are an author's, or of a data
+    set."""
+    return {key: _text(value) if isinstance(value, str) else value for key, value in row.items()}
+
+
+def _text(told: str) -> str:
+    line = " ".join(told.split())
+    return f"'{line}" if line.startswith(FORMULA) else line
 
 
 def _figures(comparison: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Figure]]:
@@ -51,16 +75,19 @@ def _figures(comparison: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Figur
 
 # ---- LaTeX ------------------------------------------------------------------------------------------------------------------
 
+CAPTIONS = {rung: f"{rung.capitalize()}: {what}" for rung, what in RUNGS.items()}
+CAPTIONS |= {OWN: "The author's own: evaluations on none of the three rungs"}
+
 
 def as_latex(comparison: dict[str, Any]) -> str:
     """A booktabs table for each rung: models by evaluations, each with n, its rate or primary measure, and the interval."""
     head = "% from msmc report --format latex; needs \\usepackage{booktabs}\n"
-    stamps = "".join(f"% {stamp}\n" for stamp in comparison["stamps"])
-    return head + stamps + "\n".join(_table(comparison, rung) for rung in RUNGS if _names(comparison, rung))
+    stamps = "".join(f"% {' '.join(stamp.split())}\n" for stamp in comparison["stamps"])
+    return head + stamps + "\n".join(_table(comparison, rung) for rung in CAPTIONS if _names(comparison, rung))
 
 
 def _names(comparison: dict[str, Any], rung: str) -> list[str]:
-    return [name for name, block in comparison["evals"].items() if (block["rung"] or "other") == rung]
+    return [name for name, block in comparison["evals"].items() if (block["rung"] or OWN) == rung]
 
 
 def _table(comparison: dict[str, Any], rung: str) -> str:
@@ -76,7 +103,7 @@ def _table(comparison: dict[str, Any], rung: str) -> str:
     for name in names:
         marked = f"{name} (primary)" if name == comparison["primary"] else name
         columns += [(marked, "n"), *((marked, measure.replace("_", " ")) for measure in _measures(comparison, name))]
-    caption = f"{comparison['title']} {rung.capitalize()}: {RUNGS[rung]}. 95 % intervals, topics and seeds as clusters."
+    caption = f"{comparison['title']} {CAPTIONS[rung]}. 95 % intervals, topics and seeds as clusters."
     if comparison["stamps"]:
         caption = f"{' '.join(comparison['stamps'])}. {caption}"
     made = pd.DataFrame(rows, columns=pd.MultiIndex.from_tuples(columns))
@@ -114,11 +141,11 @@ def _interval(estimate: dict[str, Any] | None) -> str:
     return f"{estimate['mean']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
 
 
-LATEX = {"\\": r"\textbackslash ", "~": r"\textasciitilde ", "^": r"\textasciicircum "} | {
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
     c: f"\\{c}" for c in "&%$#_{}"
 }
 
 
 def _escaped(text: str) -> str:
-    """A caption: pandas escapes cells alone."""
-    return "".join(LATEX.get(character, character) for character in text)
+    """A caption, on one line since an empty one would end it: pandas escapes cells and headings alone."""
+    return "".join(LATEX.get(character, character) for character in " ".join(text.split()))

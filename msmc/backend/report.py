@@ -15,7 +15,7 @@ from msmc.backend.page import figures, recall, rows, texts
 from msmc.backend.page.curves import curves
 from msmc.backend.page.embedded import embedded
 from msmc.backend.page.forests import forests
-from msmc.backend.page.study import Study
+from msmc.backend.page.study import Study, rows_of
 from msmc.diagnostics import fail
 from msmc.shipped import shipped
 from msmc.stored import read_json
@@ -73,6 +73,7 @@ def render_page(comparison: dict[str, Any], folders: list[Path]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals |= {"rows_of": rows_of, "difference": figures.difference}
     scripts = [_plotly(), (place / "page.js").read_text("utf-8")]
     return environment.get_template("report.html.jinja").render(
         sections(Study(comparison, folders)),
@@ -90,6 +91,7 @@ def sections(study: Study) -> dict[str, Any]:
     return {
         "comparison": study.comparison,
         "seeds": study.seeds,
+        "headline": figures.headline(study),
         "rungs": figures.rungs(study),
         "forests": by_eval,
         "matrix": figures.matrix(study),

@@ -31,7 +31,7 @@
           const arm = event.points[0].customdata?.[0];
           if (place.dataset.figure.startsWith("forest-") && arm) {
             const name = place.dataset.figure.slice("forest-".length);
-            location.hash = `rows?${new URLSearchParams({ arm, eval: name })}`;
+            location.hash = `rows?${new URLSearchParams({ when: "at the end", arm, eval: name })}`;
           }
         });
       });
@@ -74,14 +74,17 @@
       select.parentElement.hidden = named.length < 2;
     }
 
-    // Sets the filters by words; a word that there is none of shows nothing rather than everything.
+    // Sets the filters by words; a word that there is none of shows nothing rather than everything. Several words of one filter,
+    // as of the two models of a difference, are an option of their own while they are looked at.
     choose(query) {
       this.form.reset();
-      for (const [key, word] of query) {
-        const field = this.form.elements[key];
+      this.form.querySelectorAll(".several").forEach((option) => option.remove());
+      for (const key of new Set(query.keys())) {
+        const field = this.form.elements[key], words = query.getAll(key);
         if (!field) continue;
-        if (key === "text" || key === "order") field.value = word;
-        else field.value = String(this.columns[key].words.indexOf(word));
+        const value = this.columns[key] ? words.map((word) => this.columns[key].words.indexOf(word)).join() : words[0];
+        if (words.length > 1) field.append(element("option", { value, class: "several" }, words.join(" or ")));
+        field.value = value;
       }
       this.filter();
     }
@@ -91,10 +94,10 @@
       const wanted = Object.entries(this.columns)
         .map(([key, { of }]) => [of, this.form.elements[key]])
         .filter(([, select]) => select.selectedIndex !== 0) // 0 is "all", -1 a word that is not there
-        .map(([of, select]) => [of, select.selectedIndex < 0 ? -1 : Number(select.value)]);
+        .map(([of, select]) => [of, select.selectedIndex < 0 ? [] : select.value.split(",").map(Number)]);
       const words = this.form.elements.text.value.toLowerCase().split(/\s+/).filter(Boolean);
       this.shown = this.every.filter((line) =>
-        wanted.every(([of, number]) => { const found = of(line); return Array.isArray(found) ? found.includes(number) : found === number; }) &&
+        wanted.every(([of, numbers]) => { const found = of(line); return Array.isArray(found) ? found.some((one) => numbers.includes(one)) : numbers.includes(found); }) &&
         (words.length === 0 || words.every((word) => this.searched(line).includes(word))));
       this.sort(this.form.elements.order?.value);
       this.start = 0;
@@ -186,17 +189,19 @@
     const seeds = [...new Set(models.map((model) => String(model.seed)))];
     const arm = models.map((model) => arms.indexOf(model.arm));
     const seed = models.map((model) => seeds.indexOf(String(model.seed)));
-    const named = (line) => models[lines.model[line]].arm + (seeds.length > 1 ? ` · seed ${models[lines.model[line]].seed}` : "");
+    const when = (line) => words.when[lines.when[line]];
+    const named = (line) => [models[lines.model[line]].arm, ...(seeds.length > 1 ? [`seed ${models[lines.model[line]].seed}`] : []),
+      ...(when(line) === "at the end" ? [] : [when(line)])].join(" · ");
     const value = (line) => lines.value[line];
     const written = (line) => said[line] ?? {};
     const row = (line) => lines.row[line];
     const columns = {
       arm: { words: arms, of: (line) => arm[lines.model[line]] },
       seed: { words: seeds, of: (line) => seed[lines.model[line]] },
-      eval: { words: words.eval, of: (line) => asked.eval[row(line)] },
-      topic: { words: words.topic, of: (line) => asked.topic[row(line)] },
-      outcome: { words: words.outcome, of: (line) => lines.outcome[line] },
+      when: { words: words.when, of: (line) => lines.when[line] },
+      ...Object.fromEntries(["eval", "form", "topic", "value", "kind"].map((key) => [key, { words: words[key], of: (line) => asked[key][row(line)] }])),
       clause: { words: words.clause, of: (line) => asked.about[row(line)] },
+      outcome: { words: words.outcome, of: (line) => lines.outcome[line] },
     };
     const choice = (line) => asked.order[row(line)] !== null; // of two answers: its score is a margin
     const score = (line) => value(line) === null ? "missing" : (choice(line) && value(line) > 0 ? "+" : "") + value(line).toFixed(2);

@@ -95,15 +95,19 @@ ok "7 the primary and its forecast"
 python3 -c 'import pathlib, sys; from tests.study import make_study; make_study(pathlib.Path(sys.argv[1]))' "$box/study"
 msmc report "$box/study/runs" --format json > "$box/report.json" || die "figures as JSON"
 python3 - "$box/report.json" <<'END' || die "pooled figures with intervals, Holm, a headline, and what was registered"
-import json, sys
+import json, re, sys
 found = json.load(open(sys.argv[1]))
-assert found["headline"] and found["preregistration"] and found["guard"]
+figure = r"[+-]\d+\.\d\d \[[+-]\d+\.\d\d [+-]\d+\.\d\d\]"
+assert re.match(f"Headline: near leans to far_home rather than far_thrift by {figure} nats", found["headline"][0]), found["headline"]
+assert found["preregistration"] and found["guard"]
 assert all(arm["seeds"] == [0, 1] for arm in found["arms"])
 figures = [figure for arm in found["arms"] for figure in arm["figures"] if figure["n"]]
 assert all(m["low"] <= m["mean"] <= m["high"] and m["seeds"] == 2 for f in figures for m in f["measures"].values() if m["low"] is not None)
 differences = [figure for contrast in found["contrasts"] for figure in contrast["evals"]]
 assert any(figure["p_holm"] is not None for figure in differences) and any(m for f in differences for m in f["mde"].values())
 END
+python3 -c 'import pathlib, sys; from tests.study import make_study; make_study(pathlib.Path(sys.argv[1]), items=2, seeds=1, trained=2)' "$box/few"
+msmc report "$box/few/runs" --format json | grep -q '"Headline withheld: ' || die "two trained items show nothing: the headline is withheld"
 msmc report "$box/study/runs" --format csv | head -1 | grep -q '^of,model,minus,seed' || die "csv"
 msmc report "$box/study/runs" --format latex | grep -q 'toprule' || die "latex"
 (cd "$box/study" && msmc report runs -o page.html >/dev/null) || die "the page"

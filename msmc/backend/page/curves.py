@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from msmc.backend.page.drawn import FAINT, Plot, colour, plot
-from msmc.backend.page.study import Study
+from msmc.backend.page.study import MOMENTS, Study, rows_of
 from msmc.stored import read_jsonl
 
 STAGES = {"midtrain": "midtraining", "finetune": "fine-tuning"}
@@ -48,20 +48,29 @@ def _losses(study: Study, stage: str) -> Iterator[Plot]:
 def _behaviours(study: Study, stage: str) -> Iterator[Plot]:
     import plotly.graph_objects as go
 
-    figures: dict[str, go.Figure] = {}
+    figures: dict[tuple[str, str], go.Figure] = {}
     for number, run in _trained(study, stage):
-        by_eval: dict[str, Points] = {}
+        by_eval: dict[tuple[str, str], Points] = {}
         for _, row in study.stage_rows(number, f"{stage}/curves.jsonl"):
             if row["rate"] is not None:
-                name = f"{row['eval']} {row['form']}" if row.get("form") else row["eval"]
-                by_eval.setdefault(name, []).append((row["tokens"], row["rate"]))
-        for name, points in by_eval.items():
-            _line(figures.setdefault(name, go.Figure()), study, run, points, "rate")
-    for name, figure in figures.items():
+                by_eval.setdefault((row["eval"], row.get("form") or ""), []).append((row["tokens"], row["rate"]))
+        for key, points in by_eval.items():
+            _line(figures.setdefault(key, go.Figure()), study, run, points, "rate")
+    for (of, form), figure in figures.items():
+        name = f"{of} {form}".strip()
         figure.update_yaxes(title={"text": "rate"}, range=[0, 1])
         figure.add_hline(y=0.5, line=FAINT)
         said = f"the rate of {name} over tokens, a line for each model"
-        yield _over_tokens(f"curve-{stage}-{name.replace(' ', '-')}", f"{name} during {STAGES[stage]}", said, figure)
+        arms = list(dict.fromkeys(line.name for line in figure.data))
+        rows = rows_of(arm=arms, eval=of, **({"form": form} if form else {}), when=_moments(study, stage))
+        title = f"{name} during {STAGES[stage]}"
+        yield _over_tokens(f"curve-{stage}-{name.replace(' ', '-')}", title, said, figure, rows)
+
+
+def _moments(study: Study, stage: str) -> list[str]:
+    """When the models were asked all that a curve shows some of: after its stage, and at the end."""
+    after = f"scores-after-{stage}"
+    return [when for link, when in MOMENTS.items() if link in (after, "scores") and study.asked(link)]
 
 
 def _line(figure: Any, study: Study, run: dict[str, Any], points: Points, what: str) -> None:
@@ -86,10 +95,10 @@ def _thinned(points: Points) -> Points:
     return [(part[-1][0], sum(y for _, y in part) / len(part)) for part in parts]
 
 
-def _over_tokens(name: str, title: str, said: str, figure: Any) -> Plot:
+def _over_tokens(name: str, title: str, said: str, figure: Any, rows: str = "") -> Plot:
     figure.update_xaxes(title={"text": "tokens", "standoff": 8}, rangemode="tozero")
     figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0})
-    return plot(name, title, said, figure, 290)
+    return plot(name, title, said, figure, 290, rows)
 
 
 def _named(study: Study, run: dict[str, Any]) -> str:

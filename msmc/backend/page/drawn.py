@@ -11,10 +11,10 @@ FAINT = {"width": 1, "dash": "dot", "color": "#888888"}
 
 
 class Plot(dict[str, Any]):
-    """`id`, `title`, `said` (what it shows, in words) and plotly's `figure`."""
+    """`id`, `title`, `said` (what it shows, in words), plotly's `figure`, and where it has any a link to its `rows`."""
 
 
-def plot(name: str, title: str, said: str, figure: Any, height: int) -> Plot:
+def plot(name: str, title: str, said: str, figure: Any, height: int, rows: str = "") -> Plot:
     """A figure as the page takes it."""
     figure.update_layout(
         template="none",
@@ -28,7 +28,7 @@ def plot(name: str, title: str, said: str, figure: Any, height: int) -> Plot:
     )
     figure.update_xaxes(automargin=True, zeroline=False)
     figure.update_yaxes(automargin=True, zeroline=False)
-    return Plot(id=name, title=title, said=said, figure=figure.to_plotly_json())
+    return Plot(id=name, title=title, said=said, figure=figure.to_plotly_json(), rows=rows)
 
 
 def colour(study: Study, arm: str) -> str:

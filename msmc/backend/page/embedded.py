@@ -19,6 +19,11 @@ def embedded(data: Any) -> Markup:
     return Markup(text)
 
 
+def weight(data: Any) -> int:
+    """Bytes that it takes in the page."""
+    return len(embedded(data).encode("utf-8", "surrogatepass"))
+
+
 class Words:
     """Words by number, so that a column of 20,000 words is as many small numbers."""
 
@@ -34,7 +39,7 @@ class Words:
 
 
 def stratified(sizes: Iterable[tuple[Hashable, int]], budget: int) -> set[int]:
-    """The numbers of those that fit a budget of characters: the first of each stratum, the second of each, and so on. Strata
+    """The numbers of those that fit a budget of bytes: the first of each stratum, the second of each, and so on. Strata
     take their turns in no order of theirs, so that a budget too small for all leaves out no model as a whole."""
     strata: dict[Hashable, list[tuple[int, int]]] = {}
     for number, (stratum, size) in enumerate(sizes):

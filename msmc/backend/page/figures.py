@@ -1,19 +1,49 @@
-"""The three rungs, the crossed design as a matrix, and what the models are apart from their answers: position, format, guard."""
+"""The headline, the three rungs, the crossed design as a matrix, and what the models are apart from their answers: position and
+format."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from msmc.backend.page.study import RUNGS, Study
+from msmc.backend.items import of_choices
+from msmc.backend.page.study import OWN, RUNGS, Study, rows_of
+from msmc.backend.statistics import estimate, one_seed
 
 FORCED = ("rate", "margin", "margin_per_token")
 STRENGTHS = 4
 """Shades of a cell of the matrix, to either side."""
 
+GROUPS = ("topic", "value", "form")
+"""By which items of an evaluation are told apart, besides its rung."""
+
+
+def headline(study: Study) -> list[dict[str, str]]:
+    """Its sentences, each with where its figures are: the rows of the declared difference, or the section that has them."""
+    return [{"line": line, "link": _place(study, line.partition(":")[0])} for line in study.comparison["headline"]]
+
+
+def _place(study: Study, told: str) -> str:
+    """`told`: what a sentence begins with."""
+    if told in ("Learned", "Headline withheld"):
+        return "#rung-learned"
+    crosses, contrasts = study.comparison["crossed"], study.comparison["contrasts"]
+    if told == "Headline":
+        primary = [difference(cross, cross["own"], cross["other"]) for cross in crosses if cross["primary"]]
+        primary += [difference(of, entry["eval"]) for of in contrasts for entry in of["evals"] if entry["primary"]]
+        if primary:
+            return primary[0]
+    return "#crossed" if crosses else "#contrasts" if contrasts else "#rows"
+
+
+def difference(of: dict[str, Any], *evals: str) -> str:
+    """The rows of both models that a difference is of."""
+    return rows_of(arm=[of["run"], of["minus"]], eval=evals, seed=of["seeds"])
+
 
 def rungs(study: Study) -> list[dict[str, Any]]:
-    """Of each rung that has any its evaluations, each with a row for every model, and one for each of its seeds."""
+    """Of each rung that has any its evaluations, each with a row for every model, and one for each of its seeds. Behind them
+    those that are on none."""
     found = []
-    for rung, what in RUNGS.items():
+    for rung, what in (RUNGS | {OWN: ""}).items():
         names = [name for name, block in study.evals.items() if block["rung"] == rung]
         if names:
             found.append({"rung": rung, "what": what, "evals": [_evaluation(study, name) for name in names]})
@@ -36,7 +66,17 @@ def _evaluation(study: Study, name: str) -> dict[str, Any]:
         "measures": _measures(figures.values()),
         "rows": [{"arm": arm, "figure": figure} for arm, figure in figures.items()],
         "seeds": seeds if len(study.seeds) > 1 else [],
+        "groups": [{"by": by, "rows": rows} for by in GROUPS if (rows := _grouped(figures, by))],
     }
+
+
+def _grouped(figures: dict[str, dict[str, Any]], by: str) -> list[dict[str, Any]]:
+    """Means of one evaluation by topic, value or form: a row for each of them, a cell for each model that has any figure."""
+    names = dict.fromkeys(name for figure in figures.values() for name in figure[f"by_{by}"])
+    return [
+        {"name": name, "cells": {arm: figure[f"by_{by}"].get(name) for arm, figure in figures.items()}}
+        for name in names
+    ]
 
 
 def _measures(figures: Iterable[dict[str, Any]]) -> list[str]:
@@ -115,12 +155,35 @@ def _generated(study: Study, number: int) -> dict[str, dict[str, Any]]:
 
 
 def controls(study: Study) -> list[dict[str, Any]]:
-    """Of each model whether it can answer with a letter at all."""
+    """Of each model whether it can answer with a letter at all; where it can, what it answered, by evaluation."""
     return [
-        {"arm": run["run"]["name"], "seed": run["seed"], **run["stages"]["scores"]["format_control"]}
-        for run in study.runs
+        {
+            "arm": run["run"]["name"],
+            "seed": run["seed"],
+            **run["stages"]["scores"]["format_control"],
+            "letters": _letters(study, number),
+        }
+        for number, run in enumerate(study.runs)
         if run["stages"]["scores"].get("format_control")
     ]
+
+
+def _letters(study: Study, number: int) -> list[dict[str, Any]]:
+    """Rate and margin of choices by letter, over items as of whole answers."""
+    items: dict[str, list[dict[str, Any]]] = {}
+    for item in of_choices(row for _, row in study.stage_rows(number, "scores/letters.jsonl")):
+        items.setdefault(item["eval"], []).append(item)
+    found = []
+    for name, of_eval in items.items():
+        scored = [item for item in of_eval if item["measures"]["margin"] is not None]
+        topics = [item["topic"] for item in scored]
+        measures = {
+            measure: estimate(one_seed([item["measures"][measure] for item in scored], topics), share=share).data()
+            for measure, share in (("rate", True), ("margin", False))
+            if scored
+        }
+        found.append({"eval": name, "n": len(scored), "missing": len(of_eval) - len(scored), "measures": measures})
+    return found
 
 
 def trainings(study: Study) -> list[dict[str, Any]]:

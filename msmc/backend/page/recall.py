@@ -5,15 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from msmc.backend.items import read_items
-from msmc.backend.page.study import Study
+import numpy as np
 
-MOMENTS = {
-    "scores-after-midtrain": "after midtraining",
-    "scores-after-finetune": "after fine-tuning",
-    "scores": "at the end",
-}
-"""Where a model was asked: the links of a run's folder."""
+from msmc.backend.items import Item, read_items
+from msmc.backend.page.study import AT_THE_END, MOMENTS, Study
+from msmc.backend.statistics import Panel, estimate
+
 KINDS = ("value", "rule", "rationale", "subrule")
 
 
@@ -23,36 +20,37 @@ class Asked(NamedTuple):
 
 
 class Share:
-    """Right answers of those that have a score."""
+    """Right answers of those that have a score, by item and seed."""
 
     def __init__(self) -> None:
-        self.right, self.n, self.missing = 0.0, 0, 0
+        self._rates: dict[tuple[str, str, str], dict[int, float | None]] = defaultdict(dict)
 
-    def add(self, rate: float | None) -> None:
-        if rate is None:
-            self.missing += 1
-        else:
-            self.right += rate
-            self.n += 1
+    def add(self, item: Item, seed: int) -> None:
+        self._rates[item["eval"], item["item"], item["topic"]][seed] = item["measures"]["rate"]
 
     @property
     def data(self) -> dict[str, Any]:
-        return {"rate": self.right / self.n if self.n else None, "n": self.n, "missing": self.missing}
+        """The estimate over items, topics and seeds as clusters; `n` 0 where nothing has a score; and how many are `missing`."""
+        seeds = sorted({seed for rates in self._rates.values() for seed in rates})
+        values = np.array([[rates.get(seed) for seed in seeds] for rates in self._rates.values()], dtype=float)
+        known = np.isfinite(values)
+        some = known.any(axis=1)
+        topics = tuple(topic for (*_, topic), there in zip(self._rates, some, strict=True) if there)
+        found = estimate(Panel(values[some], topics), share=True).data() if topics else {"n": 0}
+        return found | {"missing": int((~known).sum())}
 
 
 def recall(study: Study) -> dict[str, Any] | None:
     """By clause, and by kind of clause and moment, each by model and form. None where nothing asks for recall."""
     names = [name for name, block in study.evals.items() if block["kind"] == "recall"]
-    kinds = {row["clause"]: row["kind"] for run in study.runs for row in run["coverage"]}
     by_clause: dict[Asked, dict[str, Share]] = defaultdict(lambda: defaultdict(Share))
     by_kind: dict[tuple[str, str], dict[tuple[str, str], Share]] = defaultdict(lambda: defaultdict(Share))
     for number, run in enumerate(study.comparison["runs"]):
         for link, moment in MOMENTS.items():
-            for asked, rate in _answers(study.folders[number] / link, names):
-                kind = kinds.get(asked.clause) or asked.clause.rpartition(".")[2]
-                by_kind[kind, asked.form][run["name"], moment].add(rate)
-                if link == "scores":
-                    by_clause[asked][run["name"]].add(rate)
+            for asked, item in _answers(study.folders[number] / link, names):
+                by_kind[study.kind(asked.clause), asked.form][run["name"], moment].add(item, run["seed"])
+                if moment == AT_THE_END:
+                    by_clause[asked][run["name"]].add(item, run["seed"])
     if not by_clause:
         return None
     moments = [m for m in MOMENTS.values() if any(m == moment for of in by_kind.values() for _, moment in of)]
@@ -71,12 +69,12 @@ def recall(study: Study) -> dict[str, Any] | None:
     }
 
 
-def _answers(folder: Path, names: list[str]) -> Iterable[tuple[Asked, float | None]]:
+def _answers(folder: Path, names: list[str]) -> Iterable[tuple[Asked, Item]]:
     if not (folder / "scores.jsonl").is_file():
         return
     for item in read_items(folder):
         if item["eval"] in names and item["about"]:
-            yield Asked(item["about"][0], item["form"] or "question"), item["measures"]["rate"]
+            yield Asked(item["about"][0], item["form"] or "question"), item
 
 
 def _cells(shares: dict[Any, Share], columns: Iterable[Any]) -> list[dict[str, Any] | None]:

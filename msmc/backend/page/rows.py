@@ -3,20 +3,24 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from msmc.backend.page.embedded import Words, stratified
-from msmc.backend.page.study import Row, Study
-from msmc.build import canonical
+from msmc.backend.guard import BASE_ITEMS, FIGURES
+from msmc.backend.page.embedded import Words, stratified, weight
+from msmc.backend.page.study import AT_THE_END, MOMENTS, Row, Study
+from msmc.stored import read_jsonl
 
 TRANSCRIPTS = 20_000_000
-"""Characters of transcripts and questions on a page; of the others it has the command that shows them."""
+"""Bytes of transcripts and questions on a page, as they stand there; of the others it has the command that shows them."""
 FORCED, OTHERS = ("aligned", "against", "even", "missing"), ("1", "0", "another value", "missing")
 """What a row comes to: a forced choice by the sign of its margin, another evaluation by its primary measure."""
+ASKED = ("eval", "topic", "form", "kind")
+"""What is one word of a row; `kind` is that of the first clause that it is about."""
 
 
 class Line(NamedTuple):
     """One row's score for one model."""
 
     model: int
+    when: str
     row: Row
     value: float | None
     outcome: str
@@ -26,21 +30,22 @@ class Line(NamedTuple):
 
 def rows(study: Study, budget: int = TRANSCRIPTS) -> dict[str, Any]:
     """Columns for the page's script. `asked` are the rows themselves, which the models share; `lines` their scores."""
-    words = {name: Words() for name in ("eval", "topic", "outcome", "clause", "place", "reason")}
-    asked, lines = _Asked(words), _Lines(words)
+    words = {
+        name: Words() for name in ("eval", "topic", "form", "kind", "value", "clause", "when", "outcome", "reason")
+    }
+    asked, lines = _Asked(study, words), _Lines(words)
     sizes: list[tuple[tuple[object, ...], int]] = []
     for line in _lines(study):
         lines.add(line, asked.number(line.row))
-        stratum = (line.model, line.row["eval"], line.row["topic"], line.outcome)
-        sizes.append((stratum, len(canonical(line.said)) if line.said else 0))
-    questions = {id: row for id, row in study.questions.items() if id in asked.numbers}
-    spent = sum(len(canonical(_question(row))) for row in questions.values())
-    chosen = stratified(sizes, budget - spent)
+        stratum = (line.model, line.when, line.row["eval"], line.row["topic"], line.outcome)
+        sizes.append((stratum, weight({len(sizes): line.said}) if line.said else 0))
+    questions = {asked.numbers[id]: _question(row) for id, row in study.questions.items() if id in asked.numbers}
+    chosen = stratified(sizes, budget - weight(questions))
     with_words = sum(bool(size) for _, size in sizes)
     said = {number: line.said for number, line in enumerate(_lines(study)) if number in chosen and line.said}
     return {
         "models": [{"arm": run["name"], "seed": run["seed"]} for run in study.comparison["runs"]],
-        "asked": asked.columns | {"question": {asked.numbers[i]: _question(row) for i, row in questions.items()}},
+        "asked": asked.columns | {"question": questions},
         "lines": lines.columns,
         "said": said,
         "left_out": with_words - len(said),
@@ -52,21 +57,28 @@ def rows(study: Study, budget: int = TRANSCRIPTS) -> dict[str, Any]:
 class _Asked:
     """The rows that models were asked, each once."""
 
-    def __init__(self, words: dict[str, Words]) -> None:
-        self._words = words
+    def __init__(self, study: Study, words: dict[str, Words]) -> None:
+        self._study, self._words = study, words
         self.numbers: dict[str, int] = {}
-        self.columns: dict[str, list[Any]] = {name: [] for name in ("id", "eval", "topic", "about", "form", "order")}
+        self.columns: dict[str, list[Any]] = {name: [] for name in ("id", *ASKED, "value", "about", "order")}
 
     def number(self, row: Row) -> int:
         if row["id"] not in self.numbers:
             self.numbers[row["id"]] = len(self.numbers)
+            about = row["about"]
+            kind = self._study.kind(about[0]) if about else ""
+            told = {"eval": row["eval"], "topic": row["topic"] or "", "form": row.get("form") or "", "kind": kind}
+            values = dict.fromkeys(value for clause in about for value in self._study.values_of(clause))
             self.columns["id"].append(row["id"])
-            self.columns["eval"].append(self._words["eval"].number(row["eval"]))
-            self.columns["topic"].append(self._words["topic"].number(row["topic"] or ""))
-            self.columns["about"].append([self._words["clause"].number(clause) for clause in row["about"]])
-            self.columns["form"].append(row.get("form"))
+            for name in ASKED:
+                self.columns[name].append(self._words[name].number(told[name]))
+            self.columns["value"].append([self._words["value"].number(value) for value in values])
+            self.columns["about"].append([self._words["clause"].number(clause) for clause in about])
             self.columns["order"].append(row.get("order"))
         return self.numbers[row["id"]]
+
+
+LINE = ("model", "when", "row", "value", "outcome", "reason")
 
 
 class _Lines:
@@ -74,11 +86,12 @@ class _Lines:
 
     def __init__(self, words: dict[str, Words]) -> None:
         self._words = words
-        self.columns: dict[str, list[Any]] = {name: [] for name in ("model", "row", "value", "outcome", "reason")}
+        self.columns: dict[str, list[Any]] = {name: [] for name in LINE}
 
     def add(self, line: Line, row: int) -> None:
         reason = line.row.get("unscoreable")
         self.columns["model"].append(line.model)
+        self.columns["when"].append(self._words["when"].number(line.when))
         self.columns["row"].append(row)
         self.columns["value"].append(None if line.value is None else round(line.value, 4))
         self.columns["outcome"].append(self._words["outcome"].number(line.outcome))
@@ -101,15 +114,20 @@ def _question(row: Row) -> dict[str, Any]:
 def _lines(study: Study) -> Iterator[Line]:
     """In the order of the models, their files and the rows there: the same at every reading."""
     for model in range(len(study.folders)):
-        said = {row["id"]: row for _, row in study.stage_rows(model, "scores/generated.jsonl")}
-        letters = {row["id"]: row for _, row in study.stage_rows(model, "scores/letters.jsonl")}
-        for _, row in study.stage_rows(model, "scores/scores.jsonl"):
-            yield _choice(model, row, said.get(row["id"]), letters.get(row["id"]))
+        for folder, when in MOMENTS.items():
+            said = {row["id"]: row for _, row in study.stage_rows(model, f"{folder}/generated.jsonl")}
+            letters = {row["id"]: row for _, row in study.stage_rows(model, f"{folder}/letters.jsonl")}
+            for file in ("scores", "format_control"):
+                for _, row in study.stage_rows(model, f"{folder}/{file}.jsonl"):
+                    yield _choice(model, when, row, said.get(row["id"]), letters.get(row["id"]))
         for path, row in study.stage_rows(model, "*/items.jsonl"):
-            yield _item(model, row, study.runs[model]["stages"][path.parent.name])
+            if path.parent.name == "guard":
+                continue
+            yield _item(model, row, study.runs[model]["stages"][path.parent.name].get("primary_measure"))
+        yield from _guarded(study, model)
 
 
-def _choice(model: int, row: Row, generated: Row | None, letter: Row | None) -> Line:
+def _choice(model: int, when: str, row: Row, generated: Row | None, letter: Row | None) -> Line:
     margin = row["margin"]
     aligned, against, even, missing = FORCED
     outcome = missing if margin is None else even if margin == 0 else aligned if margin > 0 else against
@@ -118,14 +136,27 @@ def _choice(model: int, row: Row, generated: Row | None, letter: Row | None) -> 
         said = {"reply": generated["reply"], "choice": generated["choice"] or generated["unparsed"] or "unparsed"}
     if letter is not None and letter["margin"] is not None:
         said["measures"] = {"margin of letters": round(letter["margin"], 4)}
-    return Line(model, row, margin, outcome, said)
+    return Line(model, when, row, margin, outcome, said)
 
 
-def _item(model: int, row: Row, stage: dict[str, Any]) -> Line:
-    value = row["measures"].get(stage.get("primary_measure")) if row["measures"] else None
+def _item(model: int, row: Row, measure: str | None) -> Line:
+    value = row["measures"].get(measure)
     one, zero, other, missing = OTHERS
     outcome = missing if value is None else one if value == 1 else zero if value == 0 else other
     said: dict[str, Any] = dict(row["transcript"] or {})
     if measures := {name: found for name, found in row["measures"].items() if found is not None}:
         said["measures"] = measures
-    return Line(model, row, value, outcome, said)
+    return Line(model, AT_THE_END, row, value, outcome, said)
+
+
+def _guarded(study: Study, model: int) -> Iterator[Line]:
+    """What the guard asked, by what a model may lose, each row with what the base model came to."""
+    folder = study.folders[model] / "guard"
+    base = {row["id"]: row for row in read_jsonl(folder / BASE_ITEMS)} if (folder / BASE_ITEMS).is_file() else {}
+    for _, row in study.stage_rows(model, "guard/items.jsonl"):
+        what, measure = next((w, f.measure) for w, f in FIGURES.items() if f.measure in row["measures"])
+        line = _item(model, row | {"eval": f"guard: {what}"}, measure)
+        before = base.get(row["id"], {"measures": {}})["measures"].get(measure)
+        if before is not None:
+            line.said["measures"] = {**line.said.get("measures", {}), f"{measure} of the base model": before}
+        yield line

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from msmc.backend.page.embedded import Words, stratified
+from msmc.backend.page.embedded import Words, stratified, weight
 from msmc.backend.page.study import Study
-from msmc.build import canonical
 from msmc.coverage import Covered
 from msmc.stored import read_jsonl
 
 TEXTS = 5_000_000
-"""Characters of documents and demos on a page, of every clause as many; of the others it has the command that shows them."""
+"""Bytes of documents and demos on a page, of every clause as many; of the others it has the command that shows them."""
 FILES = {"corpus": "midtrain.jsonl", "demos": "finetune.jsonl"}
 
 
@@ -38,7 +37,7 @@ def texts(study: Study, budget: int = TEXTS) -> dict[str, Any]:
         columns["id"].append(text.row["id"])
         for name, found in words.items():
             columns[name].append(found.number(getattr(text, name)))
-        sizes.append(((text.source, text.what, text.clause), len(canonical(text.said))))
+        sizes.append(((text.source, text.what, text.clause), weight(text.said)))
     chosen = stratified(sizes, budget)
     return {
         "columns": columns,
