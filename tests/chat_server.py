@@ -162,6 +162,15 @@ def serving(server: Server) -> Iterator[str]:
 
         def log_message(self, *_: object) -> None: ...
 
+        def do_GET(self) -> None:
+            """Which models there are, as the chat API tells it."""
+            if server.key and self.headers["Authorization"] != f"Bearer {server.key}":
+                send(self, 401, {"error": {"message": f"Incorrect API key: {self.headers['Authorization']}"}})
+            elif self.path == "/v1/models":
+                send(self, 200, {"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+            else:
+                send(self, 404, {"detail": "Not Found"})
+
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             try:

@@ -212,7 +212,7 @@ def test_trace_knows_every_row_and_text_of_the_page(page: Page, folders: list[Pa
 
 def test_the_sections_of_a_whole_study(page: Page) -> None:
     names = ["Learned", "Near", "Far", "Crossed design", "Paired differences between models", "Learning curves"]
-    names += ["Recall by clause", "Position and format", "Capability guard"]
+    names += ["Recall by clause", "Position and format", "The judge", "Capability guard"]
     names += ["Plan and deviations", "Training", "Coverage", "Clauses"]
     assert page.headings == [*names, "Rows and transcripts", "Documents and demos"]
 
@@ -299,11 +299,34 @@ def test_json_is_the_comparison_and_nothing_else(folders: list[Path], tmp_path: 
     assert (tmp_path / "page.html").stat().st_size > 100_000
 
 
+def test_what_is_known_of_the_judge_stands_on_the_page_and_in_csv_and_json(folders: list[Path]) -> None:
+    found = compare(folders)
+    assert [(told["run"], told["seed"]) for told in found["judges"]] == [(r["name"], r["seed"]) for r in found["runs"]]
+    for told in found["judges"]:
+        assert (told["judge"], told["eval"], told["missing"], told["unparsed"]) == ("scripted", "advice", 1, 3)
+        assert told["gradings"] == 3 * (12 + 10) and told["agreement"]["alpha"] == 1
+        wrong = {"right": 4, "wrong": 1, "unread": 0}
+        assert told["planted"] == {"perfect": wrong, "violating": wrong}
+        assert told["calibration"]["sensitivity"]["mean"] == told["calibration"]["specificity"]["mean"] == 0.8
+    page = render_page(found, folders)
+    section = page[page.index('<section id="judges">') :].split("</section>")[0]
+    assert "8 of 10 planted replies are graded right" in section and "#judges" in Page(page).links
+    corrected = found["judges"][0]["calibration"]["calibrated_rate"]["mean"]
+    assert f"{corrected:.2f} " in section and '<span class="bad">1 wrong</span>' in section
+    told_csv = [row for row in csv.DictReader(io.StringIO(printed(folders, "csv"))) if row["of"] == "judge"]
+    assert len(told_csv) == 5 * len(folders) and {row["measure"] for row in told_csv} == {
+        *("alpha", "rate", "calibrated_rate", "sensitivity", "specificity")
+    }
+    (row,) = [r for r in told_csv if r["measure"] == "calibrated_rate"][:1]
+    assert float(row["mean"]) == corrected and row["missing"] == "1"
+
+
 def test_csv_has_a_row_for_every_figure_and_measure(folders: list[Path]) -> None:
     told, found = list(csv.DictReader(io.StringIO(printed(folders, "csv")))), json.loads(printed(folders, "json"))
     models = [figure for model in (*found["runs"], *found["arms"]) for figure in model["figures"]]
     differences = [entry for pair in found["contrasts"] for entry in pair["evals"]] + found["crossed"]
-    assert len(told) == sum(len(figure["measures"]) for figure in models + differences)
+    of_judges = sum(row["of"] == "judge" for row in told)
+    assert len(told) - of_judges == sum(len(figure["measures"]) for figure in models + differences)
     (row,) = [
         r for r in told if (r["of"], r["model"], r["eval"], r["measure"]) == ("arm", "near", "far_home", "margin")
     ]
