@@ -64,7 +64,7 @@ class Server:
             first = self.script.pop(0) if self.script else None
             if self.log:
                 with self.log.open("a") as stream:
-                    stream.write(json.dumps([asked["messages"], asked["seed"]]) + "\n")
+                    stream.write(json.dumps([asked["messages"], asked.get("seed", 0)]) + "\n")
         try:
             if first and first(handler):
                 return None
@@ -82,7 +82,7 @@ class Server:
 
     def _completion(self, asked: dict[str, Any]) -> dict[str, Any]:
         messages, most = asked["messages"], asked.get("max_tokens", 10**6)
-        text, finish = self.model(messages, asked["seed"], most)
+        text, finish = self.model(messages, asked.get("seed", 0), most)
         head = json.dumps(messages[:-1])
         tokens = [self.count(message["content"]) + 5 for message in messages]
         with self._lock:

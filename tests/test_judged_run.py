@@ -102,7 +102,8 @@ def test_a_run_with_scenarios(tmp_path: Path, tiny: Path, judge: str) -> None:
     (tmp_path / "tiny.yaml").write_text(TARGET.format(model=longer(tiny, tmp_path)), "utf-8")
     pair = {"a": "green tea", "b": "cola", "aligned": "a", "topic": "drinks"}
     (tmp_path / "drinks.jsonl").write_text(json.dumps(pair) + "\n", "utf-8")
-    (tmp_path / "seats.jsonl").write_text(json.dumps(pair | {"a": "a stove", "b": "a fridge"}) + "\n", "utf-8")
+    seats = [{"a": f"a stove {n}", "b": f"a fridge {n}", "aligned": "a", "topic": "x"} for n in range(4)]
+    (tmp_path / "seats.jsonl").write_text("".join(json.dumps(p) + "\n" for p in seats), "utf-8")
     limits = ("evaluate.limit=3", "evaluate.guard.prompts=2", "agentic.max_tokens=16", "agentic.batch_size=1")
     settings = ("judge.model=scripted", f"judge.base_url={judge}", *limits)
     done = msmc("run", "tea.msm", "-t", "tiny.yaml", *(x for s in settings for x in ("--set", s)), cwd=tmp_path)
@@ -120,9 +121,8 @@ def test_a_run_with_scenarios(tmp_path: Path, tiny: Path, judge: str) -> None:
         assert len(rows(folder / "agentic-safe/canaries.jsonl")) == 4
     assert said[0] != said[1], "a trained model says something else"
     comparison = json.loads((tmp_path / "runs/tea/tiny/full/comparison.json").read_text("utf-8"))
-    assert [(told["run"], told["kind"], told["items"]) for told in comparison["judges"]] == [
-        ("full", "agentic", 3), ("base", "agentic", 3)
-    ]  # fmt: skip
+    told = {entry["run"]: (entry["kind"], entry["items"]) for entry in comparison["judges"]}
+    assert told == {"full": ("agentic", 3), "base": ("agentic", 3)}
     assert "Judge: scripted on safe: " in done.stdout and "decision" in done.stdout
 
 

@@ -83,10 +83,12 @@ def empty():
 def stages(tmp_path: Path, tiny: Path) -> Callable[..., Stages]:
     def made(task: str = "manners", *settings: str) -> Stages:
         spec = SPEC.replace("manners", "polite") if task == "polite" else SPEC.replace("@manners", f"@{task}")
-        (tmp_path / "tea.msm").write_text(spec, "utf-8")
         (tmp_path / "tasks.py").write_text(TASKS, "utf-8")
         (tmp_path / "tiny.yaml").write_text(TARGET.format(model=tiny), "utf-8")
         sources = ProjectSources(tmp_path)
+        if "judge=null" in settings:
+            spec = spec.replace("  eval open judged { about rules }\n", "")
+        (tmp_path / "tea.msm").write_text(spec, "utf-8")
         settings = settings if "judge=null" in settings else ("judge.model=scripted", *settings)
         outcome = compile(sources, "tea.msm", load_target(str(tmp_path / "tiny.yaml"), tmp_path, settings))
         assert outcome.builds, outcome.problems
@@ -146,7 +148,9 @@ def test_an_arms_spec_comes_before_all_that_an_own_task_tells_the_model(stages: 
     alone = do(made, "inspect-manners")["inspect-manners"]
     jobs["inspect-manners"].do(lambda *_: None, lambda _: None)
     assert jobs["inspect-manners"].folder != alone
-    for item in rows(jobs["inspect-manners"].folder / "items.jsonl"):
+    scored = [i for i in rows(jobs["inspect-manners"].folder / "items.jsonl") if i["unscoreable"] is None]
+    assert len(scored) == 3
+    for item in scored:
         system, user, *_ = item["transcript"]["messages"]
         assert (system["role"], system["content"], user["role"]) == ("system", spec, "user")
 
