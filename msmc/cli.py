@@ -23,6 +23,7 @@ from msmc.cli_frame import (
     compiled,
     format_option,
     out_option,
+    project,
     quiet_option,
     runs_option,
     set_option,
@@ -199,7 +200,7 @@ def doctor(spec: Path | None, target: str, settings: tuple[str, ...]) -> None:
     """
     from msmc.doctor import examine
 
-    if not examine(target, settings, spec, click.echo):
+    if not examine(target, settings, project(spec) if spec else None, click.echo):
         raise click.exceptions.Exit(1)
 
 

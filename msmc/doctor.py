@@ -17,6 +17,7 @@ from msmc.project import load_target
 from msmc.shipped import cache_folder, shipped
 
 if TYPE_CHECKING:
+    from msmc.source import Sources
     from msmc.target import Target
 
 NEEDED = (
@@ -44,7 +45,9 @@ FREE_GIB = 3
 """Weights, adapters and logs of the demo take about one."""
 
 
-def examine(target: str, settings: tuple[str, ...], spec: Path | None, say: Callable[[str], None]) -> bool:
+def examine(
+    target: str, settings: tuple[str, ...], spec: tuple[str, Sources] | None, say: Callable[[str], None]
+) -> bool:
     """Prints a line for each thing looked at; True when a run, of a spec where one is named, could start."""
     fine = True
 
@@ -67,7 +70,7 @@ def examine(target: str, settings: tuple[str, ...], spec: Path | None, say: Call
         line(True, f"target {target}: {loaded.model.name}, writer {loaded.writer_name}")
         _servers(loaded, line)
         if spec is not None:
-            _evaluations(spec, loaded, line)
+            _evaluations(*spec, loaded, line)
         from msmc.backend.weights import require_model
 
         require_model(loaded.model)
@@ -91,16 +94,15 @@ def _servers(target: Target, line: Callable[..., None]) -> None:
             line(*reached(served))
 
 
-def _evaluations(path: Path, target: Target, line: Callable[..., None]) -> None:
+def _evaluations(entry: str, sources: Sources, target: Target, line: Callable[..., None]) -> None:
     """What the evaluations of a spec need besides."""
     from msmc.backend.judged import required
     from msmc.backend.open_evaluations import PUBLISHED
     from msmc.check import check
-    from msmc.cli_frame import project
 
-    checked = check(*project(path))
+    checked = check(entry, sources)
     faults = [problem for problem in checked.problems if problem.severity == "error"]
-    line(not faults, f"spec {path}", f"msmc check {path}")
+    line(not faults, f"spec {entry}", f"msmc check {entry}")
     for block in (block for spec in checked.specs for block in spec.open_evals):
         if wanted := [scenario for scenario in block.scenarios if scenario in PUBLISHED]:
             there = importlib.util.find_spec("inspect_evals") is not None
