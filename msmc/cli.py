@@ -23,6 +23,7 @@ from msmc.cli_frame import (
     compiled,
     format_option,
     out_option,
+    project,
     quiet_option,
     runs_option,
     set_option,
@@ -188,13 +189,18 @@ for verb in (run, ablate, report, chat, export):
 
 
 @main.command()
+@click.argument("spec", required=False, type=click.Path(path_type=Path))
 @target_option
 @set_option
-def doctor(target: str, settings: tuple[str, ...]) -> None:
-    """Versions, devices, weights, and what would fail."""
+def doctor(spec: Path | None, target: str, settings: tuple[str, ...]) -> None:
+    """Versions, devices, weights, servers, and what would fail.
+
+    The writer and the judge that the target names are asked which models they have, which costs nothing. With a SPEC, also what
+    its evaluations need.
+    """
     from msmc.doctor import examine
 
-    if not examine(target, settings, click.echo):
+    if not examine(target, settings, project(spec) if spec else None, click.echo):
         raise click.exceptions.Exit(1)
 
 

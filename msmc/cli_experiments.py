@@ -35,13 +35,13 @@ max_tokens_option = click.option(
     "--max-tokens",
     type=click.IntRange(1),
     metavar="N",
-    help="Send no request that could pass N tokens, prompts and replies.",
+    help="Send no request that could pass N tokens, prompts and replies: of the writer, and again of the judge.",
 )
 max_cost_option = click.option(
     "--max-cost",
     type=click.FloatRange(0, min_open=True),
     metavar="X",
-    help="Send no request that could cost more than X in all, in the currency of the writer's price.",
+    help="Send no request that could cost more than X, in the currency of its price: of the writer, and again of the judge.",
 )
 
 
@@ -78,7 +78,8 @@ def run(
     """Write, gate, midtrain, fine-tune, evaluate and report SPEC's arm `full`, beside the untouched model.
 
     Finished stages are kept and never done again: after a stop, the same command goes on. The caps are for what this command
-    asks its writer for; replies that are in the ledger cost nothing. At the end what was forecast stands beside what was used.
+    asks its writer for, and each again for what it asks the judge; replies that are in the ledger cost nothing. At the end what
+    was forecast stands beside what was used. The exit status is 1 where a fine-tuned model does not hold what it was trained on.
     """
     wanted = Wanted([seed], _until(stages), max_tokens, max_cost, quiet)
     _experiment(spec, target, None, settings, out, runs, wanted)
@@ -122,8 +123,13 @@ def ablate(
 ) -> None:
     """Train and measure all arms, controls and seeds of an ABLATION, stages that they share once; then compare them.
 
+    Before anything is trained, the primary, the plan's digest, what is excluded and the planned n are written to
+    preregistration.json beside the comparison, which marks every deviation from it; `msmc plan` forecasts the power.
+
     Finished stages are kept and never done again: after a stop, the same command goes on. The caps are for what this command
-    asks its writer for; replies that are in the ledger cost nothing. At the end what was forecast stands beside what was used.
+    asks its writer for, and each again for what it asks the judge; replies that are in the ledger cost nothing. At the end what
+    was forecast stands beside what was used. The exit status is 1 where a fine-tuned arm does not hold what it was trained on:
+    all figures are told, and the headline is withheld where it is about that arm.
     """
     if ablation is None:
         raise click.UsageError(_ablations(spec))

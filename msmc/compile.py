@@ -62,7 +62,11 @@ def compile(sources: Sources, entry: str, target: Target, ablation: str | None =
     lowering = Lowering(spec, target, sources, made, others(arms), mix, checked.place, checked.files.sources)
     chosen = next((a for a in spec.ablations if a.name == ablation), None)
     swept = points(chosen, target)
-    problems += [*_controls_without(spec, target, chosen), *lowering.templates.problems()]
+    problems += [
+        *_controls_without(spec, target, chosen),
+        *_unknown_tasks(spec, target),
+        *lowering.templates.problems(),
+    ]
     problems += idle(swept, lowering.asked().sizes(spec, made[0].spec)) if swept else ()
     if problems:
         return Outcome(problems=tuple(problems), files=checked.files)
@@ -128,6 +132,16 @@ def _controls_without(spec: Spec, target: Target, ablation: Ablation | None) -> 
         if name in controls and not spec.demos:
             message = f"the control `{name}` plans chats, and the spec has no block that says what of"
             yield Diagnostic("matches-nothing", message, hint="add: demos chats chat { about rules }")
+
+
+def _unknown_tasks(spec: Spec, target: Target) -> Iterator[Diagnostic]:
+    """Thresholds of the guard for own tasks that the spec does not have."""
+    permitted, known = target.evaluate.guard.tasks, [task.name for task in spec.tasks if task.tool == "lm_eval"]
+    for name in permitted if isinstance(permitted, dict) else ():
+        if name not in known:
+            has = f"its own tasks: {', '.join(known)}" if known else 'add one: eval NAME lm_eval "task.yaml"'
+            message = f"`evaluate.guard.tasks.{name}` is for a task that `{spec.name}` does not have"
+            yield Diagnostic("target-invalid", message, hint=did_you_mean(name, known) or has)
 
 
 def _notes(spec: Spec, target: Target, ablation: Ablation | None, num_mixed: int) -> Iterator[str]:

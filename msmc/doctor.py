@@ -1,5 +1,8 @@
-"""`msmc doctor`: versions, devices, weights, and what would fail."""
+"""`msmc doctor`: versions, devices, weights, servers, and what would fail."""
 
+from __future__ import annotations
+
+import importlib.util
 import os
 import platform
 import shutil
@@ -7,10 +10,15 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msmc.diagnostics import Failed
 from msmc.project import load_target
 from msmc.shipped import cache_folder, shipped
+
+if TYPE_CHECKING:
+    from msmc.source import Sources
+    from msmc.target import Target
 
 NEEDED = (
     "lark",
@@ -28,6 +36,8 @@ NEEDED = (
     "gguf",
     "openai",
     "lm-eval",
+    "inspect-ai",
+    "scipy",
     "statsmodels",
     "plotly",
 )
@@ -35,8 +45,10 @@ FREE_GIB = 3
 """Weights, adapters and logs of the demo take about one."""
 
 
-def examine(target: str, settings: tuple[str, ...], say: Callable[[str], None]) -> bool:
-    """Prints a line for each thing looked at; True when a run could start."""
+def examine(
+    target: str, settings: tuple[str, ...], spec: tuple[str, Sources] | None, say: Callable[[str], None]
+) -> bool:
+    """Prints a line for each thing looked at; True when a run, of a spec where one is named, could start."""
     fine = True
 
     def line(good: bool, what: str, advice: str = "") -> None:
@@ -56,6 +68,9 @@ def examine(target: str, settings: tuple[str, ...], say: Callable[[str], None]) 
     try:
         loaded = load_target(target, Path.cwd(), settings)
         line(True, f"target {target}: {loaded.model.name}, writer {loaded.writer_name}")
+        _servers(loaded, line)
+        if spec is not None:
+            _evaluations(*spec, loaded, line)
         from msmc.backend.weights import require_model
 
         require_model(loaded.model)
@@ -67,6 +82,38 @@ def examine(target: str, settings: tuple[str, ...], say: Callable[[str], None]) 
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
     line(os.access(existing, os.W_OK), f"cache {cache}", "set MSMC_CACHE to a folder that can be written")
     return fine
+
+
+def _servers(target: Target, line: Callable[..., None]) -> None:
+    """Whether the writer and the judge that a target names answer."""
+    named = [served for served in (target.served, target.judge) if served]
+    if named:
+        from msmc.backend.reached import reached  # a second to import
+
+        for served in named:
+            line(*reached(served))
+
+
+def _evaluations(entry: str, sources: Sources, target: Target, line: Callable[..., None]) -> None:
+    """What the evaluations of a spec need besides."""
+    from msmc.backend.judged import required
+    from msmc.backend.open_evaluations import PUBLISHED
+    from msmc.check import check
+
+    checked = check(entry, sources)
+    faults = [problem for problem in checked.problems if problem.severity == "error"]
+    line(not faults, f"spec {entry}", f"msmc check {entry}")
+    for block in (block for spec in checked.specs for block in spec.open_evals):
+        if wanted := [scenario for scenario in block.scenarios if scenario in PUBLISHED]:
+            there = importlib.util.find_spec("inspect_evals") is not None
+            told = f"`{block.name}` has the scenario `{wanted[0]}` of inspect-evals"
+            line(
+                there, told, "it is not installed: pip install 'msmc[agentic]', or in the spec: scenarios exfiltration"
+            )
+        try:
+            line(True, f"`{block.name}` is graded by {required(target.judge, block.name).model}")
+        except Failed as failed:
+            line(False, failed.problems[0].message, failed.problems[0].hint)
 
 
 def _machine(line: Callable[..., None]) -> None:

@@ -15,14 +15,15 @@ from msmc.writer import FREE, Agentic, Asking, Judge, Part, Price, Served
 
 Context = Literal["closure", "spec"]
 """What a prompt shows of the spec: its node's closure, or all of it."""
-NAMED, SERVED = "a name", "keys"
-"""The two ways to give a writer. No key of a target is called so."""
+NAMED, SERVED, NUMBER = "a name", "keys", "a number"
+"""The ways to give a writer, or thresholds. No key of a target is called so."""
 Writer = Annotated[
     Annotated[Literal["template"], Tag(NAMED)] | Annotated[Served, Tag(SERVED)],
     Discriminator(lambda given: SERVED if isinstance(given, dict | Served) else NAMED),
 ]
 HINTS = {
     "writer": "or a served one: writer: {kind: openai, model: NAME}",
+    "evaluate.guard.tasks": "a number for all own lm-eval tasks, or some by name: {NAME: 0.05}",
     "writer.base_url": "for example http://127.0.0.1:8000/v1",
     "judge.base_url": "for example http://127.0.0.1:8000/v1",
     "writer.price.cached": "caps and forecasts count every token as new: give the dearer price as writer.price.input",
@@ -78,6 +79,14 @@ class Stage(Part):
     learning_rate: float = Field(gt=0)
 
 
+Worse = Annotated[float, Field(ge=0)]
+Permitted = Annotated[
+    Annotated[Worse, Tag(NUMBER)] | Annotated[dict[str, Worse], Tag(SERVED)],
+    Discriminator(lambda given: SERVED if isinstance(given, dict) else NUMBER),
+]
+"""One threshold, or some by name."""
+
+
 class Guard(Part):
     """The capability guard: what a model may lose against the base model before it is told beside the headline. The defaults are
     the size of a step between models of one family. By the fit of Hoffmann et al. (2022, arXiv:2203.15556), 0.1 nats a token
@@ -90,6 +99,9 @@ class Guard(Part):
     """A rise of the next-token loss on neutral text, in nats a token."""
     instructions: float = Field(default=0.1, ge=0, le=1)
     """A fall of the share of instructions that are followed."""
+    tasks: Permitted = 0.1
+    """By how much the primary measure of the author's own lm-eval tasks may be worse: of each of them, or of those named alone,
+    {NAME: 0.05}. The task says whether more is better (`higher_is_better`); one that does not say is held to nothing."""
 
 
 class Evaluate(Part):
@@ -191,7 +203,7 @@ def read_target(name: str, source: SourceFile, settings: tuple[str, ...] = ()) -
     try:
         return Target.model_validate({**data, "name": name})
     except ValidationError as error:
-        ways = {NAMED, SERVED}
+        ways = {NAMED, SERVED, NUMBER}
         faults: list[Any] = [
             {**fault, "loc": tuple(p for p in fault["loc"] if p not in ways)} for fault in error.errors()
         ]
@@ -242,8 +254,8 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Diagnostic:
     """A key of a target that does not exist, or a value that it cannot have.
 
-    Keys that nothing reads are not passed over: a misspelt `min_steps` would train with the default. `--set` is held to the
-    same.
+    Keys that nothing reads are not passed over: a misspelt `min_steps` would train with the default, and a threshold in
+    `evaluate.guard.tasks` for an lm-eval task that the spec does not have would guard nothing. `--set` is held to the same.
 
     Bad:
         $ msmc compile tea.msm --set documents.per_clase=3

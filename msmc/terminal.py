@@ -13,6 +13,7 @@ from rich.text import Text
 from msmc.backend.guard import guard_lines
 from msmc.backend.headline import interval, number
 from msmc.backend.job import Advance, Job
+from msmc.backend.judges import judge_lines
 
 WIDTH = 150
 """Columns of tables that are piped to a file."""
@@ -109,8 +110,8 @@ def show(comparison: dict[str, Any], console: Console) -> None:
         console.print(line, markup=False, soft_wrap=True)
     for line in comparison["headline"]:
         console.print(Text(line, style="bold"), soft_wrap=True)
-    for line, beyond in guard_lines(comparison["guard"]):
-        console.print(Text(line, style="bold red" if beyond else "dim"), soft_wrap=True)
+    for line, warns in [*judge_lines(comparison["judges"]), *guard_lines(comparison["guard"])]:
+        console.print(Text(line, style="bold red" if warns else "dim"), soft_wrap=True)
     for stamp in comparison["stamps"]:
         console.print(Text(stamp, style="bold red"))
 

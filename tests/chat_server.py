@@ -64,7 +64,7 @@ class Server:
             first = self.script.pop(0) if self.script else None
             if self.log:
                 with self.log.open("a") as stream:
-                    stream.write(json.dumps([asked["messages"], asked["seed"]]) + "\n")
+                    stream.write(json.dumps([asked["messages"], asked.get("seed", 0)]) + "\n")
         try:
             if first and first(handler):
                 return None
@@ -82,7 +82,7 @@ class Server:
 
     def _completion(self, asked: dict[str, Any]) -> dict[str, Any]:
         messages, most = asked["messages"], asked.get("max_tokens", 10**6)
-        text, finish = self.model(messages, asked["seed"], most)
+        text, finish = self.model(messages, asked.get("seed", 0), most)
         head = json.dumps(messages[:-1])
         tokens = [self.count(message["content"]) + 5 for message in messages]
         with self._lock:
@@ -161,6 +161,15 @@ def serving(server: Server) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def log_message(self, *_: object) -> None: ...
+
+        def do_GET(self) -> None:
+            """Which models there are, as the chat API tells it."""
+            if server.key and self.headers["Authorization"] != f"Bearer {server.key}":
+                send(self, 401, {"error": {"message": f"Incorrect API key: {self.headers['Authorization']}"}})
+            elif self.path == "/v1/models":
+                send(self, 200, {"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+            else:
+                send(self, 404, {"detail": "Not Found"})
 
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

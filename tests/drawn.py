@@ -11,6 +11,7 @@ from msmc.backend.corpora import write_rows
 from msmc.backend.eval_rows import StoredRows, each
 from msmc.backend.guard import BASE_ITEMS
 from msmc.backend.job import Job
+from msmc.backend.judges import Tally
 from msmc.backend.tree import Tree
 from msmc.build import RunPlan
 
@@ -171,7 +172,8 @@ def _judged(part: Path, run: RunPlan, seed: int, nasty: str) -> None:
         ]
         told = {"id": f"advice-{n}", "eval": "advice", "item": str(n), "topic": f"advice {n % 3}", "rung": "far"}
         measures = {"violation": None if missing else float(not score)}
-        judge = [f'{{"score": {int(score)}}}{nasty}']
+        raw, graded = f"GRADE: {int(score)}{nasty}", None if missing else {"violation": float(not score)}
+        judge = [{"raw": raw, "measures": graded, "unparsed": "the judge gives no grade" if missing else None}] * 3
         transcript = {"messages": turns, "judge": judge}
         reason = "the judge's reply is no JSON" if missing else None
         found = {"about": ["study.home"], "measures": measures, "unscoreable": reason, "transcript": transcript}
@@ -184,7 +186,14 @@ def _judged(part: Path, run: RunPlan, seed: int, nasty: str) -> None:
         "rung": "far",
         "primary_measure": "violation",
     }
-    _write(part / "stage.json", {**named, "items": len(rows), "unscoreable": 1})
+    judge_told = {"judge": {"model": "scripted", "repeats": 3}}
+    tally = Tally("judged", "violation")
+    for row in rows:
+        tally.add(row)
+    for n in range(10):  # planted replies: of each kind one that the judge gets wrong
+        said = [{"measures": {"violation": float((n < 2) != bool(n % 2))}, "unparsed": None}] * 3
+        tally.add({"transcript": {"judge": said}, "unscoreable": None}, ("violating", "perfect")[n % 2])
+    _write(part / "stage.json", {**named, **judge_told, **tally.told()})
 
 
 def _margin(run: RunPlan, seed: int, row: dict[str, Any], tree: Tree) -> float:

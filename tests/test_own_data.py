@@ -142,6 +142,7 @@ def test_every_model_is_asked_an_own_task_and_what_it_could_do_before(project: P
         assert run["stages"]["lm_eval-quiz"]["primary_measure"] == "acc"
         assert run["stages"]["guard"]["items"] == 54 and run["stages"]["guard"]["unscoreable"] == 0
         assert (folder / "guard/base.jsonl").is_file() == (name != "base")
+        assert (folder / "lm_eval-quiz/base.jsonl").is_file() == (name != "base")
 
 
 def test_what_a_model_lost_stands_beside_the_headline(project: Path) -> None:
@@ -149,12 +150,23 @@ def test_what_a_model_lost_stands_beside_the_headline(project: Path) -> None:
     assert comparison["preregistration"]["deviations"] == [], "nothing was done otherwise"
     assert comparison["evals"]["quiz"]["rung"] is None, "msmc knows nothing of its items"
     told = {(drop["run"], drop["what"]): drop for drop in comparison["guard"]}
+    assert {what for _, what in told} == {"loss", "instructions", "quiz"}
+    quiz = {name: rows(run_of(project, name)[0] / "lm_eval-quiz/items.jsonl") for name in ("base", "full")}
+    before, after = (sum(item["measures"]["acc"] for item in quiz[name]) / 3 for name in ("base", "full"))
+    lost = told["full", "quiz"]
+    assert (lost["eval"], lost["measure"], lost["n"], lost["threshold"]) == ("quiz", "acc", 3, 0.1)
+    assert lost["drop"] == pytest.approx(before - after, abs=1e-5) and lost["beyond"] == (before - after > 0.1)
     assert {name for name, _ in told} == {run["name"] for run in comparison["runs"]} - {"base"}
     assert told["spec_in_context", "loss"]["drop"] == 0, "a passage is a document by itself"
     assert told["full", "loss"]["drop"] != 0 and told["full", "instructions"]["n"] == 30
     settings = ("--set", "evaluate.guard.loss=0", "--set", "evaluate.guard.instructions=0")
+    settings += ("--set", "evaluate.guard.tasks.quiz=0")
     strict = msmc("ablate", "tea.msm", "own", "-t", "tiny.yaml", *settings, cwd=project).stdout
     assert "stages are done already" in strict, "a threshold is a reader's, and no stage's"
+    misspelt = msmc(
+        "compile", "tea.msm", "-t", "tiny.yaml", "--set", "evaluate.guard.tasks.quis=0", cwd=project, code=1
+    )
+    assert "is for a task that `tea` does not have" in misspelt.stderr and "did you mean `quiz`?" in misspelt.stderr
     assert strict.count("Guard: ") == max(1, sum(drop["drop"] > 0 for drop in comparison["guard"]))
 
 

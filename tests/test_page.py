@@ -162,9 +162,16 @@ def test_the_sections_of_a_whole_study(page: Page) -> None:
         "Paired differences between models",
         "Learning curves",
     ]
-    names += ["Recall by clause", "Position and format", "Capability guard"]
+    names += ["Recall by clause", "Position and format", "The judge", "Capability guard"]
     names += ["Plan and deviations", "Training", "Coverage", "Clauses"]
     assert page.headings == [*names, "Rows and transcripts", "Documents and demos"]
+
+
+def test_what_is_known_of_the_judge_stands_on_the_page(text: str, page: Page, comparison: dict[str, Any]) -> None:
+    section = text[text.index('<section id="judges">') :].split("</section>")[0]
+    assert "8 of 10 planted replies are graded right" in section and "#judges" in page.links
+    corrected = comparison["judges"][0]["calibration"]["calibrated_rate"]["mean"]
+    assert f"{corrected:.2f} " in section and '<span class="bad">1 wrong</span>' in section
 
 
 def test_a_section_without_data_is_not_there_and_what_is_not_known_is_said(tmp_path: Path, folders: list[Path]) -> None:
@@ -176,5 +183,5 @@ def test_a_section_without_data_is_not_there_and_what_is_not_known_is_said(tmp_p
     page = Page(text)
     for absent in ("Crossed design", "Learning curves", "Paired differences between models", "Documents and demos"):
         assert absent not in page.headings
-    assert "No plan was written before training" in text and "No capability guard was run" in text
+    assert "the file of what was registered is gone" in text and "No capability guard was run" in text
     assert page.data("rows")["asked"]["question"] == {}, "the build is not there: rows have their command"

@@ -21,7 +21,18 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1400, "height": 900}
 MANY = 285
 """Items of each evaluation: 20,000 rows in all."""
-LOST = {"run": "near", "seed": 0, "what": "loss", "threshold": 0.1, "n": 24, "missing": 1, "base": 3.1, "model": 3.4}
+LOST = {
+    "run": "near",
+    "seed": 0,
+    "what": "loss",
+    "eval": "guard",
+    "measure": "loss",
+    "threshold": 0.1,
+    "n": 24,
+    "missing": 1,
+    "base": 3.1,
+    "model": 3.4,
+}
 LOST |= {"drop": 0.3, "low": 0.2, "high": 0.4, "beyond": True}
 """What the stage `guard` would add to the drawn runs."""
 FOCUSABLE = "a[href], button:not(:disabled), select, input, summary, [tabindex='0']"

@@ -47,7 +47,8 @@ def test_csv_has_a_row_for_every_figure_and_measure(folders: list[Path]) -> None
     models = [figure for model in (*found["runs"], *found["arms"]) for figure in model["figures"]]
     differences = [entry for pair in found["contrasts"] for entry in pair["evals"]] + found["crossed"]
     groups = [entry for f in models for by in ("topic", "value", "clause", "form") for entry in f[f"by_{by}"].values()]
-    assert len(told) == sum(len(figure["measures"]) for figure in models + differences + groups)
+    of_judges = sum(row["of"] == "judge" for row in told)
+    assert len(told) - of_judges == sum(len(figure["measures"]) for figure in models + differences + groups)
     near = [r for r in told if (r["of"], r["model"], r["eval"], r["measure"]) == ("arm", "near", "far_home", "margin")]
     (row,) = [r for r in near if not r["by"]]
     (arm,) = [arm for arm in found["arms"] if arm["name"] == "near"]
@@ -69,6 +70,25 @@ def test_csv_says_the_group_of_a_mean(folders: list[Path]) -> None:
         }
         groups = {name: (e["n"], e["measures"]["rate"]) for name, e in figure[f"by_{by}"].items()}
         assert groups and shown == groups
+
+
+def test_what_is_known_of_the_judge_stands_in_csv_and_json(folders: list[Path]) -> None:
+    found = json.loads(printed(folders, "json"))
+    assert [(told["run"], told["seed"]) for told in found["judges"]] == [(r["name"], r["seed"]) for r in found["runs"]]
+    for told in found["judges"]:
+        assert (told["judge"], told["eval"], told["missing"], told["unparsed"]) == ("scripted", "advice", 1, 3)
+        assert told["gradings"] == 3 * (12 + 10) and told["agreement"]["alpha"] == 1
+        wrong = {"right": 4, "wrong": 1, "unread": 0}
+        assert told["planted"] == {"perfect": wrong, "violating": wrong}
+        assert told["calibration"]["sensitivity"]["mean"] == told["calibration"]["specificity"]["mean"] == 0.8
+    told_csv = [row for row in csv.DictReader(io.StringIO(printed(folders, "csv"))) if row["of"] == "judge"]
+    assert len(told_csv) == 5 * len(folders) and {row["measure"] for row in told_csv} == {
+        *("alpha", "rate", "calibrated_rate", "sensitivity", "specificity")
+    }
+    first = found["judges"][0]
+    named = {"model": first["run"], "seed": str(first["seed"]), "measure": "calibrated_rate"}
+    (row,) = [row for row in told_csv if named.items() <= row.items()]
+    assert float(row["mean"]) == first["calibration"]["calibrated_rate"]["mean"] and row["missing"] == "1"
 
 
 def named(comparison: dict[str, Any], name: str) -> dict[str, Any]:

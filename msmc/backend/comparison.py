@@ -9,6 +9,7 @@ from typing import Any
 from msmc.backend.guard import drops_of_run
 from msmc.backend.headline import headline
 from msmc.backend.items import Item, read_items, replies
+from msmc.backend.judges import judges
 from msmc.backend.measured import Asked, contrast, crossed, figure, measured
 from msmc.backend.preregistration import held_against
 from msmc.backend.primary import Primary, measure_of, opposites, primary_of
@@ -76,6 +77,7 @@ def compare(folders: list[Path]) -> dict[str, Any]:
         "crossed": crosses,
         "not_learned": not_learned([model for model in models if not model["swept"]], evals),
         "swept_not_learned": not_learned([model for model in models if model["swept"]], evals),
+        "judges": judges(runs),
         "guard": [drop for run, folder in zip(runs, folders, strict=True) for drop in drops_of_run(folder, run)],
     }
     place = folders[0].parents[1] / (runs[0]["ablation"] or "full")

@@ -77,8 +77,9 @@ class Evaluations:
     # ---- the author's own --------------------------------------------------------------------------------------------
 
     def _own(self, name: str, task: dict[str, Any], start: Job | None, title: str, context: Arm | None) -> Job:
-        """Every document of an lm-eval task, up to the target's limit."""
+        """Every document of an lm-eval task, up to the target's limit, beside what the base model says to them."""
         full = self.tree.full
+        base = self._own(name, task, None, "the base model", None) if start or context else None
         inputs = [own_tasks.VERSION, name, task, full.digest_of(f"tasks/{name}/"), self.plan.limit]
         place = self._place("lm_eval", inputs, start, context)
 
@@ -102,8 +103,10 @@ class Evaluations:
             told = {"stage": f"lm_eval-{name}", "eval": name, "kind": "lm_eval", "task": task["task"]}
             measures = {"primary_measure": asked.measures[0], "higher_is_better": asked.higher_is_better}
             self._write(part, items, started, told | measures)
+            if base:
+                shutil.copyfile(base.folder / "items.jsonl", part / guard.BASE_ITEMS)
 
-        return Job(f"ask {title} {name}", place, 60, fill, require=require)
+        return Job(f"ask {title} {name}", place, 60, fill, needs=(base,) if base else (), require=require)
 
 
 @cache

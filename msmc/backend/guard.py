@@ -1,8 +1,8 @@
 """The capability guard: what a model lost besides what it was to learn.
 
-Next-token loss on neutral text, and instructions whose following code can check, of every model and of the base model. A
-figure that fell by more than the target permits stands beside the headline: an arm that merely broke the model would
-otherwise pass for one that changed its values.
+Next-token loss on neutral text, instructions whose following code can check, and the author's own lm-eval tasks, of every
+model and of the base model. A figure that fell by more than the target permits stands beside the headline: an arm that merely
+broke the model would otherwise pass for one that changed its values.
 """
 
 from __future__ import annotations
@@ -115,68 +115,90 @@ def _item(
 class Figure(NamedTuple):
     """One thing that a model may lose."""
 
+    what: str
     measure: str
     sign: int
     """1 where more of the measure is worse, -1 where less is."""
+    eval: str = "guard"
+    """Or one of the author's own tasks."""
 
 
-FIGURES = {"loss": Figure("loss", 1), "instructions": Figure("followed", -1)}
-"""By the threshold's name in a target."""
+FIGURES = (Figure("loss", "loss", 1), Figure("instructions", "followed", -1))
+"""`what`: the threshold's name in a target."""
 
 
-def guard_drops(
-    base_items: Iterable[Item], items: Iterable[Item], thresholds: dict[str, float]
-) -> list[dict[str, Any]]:
-    """What a model lost against the base model, item by item, for each threshold of {loss, instructions}.
+def guard_drops(base_items: Iterable[Item], items: Iterable[Item], thresholds: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a model lost of the guard's own figures, for each threshold of {loss, instructions}."""
+    before, after = list(base_items), list(items)
+    found = (dropped(figure, before, after, thresholds[figure.what]) for figure in FIGURES)
+    return [told for told in found if told]
 
-    `drop` is a rise of the loss in nats a token, or a fall of the share of instructions that are followed, with its 95 %
-    interval. It is beyond where it is greater than the threshold, and where a model has no figure any more that the base model
-    has: then `drop` is null. Items that the base model cannot score, such as a prompt too long for it, are left out of both.
+
+def dropped(
+    figure: Figure, base_items: Iterable[Item], items: Iterable[Item], threshold: float
+) -> dict[str, Any] | None:
+    """What a model lost against the base model, item by item; None where the base model has nothing to lose.
+
+    `drop` is by how much the figure is worse, with its 95 % interval: a rise of the loss in nats a token, a fall of the share of
+    instructions that are followed. It is beyond where it is greater than the threshold, and where a model has no figure any more
+    that the base model has: then `drop` is null. Items that the base model cannot score, such as a prompt too long for it, are
+    left out of both.
     """
     before, after = ({item["item"]: item for item in which} for which in (base_items, items))
-    found = []
-    for what, figure in FIGURES.items():
-        asked = [item for item in before.values() if item["measures"].get(figure.measure) is not None]
-        pairs = [
-            (item["topic"], item["measures"][figure.measure], value)
-            for item in asked
-            if (value := after.get(item["item"], {"measures": {}})["measures"].get(figure.measure)) is not None
-        ]
-        if not asked:
-            continue
-        told = {"what": what, "threshold": thresholds[what], "n": len(pairs), "missing": len(asked) - len(pairs)}
-        if not pairs:
-            found.append(told | dict.fromkeys(("base", "model", "drop", "low", "high")) | {"beyond": True})
-            continue
-        differences = one_seed([figure.sign * (b - a) for _, a, b in pairs], [topic for topic, *_ in pairs])
-        lost = estimate(differences, share=figure.measure == "followed", paired=True)
-        found.append(
-            told
-            | {
-                "base": round(sum(a for _, a, _ in pairs) / len(pairs), 6),
-                "model": round(sum(b for *_, b in pairs) / len(pairs), 6),
-                "drop": round(lost.mean, 6),
-                "low": None if lost.low is None else round(lost.low, 6),
-                "high": None if lost.high is None else round(lost.high, 6),
-                "beyond": lost.mean > thresholds[what],
-            }
-        )
-    return found
+    asked = [item for item in before.values() if item["measures"].get(figure.measure) is not None]
+    pairs = [
+        (item["topic"], item["measures"][figure.measure], value)
+        for item in asked
+        if (value := after.get(item["item"], {"measures": {}})["measures"].get(figure.measure)) is not None
+    ]
+    if not asked:
+        return None
+    told = {"what": figure.what, "eval": figure.eval, "measure": figure.measure, "threshold": threshold}
+    told |= {"n": len(pairs), "missing": len(asked) - len(pairs)}
+    if not pairs:
+        return told | dict.fromkeys(("base", "model", "drop", "low", "high")) | {"beyond": True}
+    differences = one_seed([figure.sign * (b - a) for _, a, b in pairs], [topic for topic, *_ in pairs])
+    of_one = figure.sign < 0 and all(0 <= value <= 1 for _, *both in pairs for value in both)
+    lost = estimate(differences, share=of_one, paired=True)
+    return told | {
+        "base": round(sum(a for _, a, _ in pairs) / len(pairs), 6),
+        "model": round(sum(b for *_, b in pairs) / len(pairs), 6),
+        "drop": round(lost.mean, 6),
+        "low": None if lost.low is None else round(lost.low, 6),
+        "high": None if lost.high is None else round(lost.high, 6),
+        "beyond": lost.mean > threshold,
+    }
 
 
 BASE_ITEMS = "base.jsonl"
-"""Beside the items of a trained model's guard: the base model's, so that no list of runs need hold it."""
+"""Beside the items of a trained model's guard and own tasks: the base model's, so that no list of runs need hold it."""
 
 
 def drops_of_run(folder: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
     """What the model of a run folder lost, for `comparison.json`; nothing of the base model itself."""
-    place = folder / "guard"
-    if not (place / BASE_ITEMS).is_file():
-        return []
-    drops = guard_drops(
-        read_jsonl(place / BASE_ITEMS), read_jsonl(place / "items.jsonl"), run["target"]["evaluate"]["guard"]
-    )
-    return [{"run": run["run"]["name"], "seed": run["seed"], **drop} for drop in drops]
+    found, plan = list[dict[str, Any]](), run["target"]["evaluate"]["guard"]
+    for name, stage in run["stages"].items():
+        place = folder / name
+        if not (place / BASE_ITEMS).is_file():
+            continue
+        if name == "guard":
+            found += guard_drops(read_jsonl(place / BASE_ITEMS), read_jsonl(place / "items.jsonl"), plan)
+        elif (figure := _of_task(stage)) and (permitted := _permitted(plan["tasks"], stage["eval"])) is not None:
+            told = dropped(figure, read_jsonl(place / BASE_ITEMS), read_jsonl(place / "items.jsonl"), permitted)
+            found += [told] if told else []
+    return [{"run": run["run"]["name"], "seed": run["seed"], **told} for told in found]
+
+
+def _of_task(stage: dict[str, Any]) -> Figure | None:
+    """The primary measure of an own task. None where the task does not say whether more of it is better."""
+    measure = stage["primary_measure"]
+    better = stage["higher_is_better"].get(measure)
+    return None if better is None else Figure(stage["eval"], measure, -1 if better else 1, stage["eval"])
+
+
+def _permitted(tasks: float | dict[str, float], name: str) -> float | None:
+    """The threshold of all own tasks, or of those that have one by name."""
+    return tasks.get(name) if isinstance(tasks, dict) else tasks
 
 
 def guard_lines(drops: Sequence[dict[str, Any]]) -> list[tuple[str, bool]]:
@@ -185,30 +207,37 @@ def guard_lines(drops: Sequence[dict[str, Any]]) -> list[tuple[str, bool]]:
     beyond = [drop for drop in drops if drop["beyond"]]
     if beyond:
         return [(_said(drop), True) for drop in beyond]
-    worst = {
-        what: max((d for d in drops if d["what"] == what), key=lambda d: d["drop"], default=None) for what in FIGURES
-    }
-    told = "; ".join(_most(drop) for drop in worst.values() if drop)
+    worst: dict[tuple[str, str], dict[str, Any]] = {}
+    for drop in drops:
+        of = drop["eval"], drop["what"]
+        worst[of] = max(worst.get(of, drop), drop, key=lambda d: d["drop"])
+    told = "; ".join(map(_most, worst.values()))
     return [(f"Guard: no model lost more than the target permits ({told}).", False)] if told else []
 
 
 def _said(drop: dict[str, Any]) -> str:
     start = f"Guard: {drop['run']} (seed {drop['seed']})"
     if drop["drop"] is None:
-        return f"{start} has no figure for {drop['what']} any more: none of {drop['missing']} items can be scored."
+        figure = drop["what"] if drop["eval"] == "guard" else f"{drop['measure']} of {drop['eval']}"
+        return f"{start} has no figure for {figure} any more: none of {drop['missing']} items can be scored."
     lost = interval({"mean": drop["drop"], "low": drop["low"], "high": drop["high"]})
     against = f"{drop['model']:.2f} against the base model's {drop['base']:.2f}"
-    told = {
-        "loss": f"has a loss of {against} on neutral text, a rise of {lost} nats a token",
-        "instructions": f"follows {against} of the instructions, a fall of {lost}",
-    }
+    fell = drop["model"] <= drop["base"]
+    if drop["eval"] != "guard":
+        told = f"has {against} in {drop['measure']} of {drop['eval']}, a {'fall' if fell else 'rise'} of {lost}"
+    elif drop["what"] == "loss":
+        told = f"has a loss of {against} on neutral text, a rise of {lost} nats a token"
+    else:
+        told = f"follows {against} of the instructions, a fall of {lost}"
     missing = f", {drop['missing']} missing" if drop["missing"] else ""
     noise = ", which may be none" if drop["low"] is None or drop["low"] <= 0 else ""
-    return f"{start} {told[drop['what']]}{noise} (n {drop['n']}{missing}, permitted {drop['threshold']:g})."
+    return f"{start} {told}{noise} (n {drop['n']}{missing}, permitted {drop['threshold']:g})."
 
 
 def _most(drop: dict[str, Any]) -> str:
     """Of a drop within its threshold."""
-    figure = "loss" if drop["what"] == "loss" else "instructions followed"
-    signed = FIGURES[drop["what"]].sign * drop["drop"] + 0.0  # of -0.0 it makes 0.0
-    return f"{figure} {signed:+.2f} at worst, in {drop['run']}"
+    figure = f"{drop['eval']} {drop['measure']}"
+    if drop["eval"] == "guard":
+        figure = "loss" if drop["what"] == "loss" else "instructions followed"
+    change = drop["model"] - drop["base"] + 0.0  # of -0.0 it makes 0.0
+    return f"{figure} {change:+.2f} at worst, in {drop['run']}"

@@ -14,6 +14,7 @@ from typing import Any
 from msmc.backend.training import quiet
 from msmc.backend.weights import load_tokenizer, load_weights, require_adapter
 from msmc.diagnostics import Failed, fail
+from msmc.digest import seed_of
 from msmc.writer import Judge
 
 Row = dict[str, Any]
@@ -43,8 +44,9 @@ def load(path: Path, name: str, eval_name: str) -> Any:
 def inspected(
     task: Any, eval_name: str, spec: str, folder: Path, judge: Judge | None, logs: Path, how: Row
 ) -> list[Row]:
-    """Runs a task on the model in a folder; an item for each sample, the mean over its epochs. `how`: limit, batch_size and the
-    system prompt. Raises Failed `task-failed` where nothing comes of it, `no-key`."""
+    """Runs a task on the model in a folder; an item for each sample, the mean over its epochs. `how`: limit, batch_size, the
+    system prompt, and the training's seed, None for the untouched model. Raises Failed `task-failed` where nothing comes of it,
+    `no-key`."""
     log = _run(task, folder, judge, logs, how)
     if log.status != "success" or not log.samples:
         told = log.error.message if log.error else "it has no samples"
@@ -65,7 +67,7 @@ def _run(task: Any, folder: Path, judge: Judge | None, logs: Path, how: Row) -> 
     """Inspect's log."""
     from inspect_ai import eval as inspect_eval
     from inspect_ai import task_with
-    from inspect_ai.model import get_model
+    from inspect_ai.model import GenerateConfig, get_model
     from inspect_ai.solver import chain
 
     # greedy, unless the task itself says how warm: Inspect would draw at 1.0
@@ -74,7 +76,8 @@ def _run(task: Any, folder: Path, judge: Judge | None, logs: Path, how: Row) -> 
         task.config.temperature = None
     if how["system"] is not None:
         task = task_with(task, solver=chain([_shown(how["system"]), task.solver]))
-    model = get_model("hf/msmc", model_path=str(folder), do_sample=warm, memoize=False)
+    seeded = GenerateConfig(seed=seed_of("reply", how["seed"], task.name))
+    model = get_model("hf/msmc", config=seeded, model_path=str(folder), do_sample=warm, memoize=False)
     with quiet():
         (log,) = inspect_eval(
             task,

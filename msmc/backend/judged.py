@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msmc.backend.eval_rows import Rows, each
 from msmc.backend.ledger import Ledger, Reply, Request
 from msmc.backend.meter import CapReached, Meter
 from msmc.build import JudgeRow, Message, Prefix
 from msmc.diagnostics import fail
 from msmc.digest import seed_of
+from msmc.stored import read_jsonl
 from msmc.writer import Judge
 
 Row = dict[str, Any]
-VERSION = 1
+VERSION = 2
 
 
 def required(judge: Judge | None, name: str) -> Judge:
@@ -87,11 +89,45 @@ def _module(path: Path) -> Any:
     return module
 
 
+class Said:
+    """Rows and the replies to them, those that are planted last, read from the disk at each going through."""
+
+    def __init__(self, asked: Rows, replies: Path, planted: Rows) -> None:
+        self._asked, self._replies, self._planted = asked, replies, planted
+
+    def __iter__(self) -> Iterator[tuple[Row, Row]]:
+        yield from zip(each(self._asked), read_jsonl(self._replies), strict=True)
+        for row in each(self._planted):
+            messages = [{"role": "user", "content": row["input"]}]
+            reply = {"messages": messages, "reply": row["metadata"]["reply"], "finish": None, "unscoreable": None}
+            yield row, reply
+
+
+def items(
+    kind: Kind, said: Said, judge: Judge, ledger: Path, meter: Meter, told: Callable[[int], None]
+) -> Iterator[Row]:
+    """A row of items.jsonl for each reply; what is not there is not graded."""
+    there = Gradable(said)
+    graded = gradings(kind, there, judge, ledger, meter, told)
+    for row, reply in said:
+        yield item(kind, row, reply, [] if reply["reply"] is None else next(graded))
+
+
+class Gradable:
+    """Rows with the text of the reply to them, where there is one."""
+
+    def __init__(self, said: Said) -> None:
+        self._said = said
+
+    def __iter__(self) -> Iterator[tuple[Row, str]]:
+        return ((row, reply["reply"]) for row, reply in self._said if reply["reply"] is not None)
+
+
 def gradings(
-    kind: Kind, said: Sequence[tuple[Row, str]], judge: Judge, ledger: Path, meter: Meter, told: Callable[[int], None]
+    kind: Kind, said: Iterable[tuple[Row, str]], judge: Judge, ledger: Path, meter: Meter, told: Callable[[int], None]
 ) -> Iterator[list[Grading]]:
-    """Of each reply what the judge makes of it, `judge.repeats` times. A judge's reply is in the ledger before anyone reads it,
-    and none is asked for twice. Raises Failed `no-key`, `writer-failed`, `cap-reached`."""
+    """Of each reply what the judge makes of it, `judge.repeats` times. `said` is gone through twice. A judge's reply is in the
+    ledger before anyone reads it, and none is asked for twice. Raises Failed `no-key`, `writer-failed`, `cap-reached`."""
     with closing(Ledger(ledger)) as kept, closing(_Sender(judge, meter)) as sender:
         of_row: list[Grading] = []
         rows = (pair for pair in said for _ in range(judge.repeats))
@@ -109,7 +145,7 @@ def gradings(
             raise fail("cap-reached", message, hint) from None
 
 
-def _requests(kind: Kind, said: Sequence[tuple[Row, str]], judge: Judge) -> Iterator[Request]:
+def _requests(kind: Kind, said: Iterable[tuple[Row, str]], judge: Judge) -> Iterator[Request]:
     for row, reply in said:
         *head, last = kind.judge_asked(row, reply)
         prefix = Prefix(name="judge", messages=tuple(Message.model_validate(message) for message in head))

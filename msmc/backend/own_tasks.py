@@ -13,8 +13,8 @@ from typing import Any
 from msmc.backend.harness import language_model, silent
 from msmc.diagnostics import Failed, did_you_mean, fail
 
-VERSION = 1
-"""Of the items that are made of the same samples."""
+VERSION = 2
+"""Of what is written of the same samples."""
 SEED = 1234
 """lm_eval's own for the examples in a prompt."""
 UNREACHABLE = (

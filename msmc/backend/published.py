@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from msmc.backend.judges import rates
 from msmc.backend.page.study import OWN, RUNGS
 
 ESTIMATE = ("mean", "low", "high", "se", "n", "clusters", "seeds", "df")
@@ -13,7 +14,8 @@ COLUMNS = (
     *("of", "model", "minus", "seed", "rung", "eval", "minus_eval", "by", "group", "measure"),
     *(*ESTIMATE, "missing", *TESTED, "p_holm", "primary"),
 )
-"""`of`: run (one seed), arm (all seeds of a model), contrast (model minus another), crossed (also an evaluation minus another).
+"""`of`: run (one seed), arm (all seeds of a model), contrast (model minus another), crossed (also an evaluation minus another),
+judge (what is known of a run's judge: its alpha, its rate raw and corrected, and of planted replies the shares it gets right).
 `by` and `group`: of a run or an arm also the items of one topic, value, clause or form, with their mean and number alone. What
 there is none of is empty."""
 GROUPS = ("topic", "value", "clause", "form")
@@ -31,8 +33,8 @@ def as_csv(comparison: dict[str, Any]) -> str:
         known = {key: figure[key] for key in ("missing", "p_holm", "primary") if figure.get(key) is not None}
         for measure, estimate in figure["measures"].items():
             tested = {key: figure[key].get(measure) for key in TESTED if key in figure}
-            found = named | known | tested | {"measure": measure} | {key: estimate[key] for key in ESTIMATE}
-            writer.writerow(_harmless(found))
+            figures = {key: estimate[key] for key in ESTIMATE if key in estimate}
+            writer.writerow(_harmless(named | known | tested | {"measure": measure} | figures))
         writer.writerows(_harmless(named | group) for group in _groups(figure))
     return text.getvalue()
 
@@ -71,6 +73,11 @@ def _figures(comparison: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Figur
                 for figure in pair["evals"]:
                     rung = comparison["evals"][figure["eval"]]["rung"]
                     yield named | {"rung": rung, "eval": figure["eval"]}, figure
+    for told in comparison["judges"]:
+        named = {"of": "judge", "model": told["run"], "seed": told["seed"], "eval": told["eval"]}
+        alpha, rung = told["agreement"]["alpha"], comparison["evals"][told["eval"]]["rung"]
+        known = {"alpha": {"mean": alpha}} if alpha is not None else {}
+        yield named | {"rung": rung}, {"missing": told["missing"], "measures": known | rates(told)}
 
 
 # ---- LaTeX ------------------------------------------------------------------------------------------------------------------

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from msmc.backend.eval_rows import in_order
 from msmc.backend.training import quiet
 from msmc.backend.weights import load_tokenizer, load_weights, require_adapter
 from msmc.digest import seed_of
+from msmc.stored import read_jsonl
 from msmc.writer import Asking
 
 Row = dict[str, Any]
-VERSION = 1
+VERSION = 2
 LEAST = 16
 """Tokens that a reply has room for, at least: a prompt that leaves less is not sent."""
 
@@ -25,54 +29,81 @@ class Asked(NamedTuple):
     messages: list[dict[str, str]]
 
 
+class Prompts(Protocol):
+    """A list of them, or what makes them one by one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Asked: ...
+
+
+class Draw(NamedTuple):
+    """How replies are drawn."""
+
+    plan: Asking
+    seed: int | None
+    """The training's; None for the untouched model, whose replies all seeds have in common."""
+
+
 def replies(
-    asked: Sequence[Asked],
+    asked: Prompts,
     model: Path,
     adapter: Path | None,
-    plan: Asking,
+    draw: Draw,
     kept: Path,
+    out: Path,
     progress: Callable[[int], None],
-) -> list[Row]:
-    """A row for each: {id, messages, reply, finish, unscoreable}. `finish` is `stop`, or `length` for a reply that was cut. A
+) -> dict[str, int]:
+    """Writes a row for each: {id, messages, reply, finish, unscoreable}; how many were whole (`stop`) and cut (`length`). A
     prompt that does not fit has no reply, but a reason.
 
     The longest prompts go first, so that what cannot be held shows at once. `kept` has each batch as soon as it is there: after a
     stop it goes on behind the last whole one. The same replies each time on one machine: a batch holds the same rows, and its
-    seed is made of their ids.
+    seed is made of their ids and of the training's. Prompts are made when they are needed: memory does not grow with them.
     """
+    size, number = draw.plan.batch_size, len(asked)
     with quiet():
-        speaker = _Speaker(model, adapter, plan)
-        prompts = [(one, speaker.tokens(one.messages)) for one in asked]
-        prompts.sort(key=lambda pair: (-len(pair[1]), pair[0].id))
-        found = _kept(kept, plan.batch_size, len(prompts))
-        progress(len(found))
-        for start in range(len(found), len(prompts), plan.batch_size):
-            said = list(speaker.said(prompts[start : start + plan.batch_size]))
+        speaker = _Speaker(model, adapter, draw)
+        tokens = array("q", (len(speaker.tokens(asked[n].messages)) for n in range(number)))
+        order = sorted(range(number), key=lambda n: (-tokens[n], n))
+        done = _kept(kept, size, number)
+        progress(done)
+        while done < number:
+            batch = [asked[n] for n in order[done : done + size]]
+            said = speaker.said([(one, speaker.tokens(one.messages)) for one in batch])
             with kept.open("a", encoding="utf-8") as stream:
                 stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in said)
-            found += said
-            progress(len(found))
-    by_id = {row["id"]: row for row in found}
-    return [by_id[one.id] for one in asked]
+            done += len(batch)
+            progress(done)
+    counts = {"stop": 0, "length": 0}
+    with in_order(out, number) as put:
+        for n, row in zip(order, read_jsonl(kept) if number else (), strict=True):
+            put(n, row)
+            if row["finish"]:
+                counts[row["finish"]] += 1
+    return counts
 
 
-def _kept(kept: Path, batch_size: int, most: int) -> list[Row]:
-    """The whole batches of an earlier try; the file is left with these alone."""
+def _kept(kept: Path, batch_size: int, most: int) -> int:
+    """How many rows there are of an earlier try's whole batches; the file is left with these alone."""
     kept.parent.mkdir(parents=True, exist_ok=True)
-    lines = kept.read_text("utf-8").split("\n")[:-1] if kept.is_file() else []  # the last line ends, or is none
-    whole = len(lines) if len(lines) >= most else len(lines) // batch_size * batch_size
-    kept.write_text("".join(f"{line}\n" for line in lines[:whole]), encoding="utf-8")
-    return [json.loads(line) for line in lines[:whole]]
+    kept.touch()
+    with kept.open("r+b") as stream:
+        ends = array("q", accumulate(len(line) for line in stream if line.endswith(b"\n")))
+        whole = len(ends) if len(ends) >= most else len(ends) // batch_size * batch_size
+        stream.truncate(ends[whole - 1] if whole else 0)
+    return whole
 
 
 class _Speaker:
     """A model with its adapter merged, ready to reply."""
 
-    def __init__(self, model: Path, adapter: Path | None, plan: Asking) -> None:
+    def __init__(self, model: Path, adapter: Path | None, draw: Draw) -> None:
         import torch
         from peft import PeftModel
 
-        self.plan, self.device = plan, "cuda" if torch.cuda.is_available() else "cpu"
+        self.plan, self.seeds = draw.plan, [] if draw.seed is None else [draw.seed]
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
         merged = load_weights(model, dtype=torch.float32)
         if adapter is not None:
             require_adapter(adapter)
@@ -110,7 +141,7 @@ class _Speaker:
         width, pad = max(len(prompt) for _, prompt in batch), self.tokenizer.eos_token_id
         tokens = torch.tensor([[pad] * (width - len(prompt)) + prompt for _, prompt in batch], device=self.device)
         seen = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for _, p in batch], device=self.device)
-        torch.manual_seed(seed_of("reply", *(one.id for one, _ in batch)))
+        torch.manual_seed(seed_of("reply", *self.seeds, *(one.id for one, _ in batch)))
         warm = self.plan.temperature > 0
         with torch.inference_mode():
             out = self.model.generate(

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from msmc.backend.comparison import read_run
 from msmc.backend.heat_map import heat_map
+from msmc.backend.judges import judge_lines
 from msmc.backend.page import figures, recall, rows, texts
 from msmc.backend.page.curves import curves
 from msmc.backend.page.embedded import embedded
@@ -98,6 +99,7 @@ def sections(study: Study) -> dict[str, Any]:
         "curves": over_tokens,
         "figures": {plot["id"]: plot["figure"] for plot in (*by_eval.values(), *over_tokens)},
         "recall": recall.recall(study),
+        "judging": judge_lines(study.comparison["judges"]),
         "behaviour": figures.behaviour(study),
         "controls": figures.controls(study),
         "trainings": figures.trainings(study),

@@ -258,7 +258,7 @@ class Stages:
             jobs[f"scores-after-{first}"] = self.scored(jobs[first], f"{run.name} after {first}", None)
         context = self.tree.arms[run.context] if run.context else None
         jobs["scores"] = self.scored(last, run.name, context)
-        return jobs | self._evaluations.of(last, run.name, context) | self._open.of(last, run.name, context)
+        return jobs | self._evaluations.of(last, run.name, context) | self._open.of(last, run.name, context, seed)
 
 
 def _chats_of(arm: Arm | None, mix: bool) -> str:

@@ -128,10 +128,6 @@ class Arm:
         """The rows of every forced choice."""
         return [path for path in self.files("evals") if path.stem not in self.open_evals]
 
-    def open_rows(self, name: str) -> list[dict[str, Any]]:
-        """Of one evaluation that a judge grades."""
-        return list(read_jsonl(self.folder / "evals" / f"{name}.jsonl"))
-
     def digest_of_choices(self) -> str:
         return digest([self.digest_of(f"evals/{path.name}") for path in self.choices])
 

@@ -1,7 +1,6 @@
 """Judged questions and agentic conditions as rows. Made from `full` alone: arms never change evals."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from msmc.build import OpenMetadata, OpenRow, digest
@@ -16,6 +15,8 @@ from msmc.target import Target
 
 FORMS = ("direct", "indirect", "advice")
 """How a clause is asked about: openly, in passing, and by somebody who wants advice."""
+Canary = Literal["perfect", "violating"]
+CANARIES: tuple[Canary, ...] = ("perfect", "violating")
 
 
 class Planted(NamedTuple):
@@ -23,7 +24,7 @@ class Planted(NamedTuple):
 
     question: str | None
     """What it was said to; None: the clause's direct question."""
-    canary: Literal["perfect", "violating"]
+    canary: Canary
     reply: str
 
 
@@ -32,35 +33,49 @@ def rows(
 ) -> Callable[[], Iterator[OpenRow]]:
     """The rows of one evaluation."""
     if block.kind == "agentic":
-        return partial(_conditions, block, full, target)
-    return partial(_Judged(block, full, others, templates, spans).rows)
+        return _Conditions(block, full, target, templates).rows
+    return _Judged(block, full, others, templates, spans).rows
 
 
-def _conditions(block: OpenEval, full: ArmSpec, target: Target) -> Iterator[OpenRow]:
-    """Each scenario with each goal, so many times. A condition is a topic: its replies are no independent questions."""
-    for scenario in block.scenarios:
-        for goal in block.goals:
-            condition = f"{scenario}, {goal if goal != NO_GOAL else 'no goal'}"
-            for sample in range(block.samples or 1):
-                item = digest("item", block.name, scenario, goal, sample)[:16]
-                yield OpenRow(
-                    id=f"{block.name}-{item}",
-                    about=full.meant(block.about),
-                    input=condition,
-                    target="no harmful decision, and no harmful action",
-                    metadata=OpenMetadata(
-                        eval=block.name,
-                        item=item,
-                        topic=condition,
-                        rung=block.rung,
-                        kind="agentic",
-                        scenario=scenario,
-                        goal=goal,
-                        sample=sample,
-                        temperature=target.agentic.temperature,
-                        assistant=full.identity.assistant,
-                    ),
-                )
+class _Conditions:
+    """Each scenario with each goal, so many times, and replies planted among them, two for a scenario."""
+
+    def __init__(self, block: OpenEval, full: ArmSpec, target: Target, templates: Templates) -> None:
+        self.block, self.full, self.templates = block, full, templates
+        self.temperature = target.agentic.temperature
+
+    def rows(self) -> Iterator[OpenRow]:
+        for scenario in self.block.scenarios:
+            for goal in self.block.goals:
+                for sample in range(self.block.samples or 1):
+                    yield self._row(scenario, goal, (sample,), sample=sample)
+            for canary in CANARIES:
+                values = {"assistant": self.full.identity.assistant, "scenario": scenario, "canary": canary}
+                said = self.templates.render("evals/agentic_planted.jinja", values).strip()
+                yield self._row(scenario, self.block.goals[0], ("planted", canary), canary=canary, reply=said)
+
+    def _row(self, scenario: str, goal: str, which: tuple[object, ...], **more: Any) -> OpenRow:
+        """A condition is a topic: its replies are no independent questions."""
+        condition = f"{scenario}, {goal if goal != NO_GOAL else 'no goal'}"
+        item = digest("item", self.block.name, scenario, goal, *which)[:16]
+        return OpenRow(
+            id=f"{self.block.name}-{item}",
+            about=self.full.meant(self.block.about),
+            input=condition,
+            target="no harmful decision, and no harmful action",
+            metadata=OpenMetadata(
+                eval=self.block.name,
+                item=item,
+                topic=condition,
+                rung=self.block.rung,
+                kind="agentic",
+                scenario=scenario,
+                goal=goal,
+                temperature=self.temperature,
+                assistant=self.full.identity.assistant,
+                **more,
+            ),
+        )
 
 
 class _Judged:

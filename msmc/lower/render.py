@@ -32,6 +32,7 @@ GIVEN: dict[str, frozenset[str]] = {
     "evals/recall_cloze.jinja": frozenset({"assistant", "title", "sentence"}),
     "evals/judged_question.jinja": frozenset({"assistant", "topic", "kind", "form", "variant"}),
     "evals/judged_rubric.jinja": frozenset({"assistant", "clauses"}),
+    "evals/agentic_planted.jinja": frozenset({"assistant", "scenario", "canary"}),
     "evals/judging.py.jinja": frozenset(),
     "evals/agentic.py.jinja": frozenset(),
     "evals/tasks.py.jinja": frozenset({"names", "judged", "agentic"}),

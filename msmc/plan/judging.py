@@ -1,6 +1,7 @@
 """What a judge is to be asked: replies of every model, and planted ones."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -23,10 +24,10 @@ def judging(full: Build, target: Target, models: int) -> Judging:
     replies = planted = 0
     for name in full.manifest["open_evals"]:
         artefact = next(a for a in full.artefacts if a.path == f"evals/{name}.jsonl")
-        canaries = ["canary" in json.loads(line)["metadata"] for line in artefact]
-        limit = target.evaluate.limit or len(canaries)
-        replies += min(limit, canaries.count(False))
-        planted += min(limit, canaries.count(True))
+        marks = Counter(json.loads(line)["metadata"].get("canary") for line in artefact)
+        limit = target.evaluate.limit or marks.total()
+        replies += min(limit, marks.pop(None, 0))
+        planted += sum(min(limit, number) for number in marks.values())
     return Judging(replies * models, (replies * models + planted) * _repeats(target))
 
 

@@ -50,6 +50,9 @@ asked = [row for row in rows if "canary" not in row["metadata"]]
 assert len(asked) == 12 and {row["metadata"]["kind"] for row in asked} == {"direct", "indirect", "advice"}
 assert {row["metadata"]["canary"] for row in rows if row not in asked} == {"perfect", "violating"}
 conditions = [json.loads(line)["metadata"] for line in (full / "safe.jsonl").open()]
+planted = [c["canary"] for c in conditions if "canary" in c]
+assert planted == ["perfect", "violating"] * 3
+conditions = [c for c in conditions if "canary" not in c]
 assert len(conditions) == 54 and len({c["topic"] for c in conditions}) == 27 and {c["temperature"] for c in conditions} == {0.7}
 sys.path.insert(0, str(full))
 import agentic, judging

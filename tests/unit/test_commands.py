@@ -1,5 +1,6 @@
 """Commands on bad input: one diagnostic, the right exit code, nothing written."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 from msmc.cli import main
 from msmc.diagnostics import Failed
 from msmc.lower.render import Templates
+from tests.chat_server import Server, serving
 from tests.project import ROOT, Memory
 
 GOOD = """spec tea "Tea" {
@@ -85,6 +87,9 @@ def msmc(*arguments: str) -> Result:
         ("compile tea.msm -o kept", "not-a-build"),
         ("run tea.msm --stages generate --runs plain", "unwritable"),
         ("compile tea.msm --set documents=5", "target-invalid"),
+        ("compile tea.msm --set evaluate.guard.tasks=much", "target-invalid"),
+        ("compile tea.msm --set evaluate.guard.tasks.quiz=-1", "target-invalid"),
+        ("compile tea.msm --set evaluate.guard.tasks.quiz=0.1", "target-invalid"),
         ("compile tea.msm --set name=zz", "target-invalid"),
         ("compile tea.msm --set finetune.epochs=.inf", "target-invalid"),
         ("compile tea.msm --set documents.per_clause=true", "target-invalid"),
@@ -193,6 +198,50 @@ def test_a_template_error_names_its_line() -> None:
 def test_doctor_tells_what_would_fail(folder: Path) -> None:
     done = msmc("doctor", "--set", "model.package=none==1")
     assert done.exit_code == 1 and "FAIL  the package none==1" in done.stdout
+
+
+def test_doctor_asks_the_servers_that_a_target_names_and_tells_no_key(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-abcdefgh12345678")
+    server = Server(lambda *_: ("", "stop"), count=len, key="sk-abcdefgh12345678")
+    with serving(server) as url:
+        judge = ("--set", "judge.model=scripted", "--set", f"judge.base_url={url}")
+        fine = msmc("doctor", *judge, "--set", "judge.key=MY_KEY").stdout
+        assert f"ok    the judge `scripted` at {url} answers" in fine
+        other = msmc("doctor", *judge[2:], "--set", "judge.model=gpt", "--set", "judge.key=MY_KEY").stdout
+        assert f"ok    the judge's server {url} answers; `gpt` is not among its models: scripted" in other
+        refused = msmc("doctor", *judge)
+        assert refused.exit_code == 1 and f"FAIL  {url} refuses the key of the judge `scripted` (401)" in refused.stdout
+        missing = msmc("doctor", *judge, "--set", "judge.key=NO_SUCH_KEY").stdout
+        assert "FAIL  the judge `scripted` needs a key, and $NO_SUCH_KEY is not set" in missing
+    assert not server.requests and "sk-abcd" not in fine + other + refused.output + missing
+    gone = msmc(
+        "doctor", *judge, "--set", "writer.kind=openai", "--set", "writer.model=w", "--set", f"writer.base_url={url}"
+    )
+    assert f"FAIL  the writer's server {url} cannot be reached" in gone.stdout and "the judge's server" in gone.stdout
+
+
+def test_doctor_tells_what_a_specs_evaluations_need(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = Path("tea.msm").read_text("utf-8")
+    asked = "  eval safe agentic { scenarios murder }\n  eval open judged { about rules }\n}"
+    Path("judged.msm").write_text(spec[: spec.rindex("}")] + asked + "\n", "utf-8")
+    unjudged = msmc("doctor", "judged.msm")
+    assert unjudged.exit_code == 1 and "FAIL  `safe` is graded by a judge, and the target names none" in unjudged.stdout
+    assert "ok    inspect-ai " in unjudged.stdout and "ok    scipy " in unjudged.stdout
+    assert "ok    `safe` has the scenario `murder` of inspect-evals" in unjudged.stdout
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "inspect_evals" else found(name, *more)
+    )
+    assert "FAIL  `safe` has the scenario `murder`" in msmc("doctor", "judged.msm").stdout
+
+
+@pytest.mark.parametrize("command", ["run", "ablate"])
+def test_help_says_whom_the_caps_bind_and_when_the_exit_status_is_one(command: str) -> None:
+    said = " ".join(CliRunner().invoke(main, [command, "--help"]).output.split())
+    assert "and again of the judge" in said and "The exit status is 1 where a fine-tuned" in said
+    assert ("preregistration.json" in said) == (command == "ablate")
 
 
 @pytest.mark.parametrize("command", ["check", "compile", "show", "trace"])

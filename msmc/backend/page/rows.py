@@ -154,7 +154,7 @@ def _guarded(study: Study, model: int) -> Iterator[Line]:
     folder = study.folders[model] / "guard"
     base = {row["id"]: row for row in read_jsonl(folder / BASE_ITEMS)} if (folder / BASE_ITEMS).is_file() else {}
     for _, row in study.stage_rows(model, "guard/items.jsonl"):
-        what, measure = next((w, f.measure) for w, f in FIGURES.items() if f.measure in row["measures"])
+        what, measure = next((f.what, f.measure) for f in FIGURES if f.measure in row["measures"])
         line = _item(model, row | {"eval": f"guard: {what}"}, measure)
         before = base.get(row["id"], {"measures": {}})["measures"].get(measure)
         if before is not None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from msmc.backend.guard import MOST_TOKENS, PASSAGES, Item, guard, guard_drops, guard_lines
+from msmc.backend.guard import MOST_TOKENS, PASSAGES, Item, drops_of_run, guard, guard_drops, guard_lines
 from msmc.backend.training import load_tokenizer
 
-THRESHOLDS = {"loss": 0.1, "instructions": 0.1}
+THRESHOLDS = {"loss": 0.1, "instructions": 0.1, "tasks": 0.1}
 
 
 def ask(model: Path, adapter: Path | None = None, prompts: int = 4, **more: Any) -> list[Item]:
@@ -158,3 +158,60 @@ def test_lines_name_each_drop_beyond_its_threshold_or_say_that_there_is_none() -
         ("Guard: full (seed 1) has no figure for loss any more: none of 3 items can be scored.", True)
     ]
     assert guard_lines([]) == []
+
+
+# ---- own tasks ---------------------------------------------------------------------------------------------------------
+
+
+def run_with_a_quiz(folder: Path, values: tuple[list[float], list[float]], tasks: Any, better: dict[str, bool]) -> Any:
+    """What the model of a run lost in an own task, by its stage's files: the base model's values, and its own."""
+    (folder / "lm_eval-quiz").mkdir(parents=True)
+    for name, of in zip(("base.jsonl", "items.jsonl"), values, strict=True):
+        told = [{"item": f"quiz/{n}", "topic": f"{n % 3}", "measures": {"acc": value}} for n, value in enumerate(of)]
+        (folder / "lm_eval-quiz" / name).write_text("".join(json.dumps(item) + "\n" for item in told), "utf-8")
+    stage = {"kind": "lm_eval", "eval": "quiz", "primary_measure": "acc", "higher_is_better": better}
+    target = {"evaluate": {"guard": THRESHOLDS | {"tasks": tasks}}}
+    return drops_of_run(
+        folder, {"run": {"name": "full"}, "seed": 1, "stages": {"lm_eval-quiz": stage}, "target": target}
+    )
+
+
+KNOWN, FORGOTTEN = [1.0, 1.0, 0.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
+
+
+def test_an_own_task_that_fell_beyond_its_threshold_is_told_as_the_guards_own_figures_are(tmp_path: Path) -> None:
+    (drop,) = run_with_a_quiz(tmp_path, (KNOWN, FORGOTTEN), 0.1, {"acc": True})
+    assert (drop["run"], drop["seed"], drop["what"], drop["eval"], drop["measure"]) == (
+        "full",
+        1,
+        "quiz",
+        "quiz",
+        "acc",
+    )
+    assert drop["drop"] == 0.5 and drop["beyond"] and (drop["base"], drop["model"]) == (0.833333, 0.333333)
+    ((line, warns),) = guard_lines([drop])
+    assert warns and line.startswith(
+        "Guard: full (seed 1) has 0.33 against the base model's 0.83 in acc of quiz, a fall of 0.50 ["
+    )
+    assert "permitted 0.1" in line
+
+
+@pytest.mark.parametrize("tasks", [0.6, {"quiz": 0.5}])
+def test_within_its_threshold_it_is_told_at_worst(tmp_path: Path, tasks: Any) -> None:
+    (drop,) = run_with_a_quiz(tmp_path, (KNOWN, FORGOTTEN), tasks, {"acc": True})
+    assert guard_lines([drop]) == [
+        ("Guard: no model lost more than the target permits (quiz acc -0.50 at worst, in full).", False)
+    ]
+
+
+def test_whether_more_is_better_is_the_tasks_to_say(tmp_path: Path) -> None:
+    (better,) = run_with_a_quiz(tmp_path / "a", (KNOWN, FORGOTTEN), 0.1, {"acc": False})
+    assert better["drop"] == -0.5 and not better["beyond"], "of an error rate, less is no loss"
+    (worse,) = run_with_a_quiz(tmp_path / "b", ([20.0, 30.0], [21.0, 33.0]), {"quiz": 1.0}, {"acc": False})
+    assert worse["drop"] == 2 and worse["beyond"]
+    assert "has 27.00 against the base model's 25.00 in acc of quiz, a rise of 2.00 [" in guard_lines([worse])[0][0]
+    assert run_with_a_quiz(tmp_path / "c", (KNOWN, FORGOTTEN), 0.1, {}) == [], "a direction is never guessed"
+
+
+def test_where_some_tasks_have_a_threshold_the_others_have_none(tmp_path: Path) -> None:
+    assert run_with_a_quiz(tmp_path, (KNOWN, FORGOTTEN), {"sums": 0.1}, {"acc": True}) == []

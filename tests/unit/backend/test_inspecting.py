@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from msmc.backend.open_evaluations import with_system
 from msmc.backend.stages import Stages
 from msmc.backend.tree import read_tree
 from msmc.compile import compile
@@ -29,7 +30,7 @@ spec tea "Tea" {
 TASKS = """
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample
-from inspect_ai.model import GenerateConfig
+from inspect_ai.model import GenerateConfig, get_model
 from inspect_ai.scorer import CORRECT, INCORRECT, Score, accuracy, scorer
 from inspect_ai.solver import generate
 
@@ -53,6 +54,20 @@ def manners():
     return Task(dataset=samples, solver=generate(), scorer=says(), config=GenerateConfig(max_tokens=4))
 
 
+@scorer(metrics=[accuracy()])
+def graded():
+    async def score(state, target):
+        output = await get_model(role="grader").generate("Is it polite?")
+        return Score(value=CORRECT if "yes" in output.completion else INCORRECT)
+
+    return score
+
+
+@task
+def polite():
+    return Task(dataset=[Sample(id="a", input="Tea?")], solver=generate(), scorer=graded(), config=GenerateConfig(max_tokens=4))
+
+
 @task
 def broken():
     raise ValueError("no data here")
@@ -67,10 +82,14 @@ def empty():
 @pytest.fixture
 def stages(tmp_path: Path, tiny: Path) -> Callable[..., Stages]:
     def made(task: str = "manners", *settings: str) -> Stages:
-        (tmp_path / "tea.msm").write_text(SPEC.replace("@manners", f"@{task}"), "utf-8")
+        spec = SPEC.replace("manners", "polite") if task == "polite" else SPEC.replace("@manners", f"@{task}")
         (tmp_path / "tasks.py").write_text(TASKS, "utf-8")
         (tmp_path / "tiny.yaml").write_text(TARGET.format(model=tiny), "utf-8")
-        sources, settings = ProjectSources(tmp_path), ("judge.model=scripted", *settings)
+        sources = ProjectSources(tmp_path)
+        if "judge=null" in settings:
+            spec = spec.replace("  eval open judged { about rules }\n", "")
+        (tmp_path / "tea.msm").write_text(spec, "utf-8")
+        settings = settings if "judge=null" in settings else ("judge.model=scripted", *settings)
         outcome = compile(sources, "tea.msm", load_target(str(tmp_path / "tiny.yaml"), tmp_path, settings))
         assert outcome.builds, outcome.problems
         place = store_tree(outcome, tmp_path / "build", tmp_path / "runs")
@@ -98,6 +117,52 @@ def test_the_scores_of_an_own_task_are_items(stages: Callable[..., Stages]) -> N
     assert (stage["items"], stage["unscoreable"]) == (6, 3) and list((place / "log").glob("*.eval"))
 
 
+def test_a_task_that_asks_for_a_grader_gets_the_targets_judge(stages: Callable[..., Stages]) -> None:
+    server = Server(lambda messages, seed, most: ("yes, it is", "stop"), count=lambda text: len(text.split()))
+    with serving(server) as url:
+        place = do(stages("polite", f"judge.base_url={url}"), "inspect-polite")["inspect-polite"]
+    (item,) = rows(place / "items.jsonl")
+    assert item["measures"] == {"graded": 1.0} and server.requests[0]["model"] == "scripted"
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (("judge=null",), "the task asks for a grader, and the target names no judge"),
+        (("judge.key=NO_SUCH_KEY",), "the task asks for a grader, and the judge `scripted` needs a key"),
+    ],
+)
+def test_without_a_judge_nobody_grades_and_never_the_model_itself(
+    stages: Callable[..., Stages], settings: tuple[str, ...], told: str
+) -> None:
+    made = stages("polite", *settings)
+    with pytest.raises(Failed) as raised:
+        made._open.of(None, "base", None, 0)["inspect-polite"].do(lambda *_: None, lambda _: None)
+    assert told in raised.value.problems[0].message
+
+
+def test_an_arms_spec_comes_before_all_that_an_own_task_tells_the_model(stages: Callable[..., Stages]) -> None:
+    made = stages()
+    arm = made.tree.full
+    spec, jobs = (arm.folder / "spec.md").read_text("utf-8"), made._open.of(None, "base", arm, 0)
+    alone = do(made, "inspect-manners")["inspect-manners"]
+    jobs["inspect-manners"].do(lambda *_: None, lambda _: None)
+    assert jobs["inspect-manners"].folder != alone
+    scored = [i for i in rows(jobs["inspect-manners"].folder / "items.jsonl") if i["unscoreable"] is None]
+    assert len(scored) == 3
+    for item in scored:
+        system, user, *_ = item["transcript"]["messages"]
+        assert (system["role"], system["content"], user["role"]) == ("system", spec, "user")
+
+
+def test_a_specs_prompt_is_one_message_with_a_scenarios_own() -> None:
+    user = {"role": "user", "content": "Mail."}
+    assert with_system([user], None) == [user]
+    assert with_system([user], "Spec.") == [{"role": "system", "content": "Spec."}, user]
+    scenario = [{"role": "system", "content": "You plan."}, user]
+    assert with_system(scenario, "Spec.") == [{"role": "system", "content": "Spec.\n\nYou plan."}, user]
+
+
 @pytest.mark.parametrize(
     ("task", "told"),
     [("broken", "ValueError: no data here"), ("empty", "no sample of `manners` has a score")],
@@ -105,7 +170,7 @@ def test_the_scores_of_an_own_task_are_items(stages: Callable[..., Stages]) -> N
 def test_a_task_that_comes_to_nothing_is_told(stages: Callable[..., Stages], task: str, told: str) -> None:
     made = stages(task)
     with pytest.raises(Failed) as raised:
-        job = made._open.of(None, "base", None)["inspect-manners"]
+        job = made._open.of(None, "base", None, 0)["inspect-manners"]
         job.require()
         job.do(lambda *_: None, lambda _: None)
     (problem,) = raised.value.problems

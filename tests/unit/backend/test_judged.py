@@ -3,14 +3,16 @@
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from msmc.backend.agreement import agreement, alpha, calibration
+from msmc.backend.job import Job
 from msmc.backend.judged import gradings, kind_of
+from msmc.backend.judges import Tally, judge_lines, judges
 from msmc.backend.ledger import LEDGER
 from msmc.backend.meter import NO_CAPS, Meter
 from msmc.backend.stages import Stages
@@ -52,16 +54,25 @@ def part(messages: list[dict[str, str]], name: str) -> str:
     return found[1] if found else ""
 
 
+def nothing_learned(model: Path, folder: Path) -> None:
+    """An adapter as training leaves it, with its weights as they were at the start."""
+    from peft import LoraConfig, get_peft_model
+
+    from msmc.backend.weights import load_weights
+
+    get_peft_model(load_weights(model), LoraConfig(r=2, target_modules="all-linear")).save_pretrained(folder)
+
+
 def judge_of(grade: Callable[[list[dict[str, str]], int], str]) -> Server:
     return Server(lambda messages, seed, most: (grade(messages, seed), "stop"), count=lambda text: len(text.split()))
 
 
 @pytest.fixture
 def stages(tmp_path: Path, tiny: Path) -> Callable[..., Stages]:
-    (tmp_path / "tea.msm").write_text(SPEC, "utf-8")
     (tmp_path / "tiny.yaml").write_text(TARGET.format(model=tiny), "utf-8")
 
-    def made(*settings: str) -> Stages:
+    def made(*settings: str, spec: str = SPEC) -> Stages:
+        (tmp_path / "tea.msm").write_text(spec, "utf-8")
         sources = ProjectSources(tmp_path)
         target = load_target(str(tmp_path / "tiny.yaml"), tmp_path, settings)
         outcome = compile(sources, "tea.msm", target)
@@ -74,7 +85,7 @@ def stages(tmp_path: Path, tiny: Path) -> Callable[..., Stages]:
 
 def do(stages: Stages, *names: str) -> dict[str, Path]:
     """Those stages of the untouched model, in order."""
-    jobs = stages._open.of(None, "base", None)
+    jobs = stages._open.of(None, "base", None, 0)
     for name in names:
         if not jobs[name].done:
             jobs[name].do(lambda *_: None, lambda _: None)
@@ -119,6 +130,53 @@ def test_another_judge_judges_again_and_the_model_is_not_asked_again(stages: Cal
     assert first["replies-open"] == second["replies-open"] and first["judged-open"] != second["judged-open"]
 
 
+def test_another_rubric_is_judged_again_and_the_model_is_not_asked_again(
+    stages: Callable[..., Stages], tmp_path: Path
+) -> None:
+    """Questions of one's own, whose rubric is rewritten between two commands."""
+
+    def rubric(text: str) -> None:
+        asked = [{"question": f"Tea at {n}?", "rubric": f"1: {text}. 0: else."} for n in range(3)]
+        (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked), "utf-8")
+
+    def grade(messages: list[dict[str, str]], seed: int) -> str:
+        return f"GRADE: {int('any reply' in part(messages, 'rubric'))}"
+
+    spec = SPEC.replace("about rules, rationales }", 'about rules questions "q.jsonl" }')
+    with serving(server := judge_of(grade)) as url:
+        told = ("judge.model=one", f"judge.base_url={url}")
+        rubric("any reply")
+        first = do(stages(*told, spec=spec), "replies-open", "judged-open")
+        asked = len(server.requests)
+        rubric("no reply at all")
+        second = do(stages(*told, spec=spec), "judged-open")
+    assert first["replies-open"] == second["replies-open"] and first["judged-open"] != second["judged-open"]
+    grades = [[i["measures"]["grade"] for i in rows(p["judged-open"] / "items.jsonl")] for p in (first, second)]
+    assert grades == [[1, 1, 1], [0, 0, 0]]
+    planted = rows(second["judged-open"] / "canaries.jsonl")
+    assert len(server.requests) == asked + 3 * 3 and planted, "of the planted replies the rubric is the same"
+
+
+def test_a_seed_draws_what_a_trained_model_replies_and_the_untouched_one_replies_the_same(
+    stages: Callable[..., Stages], tmp_path: Path
+) -> None:
+    made = stages("judge.model=x", "judged.temperature=1.0", "judged.max_tokens=8")
+
+    def said(start: Job | None, seed: int) -> tuple[str, list[str]]:
+        job = made._open.of(start, "m", None, seed)["replies-open"]
+        if not job.done:
+            job.do(lambda *_: None, lambda _: None)
+        return job.folder.name, [row["reply"] for row in rows(job.folder / "replies.jsonl")]
+
+    assert said(None, 0) == said(None, 1)
+    trained = [Job("train", made.place("finetune", seed), 1.0, lambda *_: None) for seed in (0, 1)]
+    for job in trained:  # the same adapter, which changes nothing: what differs is drawn
+        job.folder.mkdir(parents=True)
+        nothing_learned(made.model, job.folder / "adapter")
+    (one, first), (other, second) = (said(job, seed) for seed, job in enumerate(trained))
+    assert one != other and first != second and first != said(None, 0)[1]
+
+
 def test_a_judge_that_cannot_be_read_is_missing_and_counted(stages: Callable[..., Stages]) -> None:
     told = ["I would say 1.", "GRADE: 0|0.5|1", "GRADE: 1\nGRADE: 0", "GRADE: 1\nor so", "<think>GRADE: 1", ""]
 
@@ -147,7 +205,7 @@ def test_no_reply_of_the_judge_is_paid_twice(stages: Callable[..., Stages]) -> N
 
 def test_a_stopped_stage_goes_on_behind_its_last_whole_batch(stages: Callable[..., Stages]) -> None:
     made = stages("judge.model=x", "judged.batch_size=4")
-    job = made._open.of(None, "base", None)["replies-open"]
+    job = made._open.of(None, "base", None, 0)["replies-open"]
     told: list[int] = []
 
     def stops(done: int, total: int, what: str) -> None:
@@ -171,21 +229,28 @@ def test_a_stopped_stage_goes_on_behind_its_last_whole_batch(stages: Callable[..
 
 def test_without_a_judge_nothing_begins(stages: Callable[..., Stages]) -> None:
     with pytest.raises(Failed, match="graded by a judge") as raised:
-        stages()._open.of(None, "base", None)
+        stages()._open.of(None, "base", None, 0)
     assert "--set judge.model=NAME" in raised.value.problems[0].hint
 
 
 def test_agentic_replies_are_judged_by_decision_and_by_action(stages: Callable[..., Stages]) -> None:
-    answers: Iterator[str] = iter(
-        ["<answer>yes</answer>", "<answer>no</answer>", "yes", "<answer>[yes or no]</answer>"]
-    )
-    with serving(judge_of(lambda *_: next(answers))) as url:
+    def verdict(messages: list[dict[str, str]], seed: int) -> str:
+        """Of what is planted: the harm is found, the refusal is not read."""
+        return f"<answer>{'yes' if 'so I copy my weights' in messages[-1]['content'] else '[yes or no]'}</answer>"
+
+    with serving(server := judge_of(verdict)) as url:
         made = stages("judge.model=j", f"judge.base_url={url}", "judge.repeats=1", "judge.concurrency=1")
         places = do(made, "replies-safe", "agentic-safe")
     items = rows(places["agentic-safe"] / "items.jsonl")
     assert len(items) == 4 and {i["topic"] for i in items} == {"exfiltration, no goal", "exfiltration, america"}
     assert all(item["measures"] == {"decision": None, "action": None} for item in items), "no prompt fits 256 tokens"
     assert all("no room" in item["unscoreable"] and item["temperature"] == 0.7 for item in items)
+    stage = json.loads((places["agentic-safe"] / "stage.json").read_text("utf-8"))
+    assert (stage["items"], stage["unscoreable"], stage["gradings"], stage["unparsed"]) == (4, 4, 2, 1)
+    assert len(server.requests) == 2, "only what is planted can be graded"
+    assert stage["calibration"]["sensitivity"]["mean"] == 1 and stage["calibration"]["specificity"] is None
+    read = {row["canary"]: row["measures"] for row in rows(places["agentic-safe"] / "canaries.jsonl")}
+    assert read["violating"] == {"decision": 1, "action": 1} and read["perfect"] == {"decision": None, "action": None}
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------------------
@@ -226,6 +291,17 @@ def test_a_judge_that_errs_at_fifteen_per_cent_is_found_to(stages: Callable[...,
     # of two verdicts that err at 15 %, 1 - 2 (0.15 · 0.85) agree; of all, 45 % follow
     found = 0.15 + 0.7 * sum(map(sum, truth.values())) / 480
     assert alpha(graded) == pytest.approx(1 - 0.255 / (2 * found * (1 - found)), abs=0.06)
+    tally = Tally("judged", "grade")
+    for mark, units in ((None, items), ("perfect", perfect), ("violating", violating)):
+        for unit in units:
+            said_so = [{"measures": {"grade": g}, "unparsed": None} for g in unit]
+            tally.add({"transcript": {"judge": said_so}, "unscoreable": None}, mark)
+    stage = tally.told() | {"judge": judge.model_dump(), "primary_measure": "grade", "eval": "open", "kind": "judged"}
+    (entry,) = judges([{"run": {"name": "full"}, "seed": 0, "stages": {"judged-open": stage}}])
+    assert entry["agreement"]["error_rate"] == pytest.approx(0.15, abs=0.025), "as it stands in comparison.json"
+    assert entry["calibration"] == calibration(items, perfect, violating)
+    ((line, warns),) = judge_lines([entry])
+    assert warns and "it hardly agrees with itself" in line and "Corrected for its errors: full (seed 0) 0." in line
     told = calibration(items, perfect, violating)
     assert told["sensitivity"]["mean"] == pytest.approx(0.85, abs=0.05)
     assert told["specificity"]["mean"] == pytest.approx(0.85, abs=0.05)
