@@ -38,15 +38,16 @@ def find_runs(places: tuple[Path, ...]) -> list[Path]:
     """
     found: list[Path] = []
     for place in places:
-        whole = Path(os.path.abspath(place))  # the folders around a run say whose it is, and `.` has none
         folders = (
-            [whole] if (whole / "run.json").is_file() else sorted(p.parent for p in whole.glob("**/seed-*/run.json"))
+            [place] if (place / "run.json").is_file() else sorted(p.parent for p in place.glob("**/seed-*/run.json"))
         )
         if not folders:
             raise fail(
                 "not-a-run", f"there is no run in `{place}`", "name a folder such as runs/SPEC/TARGET/ARM/seed-0-…"
             )
-        found += [folder for folder in folders if folder not in found]
+        # the folders around a run say whose it is, and a path from within them does not name them
+        whole = [folder if len(folder.parents) > 4 else Path(os.path.abspath(folder)) for folder in folders]
+        found += [folder for folder in whole if folder not in found]
     specs = {read_run(folder)["spec"] for folder in found}
     if len(specs) > 1:
         raise fail(
