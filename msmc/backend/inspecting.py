@@ -19,6 +19,8 @@ from msmc.writer import Judge
 
 Row = dict[str, Any]
 VERSION = 2
+NAME = "hf/msmc"
+"""Of the trained model, to Inspect."""
 SAID = 300
 """Characters of an error of the author's that are told."""
 
@@ -67,7 +69,7 @@ def _run(task: Any, folder: Path, judge: Judge | None, logs: Path, how: Row) -> 
     """Inspect's log."""
     from inspect_ai import eval as inspect_eval
     from inspect_ai import task_with
-    from inspect_ai.model import GenerateConfig, get_model
+    from inspect_ai.model import GenerateConfig, ModelInfo, get_model, set_model_info
     from inspect_ai.solver import chain
 
     # greedy, unless the task itself says how warm: Inspect would draw at 1.0
@@ -77,7 +79,8 @@ def _run(task: Any, folder: Path, judge: Judge | None, logs: Path, how: Row) -> 
     if how["system"] is not None:
         task = task_with(task, solver=chain([_shown(how["system"]), task.solver]))
     seeded = GenerateConfig(seed=seed_of("reply", how["seed"], task.name))
-    model = get_model("hf/msmc", config=seeded, model_path=str(folder), do_sample=warm, memoize=False)
+    set_model_info(NAME, ModelInfo())  # or Inspect looks for it on the hub, half a minute long where there is none
+    model = get_model(NAME, config=seeded, model_path=str(folder), do_sample=warm, memoize=False)
     with quiet():
         (log,) = inspect_eval(
             task,

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,22 @@ def stages(tmp_path: Path, tiny: Path) -> Callable[..., Stages]:
         return Stages(read_tree(place), tmp_path / "runs", tmp_path / "cache", sources, lambda _: None)
 
     return made
+
+
+@pytest.fixture(autouse=True)
+def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nobody is asked what model this is, not even where no folder happens to be called as it is."""
+    asked: list[str] = []
+    resolve = socket.getaddrinfo
+
+    def noted(host: Any, *rest: Any, **keys: Any) -> Any:
+        asked.append(str(host))
+        return resolve(host, *rest, **keys)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
+    yield
+    assert not [host for host in asked if "huggingface" in host]
 
 
 def test_the_scores_of_an_own_task_are_items(stages: Callable[..., Stages]) -> None:
