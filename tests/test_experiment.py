@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,6 +118,19 @@ def test_what_will_be_done_is_written_before_anything_is_trained(ablated: str, p
     assert found["primary"]["run"] == "full" and found["primary"]["minus"] == "rules" and not found["results_existed"]
     assert found["planned"]["items"] == {"knows": 7, "drinks": 2, "seats": 6} and found["planned"]["seeds"] == [0, 1]
     assert "Preregistered in preregistration.json at " in ablated and "no deviations" in ablated
+
+
+def test_another_name_and_another_limit_make_no_known_result_unknown(
+    ablated: str, project: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "project"
+    shutil.copytree(project, again, symlinks=True)
+    spec = (again / "tea.msm").read_text("utf-8")
+    (again / "tea.msm").write_text(spec.replace("ablation reasons", "ablation blind"), "utf-8")
+    settings = ("--set", "evaluate.limit=1", "--stages", "generate,midtrain")
+    msmc("ablate", "tea.msm", "blind", "-t", "tiny.yaml", *settings, cwd=again)
+    registered = json.loads((again / "runs/tea/tiny/blind/preregistration.json").read_text("utf-8"))
+    assert registered["results_existed"]
 
 
 def test_shared_stages_are_done_once(ablated: str, project: Path) -> None:

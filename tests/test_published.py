@@ -58,6 +58,16 @@ def test_csv_has_a_row_for_every_figure_and_measure(folders: list[Path]) -> None
     }
 
 
+def test_csv_corrects_and_declares_an_evaluations_own_measure_alone(folders: list[Path]) -> None:
+    told = list(csv.DictReader(io.StringIO(printed(folders, "csv"))))
+    assert [row["measure"] for row in told if row["primary"] == "True"] == ["margin"]
+    corrected = [row for row in told if row["p_holm"]]
+    assert corrected and all(float(row["p_holm"]) >= float(row["p"]) for row in corrected)
+    assert {row["measure"] for row in corrected} == {"margin", "violation", "exact_match"} & {
+        r["measure"] for r in told
+    }
+
+
 def test_csv_says_the_group_of_a_mean(folders: list[Path]) -> None:
     told, found = list(csv.DictReader(io.StringIO(printed(folders, "csv")))), json.loads(printed(folders, "json"))
     (arm,) = [arm for arm in found["arms"] if arm["name"] == "near"]

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from msmc.backend.comparison import TRAINING, compare
 from msmc.backend.covered import covered
-from msmc.backend.job import Advance, Job
+from msmc.backend.job import CURVE, Advance, Job, trained
 from msmc.backend.preregistration import register, registration
 from msmc.backend.stages import Stages
 from msmc.backend.tree import Tree
@@ -97,8 +97,15 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
 
 
 def _results(place: Path, primary: dict[str, Any] | None, models: list[tuple[RunPlan, int, dict[str, Job]]]) -> bool:
-    """Whether anybody could know how the primary comes out: a comparison is there, or both of its arms are scored."""
-    scored = {run.name for run, _, jobs in models if jobs["scores"].done}
+    """Whether anybody could know how the primary comes out: a comparison is there, or both of its arms are scored, were it in
+    an ablation of another name or on other items."""
+    runs = (read_json(path)["stages"] for path in place.parent.glob("*/seed-*/run.json"))
+    known = {stages[kind]["folder"].split(CURVE)[0] for stages in runs for kind in TRAINING if kind in stages}
+    scored = set()
+    for run, _, jobs in models:
+        last = next((jobs[kind] for kind in reversed(run.training) if kind in jobs), None)
+        if jobs["scores"].done or trained(last) in known:
+            scored.add(run.name)
     return (place / "comparison.json").is_file() or bool(primary and {primary["run"], primary["minus"]} <= scored)
 
 

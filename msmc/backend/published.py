@@ -30,9 +30,14 @@ def as_csv(comparison: dict[str, Any]) -> str:
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for named, figure in _figures(comparison):
-        known = {key: figure[key] for key in ("missing", "p_holm", "primary") if figure.get(key) is not None}
+        missing = {"missing": figure["missing"]} if "missing" in figure else {}
+        own = comparison["evals"][named["eval"]]["measure"]
         for measure, estimate in figure["measures"].items():
             tested = {key: figure[key].get(measure) for key in TESTED if key in figure}
+            # of an evaluation's own measure alone: the others are not corrected, and none of them is primary
+            known = missing | {
+                k: figure[k] for k in ("p_holm", "primary") if measure == own and figure.get(k) is not None
+            }
             figures = {key: estimate[key] for key in ESTIMATE if key in estimate}
             writer.writerow(_harmless(named | known | tested | {"measure": measure} | figures))
         writer.writerows(_harmless(named | group) for group in _groups(figure))
@@ -89,7 +94,8 @@ CAPTIONS |= {OWN: "The author's own: evaluations on none of the three rungs"}
 def as_latex(comparison: dict[str, Any]) -> str:
     """A booktabs table for each rung: models by evaluations, each with n, its rate or primary measure, and the interval."""
     head = "% from msmc report --format latex; needs \\usepackage{booktabs}\n"
-    stamps = "".join(f"% {' '.join(stamp.split())}\n" for stamp in comparison["stamps"])
+    lines = (*comparison["stamps"], *(f"NOT LEARNED: {line}" for line in comparison["not_learned"]))
+    stamps = "".join(f"% {' '.join(line.split())}\n" for line in lines)
     return head + stamps + "\n".join(_table(comparison, rung) for rung in CAPTIONS if _names(comparison, rung))
 
 
