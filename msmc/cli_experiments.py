@@ -269,17 +269,23 @@ def _report(place: Path, watch: Any) -> None:
 def report(runs: tuple[Path, ...], out: Path | None, form: str) -> None:
     """Compare runs: print their figures, and write one self-contained HTML page.
 
-    RUN is a run folder (runs/SPEC/TARGET/ARM/seed-…), or any folder above some. csv has one row a figure, latex a table for
-    each of the three rungs. Only with --format text is a page written without -o.
+    RUN is a run folder (runs/SPEC/TARGET/ARM/seed-…), or any folder above some. Where that has runs of several ablations, of
+    several targets, or from before an edit, those that were run last are compared, and the others named. csv has one row a
+    figure, latex a table for each of the three rungs. Only with --format text is a page written without -o.
     """
     from msmc.backend.comparison import compare
     from msmc.backend.published import as_csv, as_latex
-    from msmc.backend.report import find_runs, render_page
+    from msmc.backend.report import find_runs, newest, render_page
     from msmc.terminal import console
     from msmc.terminal import show as show_table
     from msmc.whole import whole_file
 
-    folders = find_runs(runs)
+    folders = every = find_runs(runs)
+    if not all((place / "run.json").is_file() for place in runs):
+        folders = newest(every)
+    if left := [folder for folder in every if folder not in folders]:
+        told = f"{len(left)} run{'s' * (len(left) > 1)} of other ablations, targets or states of the spec left out"
+        click.echo(f"note: {told}, such as {left[0]}; named one by one they are compared", err=True)
     comparison = compare(folders)
     if form == "text":
         show_table(comparison, console())

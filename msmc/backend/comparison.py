@@ -41,12 +41,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 def compare(folders: list[Path]) -> dict[str, Any]:
     """What the table and the page show: the figures of every run and of every arm over its seeds, and paired differences."""
     runs = [read_run(folder) for folder in folders]
-    if len({_asked(run) for run in runs}) > 1:
-        raise fail(
-            "not-a-run",
-            "these runs were scored on different items or by different ablations: their figures cannot be compared",
-            "name runs of one ablation and one state of the spec, its items and `evaluate.limit`",
-        )
+    _require_one_question(runs, folders)
     evals = _evals(runs)
     asked = measured([items_of(folder) for folder in folders])
     values_of = Values([run.get("serves", {}) for run in runs])
@@ -133,7 +128,7 @@ class Values:
 
 
 def _arms(models: list[dict[str, Any]]) -> dict[str, dict[int, int]]:
-    """Of each arm its models by seed. Where a seed was run in several states, the last one named stands for it."""
+    """Of each arm its models by seed."""
     found: dict[str, dict[int, int]] = {}
     for number, model in enumerate(models):
         found.setdefault(model["name"], {})[model["seed"]] = number
@@ -256,11 +251,23 @@ def _stages(model: dict[str, Any]) -> bool:
     return "finetune" in model["stages"]
 
 
-def _asked(run: dict[str, Any]) -> str:
-    """What stands for the question: the rows that a run was scored on, and what the comparison makes of them."""
+def question(run: dict[str, Any]) -> str:
+    """What stands for the question: the model, the rows that it was scored on, and what the comparison makes of them."""
     files: dict[str, Any] = run["builds"]["full"]["files"]
     rows = {path: file["sha256"] for path, file in files.items() if path.startswith(("evals/", "tasks/"))}
-    return digest(rows, run["target"]["evaluate"]["limit"], *(run[key] for key in QUESTION))
+    target = run["target"]
+    return digest(rows, target["name"], target["model"], target["evaluate"]["limit"], *(run[key] for key in QUESTION))
+
+
+def _require_one_question(runs: list[dict[str, Any]], folders: list[Path]) -> None:
+    if len({question(run) for run in runs}) > 1:
+        message = "these runs are of different targets or ablations, or were scored on different items"
+        hint = "name runs of one ablation and one state of the spec, its items and `evaluate.limit`"
+        raise fail("not-a-run", f"{message}: their figures cannot be compared", hint)
+    found: dict[tuple[str, int], Path] = {}
+    for run, folder in zip(runs, folders, strict=True):
+        if (other := found.setdefault((run["run"]["name"], run["seed"]), folder)) != folder:
+            raise fail("not-a-run", f"`{other}` and `{folder}` are of one model and seed", "name one of them")
 
 
 def _costs(stage: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from msmc.backend.comparison import read_run
+from msmc.backend.comparison import question, read_run
 from msmc.backend.heat_map import heat_map
 from msmc.backend.judges import judge_lines
 from msmc.backend.page import figures, recall, rows, texts
@@ -63,6 +63,16 @@ def write_page(place: Path) -> Path:
     page = place / "report.html"
     whole_file(page, render_page(comparison, folders))
     return page
+
+
+def newest(folders: list[Path]) -> list[Path]:
+    """Of runs of several ablations, targets or states of a spec those that answer what was asked last; of each model and seed
+    the last."""
+    runs = {folder: read_run(folder) for folder in folders}
+    in_time = sorted(folders, key=lambda folder: (folder / "run.json").stat().st_mtime_ns)
+    asked = question(runs[in_time[-1]])
+    last = {(runs[f]["run"]["name"], runs[f]["seed"]): f for f in in_time if question(runs[f]) == asked}
+    return [folder for folder in folders if folder in last.values()]
 
 
 def render_page(comparison: dict[str, Any], folders: list[Path]) -> str:

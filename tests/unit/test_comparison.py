@@ -2,16 +2,21 @@
 
 import functools
 import json
+import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from msmc.backend.comparison import compare
 from msmc.backend.comparison import learned as is_learned
 from msmc.backend.items import replies
+from msmc.cli import main
+from msmc.diagnostics import Failed
 from tests.studies import Margin, learned, run_folders, tree
 
 Told = Callable[..., dict[str, Any]]
@@ -151,3 +156,31 @@ def test_written_answers_are_read_apart_from_the_margins(tmp_path: Path) -> None
         "warm": {"n": 3, "rate": 0.333333, "unparsed": 1},
         "cheap": {"n": 0, "rate": None, "unparsed": 1},
     }
+
+
+# ---- runs of several states -----------------------------------------------------------------------------------------------
+
+
+def test_a_report_of_a_folder_is_of_what_was_asked_last_and_names_the_others(tmp_path: Path) -> None:
+    before = run_folders(tmp_path, tree(tmp_path, "crossed", 1), learned())
+    after = run_folders(tmp_path, tree(tmp_path, "plain", 1), learned())
+    for when, folder in enumerate([*after, *before]):
+        os.utime(folder / "run.json", ns=(when, when))
+    told = CliRunner().invoke(main, ["report", str(tmp_path / "runs"), "--format", "json"])
+    assert told.exit_code == 0 and f"note: {len(after)} runs of other ablations" in told.stderr
+    found = json.loads(told.stdout)
+    assert {run["folder"] for run in found["runs"]} == {f.relative_to(tmp_path / "runs").as_posix() for f in before}
+    with pytest.raises(Failed, match="their figures cannot be compared"):
+        compare(before + after)
+
+
+def test_models_of_two_targets_and_two_of_one_seed_are_not_compared(tmp_path: Path) -> None:
+    folders = run_folders(tmp_path, tree(tmp_path, "crossed", 1), learned())
+    twice = shutil.copytree(folders[0], folders[0].with_name("seed-0-again"), symlinks=True)
+    with pytest.raises(Failed, match="of one model and seed"):
+        compare([*folders, twice])
+    run = json.loads((twice / "run.json").read_text("utf-8"))
+    run["target"]["model"]["name"] = "another"
+    (twice / "run.json").write_text(json.dumps(run), "utf-8")
+    with pytest.raises(Failed, match="different targets"):
+        compare([*folders[1:], twice])
