@@ -249,7 +249,7 @@ def _report(place: Path, watch: Any) -> None:
         lines = "; ".join(comparison["not_learned"])
         raise fail(
             "not-learned",
-            "a fine-tuned model does not hold the items it was trained on",
+            "a fine-tuned model is not shown to hold the items it was trained on",
             "raise finetune.epochs",
             lines,
         )

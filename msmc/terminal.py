@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from msmc.backend.guard import guard_lines
-from msmc.backend.headline import interval, number
+from msmc.backend.headline import interval, number, of_p
 from msmc.backend.job import Advance, Job
 from msmc.backend.judges import judge_lines
+from msmc.backend.primary import MARGIN
 
 WIDTH = 150
 """Columns of tables that are piped to a file."""
@@ -185,21 +186,22 @@ def _tested(entry: dict[str, Any], p: float | None) -> str:
     if p is None:
         return ""
     if entry["primary"]:
-        return f"{p:.3f} primary"
-    return f"{p:.3f} uncorrected" if entry["p_holm"] is None else f"{entry['p_holm']:.3f}"
+        return f"{of_p(p)} primary"
+    return f"{of_p(p)} uncorrected" if entry["p_holm"] is None else of_p(entry["p_holm"])
 
 
 def _contrasts(comparison: dict[str, Any]) -> Table:
     table = _table("paired differences", comparison)
-    for column in ("models", "evaluation", "n", "rate", "margin", "MDE", "p"):
+    for column in ("models", "evaluation", "n", "rate", "margin, or as told", "MDE", "p"):
         table.add_column(column, justify="right" if column in ("n", "MDE", "p") else "left")
     for contrast in comparison["contrasts"]:
         for place, figure in enumerate(contrast["evals"]):
+            measure = comparison["evals"][figure["eval"]]["measure"]
             table.add_row(
                 f"{contrast['run']} - {contrast['minus']}" if place == 0 else "",
-                figure["eval"],
+                figure["eval"] + (f", by {measure}" if measure != MARGIN else ""),
                 str(figure["n"]),
-                *_difference(figure, comparison["evals"][figure["eval"]]["measure"]),
+                *_difference(figure, measure),
                 end_section=place == len(contrast["evals"]) - 1,
             )
     return table

@@ -81,7 +81,7 @@ def test_a_headline_is_withheld_where_nothing_shows_that_the_trained_items_were_
     assert comparison["headline"][0].startswith("Headline withheld")
     shown = re.search('<p class="headline first">(.*?)</p>', text)
     assert shown and "Headline withheld" in shown[1] and 'href="#rung-learned"' in shown[1]
-    assert text.count("NOT LEARNED: ") == len(comparison["not_learned"]) > 0
+    assert text.count("NOT SHOWN TO HAVE LEARNED: ") == len(comparison["not_learned"]) > 0
 
 
 def test_a_capability_that_was_lost_is_stamped_on_the_page(

@@ -57,7 +57,7 @@ def _unit(primary: Primary) -> str:
 
 def _tested(entry: Figure, measure: str) -> str:
     p, mde = entry["p"].get(measure), entry["mde"].get(measure)
-    return f"p {number(p, '.3f')}, MDE {number(mde, '.2f')}"
+    return f"p {of_p(p)}, MDE {number(mde, '.2f')}"
 
 
 def _figure(
@@ -127,7 +127,7 @@ def _rung(comparison: dict[str, Any], primary: Primary, rung: str) -> str:
 def _short(name: str, entry: Figure, measure: str, leaning: bool) -> str:
     if measure not in entry["measures"]:
         return f"{name} has no value"
-    said, p = verdict(entry, measure, leaning, entry["p_holm"]), number(entry["p_holm"], ".3f")
+    said, p = verdict(entry, measure, leaning, entry["p_holm"]), of_p(entry["p_holm"])
     tested = f"p {p} after Holm, MDE {number(entry['mde'][measure], '.2f')}"
     return f"{name} {interval(entry['measures'][measure], '+')} ({tested}): {said}"
 
@@ -171,3 +171,8 @@ def interval(estimate: Figure, sign: str = "") -> str:
 
 def number(value: float | None, form: str) -> str:
     return "?" if value is None else format(value, form)
+
+
+def of_p(value: float | None) -> str:
+    """No p is nothing: what is below a thousandth is told as that."""
+    return "<0.001" if value is not None and value < 0.001 else number(value, ".3f")

@@ -34,7 +34,7 @@ def load(path: Path, name: str, eval_name: str) -> Any:
         with chdir(path.parent):
             spec.loader.exec_module(module)
             made = getattr(module, name)()
-    except Exception as error:  # the author's code may raise anything
+    except (Exception, SystemExit) as error:  # the author's code may raise anything
         raise _failed(eval_name, f"`{path.name}@{name}` cannot be made", error) from error
     if not hasattr(made, "dataset"):
         raise fail(
@@ -97,7 +97,7 @@ def _run(task: Any, folder: Path, judge: Judge | None, logs: Path, how: Row) -> 
     return log
 
 
-def _failed(eval_name: str, what: str, error: Exception) -> Failed:
+def _failed(eval_name: str, what: str, error: BaseException) -> Failed:
     """An Inspect task of the author's that cannot be made, or that comes to nothing.
 
     task-failed: An `eval … inspect` whose task fails.

@@ -94,7 +94,7 @@ CAPTIONS |= {OWN: "The author's own: evaluations on none of the three rungs"}
 def as_latex(comparison: dict[str, Any]) -> str:
     """A booktabs table for each rung: models by evaluations, each with n, its rate or primary measure, and the interval."""
     head = "% from msmc report --format latex; needs \\usepackage{booktabs}\n"
-    lines = (*comparison["stamps"], *(f"NOT LEARNED: {line}" for line in comparison["not_learned"]))
+    lines = (*comparison["stamps"], *(f"NOT SHOWN TO HAVE LEARNED: {line}" for line in comparison["not_learned"]))
     stamps = "".join(f"% {' '.join(line.split())}\n" for line in lines)
     return head + stamps + "\n".join(_table(comparison, rung) for rung in CAPTIONS if _names(comparison, rung))
 

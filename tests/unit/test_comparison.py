@@ -38,7 +38,7 @@ def test_the_headline_of_a_crossed_design_is_pooled_over_seeds(told: Told) -> No
     found = told(margin=learned(effect=1.0))
     first, second, *rungs = found["headline"]
     assert re.match(r"Headline: warm leans to warm rather than cheap by \+[12]\.\d\d \[", first)
-    assert "difference in differences, n 12 and 12, seeds 0, 1, 2, p 0.000, MDE" in first
+    assert "difference in differences, n 12 and 12, seeds 0, 1, 2, p <0.001, MDE" in first
     assert first.endswith("each leans to its own value.")
     assert second.startswith("Learned: every fine-tuned arm holds what it was trained on")
     assert rungs == ["Near: not asked.", "Far: asked by the primary alone."]

@@ -47,7 +47,7 @@ def test_a_judged_primary_has_a_headline_and_three_rungs(tmp_path: Path) -> None
     found = told(tmp_path, "graded", better=1.0)
     first, *rungs = found["headline"]
     assert first.startswith("Headline: on open, full minus aft_only is +0.")
-    assert " in grade (paired by item and seed, n 30, seeds 0, 1, 2, p 0.0" in first and first.endswith(": higher.")
+    assert " in grade (paired by item and seed, n 30, seeds 0, 1, 2, p <0.001" in first and first.endswith(": higher.")
     assert [line.partition(":")[0] for line in rungs] == ["Learned", "Near", "Far"]
     near, far = rungs[1:]
     assert near.startswith("Near: full minus aft_only, nearby ") and "after Holm, MDE" in near and "open" not in near
