@@ -42,6 +42,8 @@ def compare(folders: list[Path]) -> dict[str, Any]:
     """What the table and the page show: the figures of every run and of every arm over its seeds, and paired differences."""
     runs = [read_run(folder) for folder in folders]
     _require_one_question(runs, folders)
+    for run, folder in zip(runs, folders, strict=True):
+        _require_rows(run, folder)
     evals = _evals(runs)
     asked = measured([items_of(folder) for folder in folders])
     values_of = Values([run.get("serves", {}) for run in runs])
@@ -268,6 +270,15 @@ def _require_one_question(runs: list[dict[str, Any]], folders: list[Path]) -> No
     for run, folder in zip(runs, folders, strict=True):
         if (other := found.setdefault((run["run"]["name"], run["seed"]), folder)) != folder:
             raise fail("not-a-run", f"`{other}` and `{folder}` are of one model and seed", "name one of them")
+
+
+def _require_rows(run: dict[str, Any], folder: Path) -> None:
+    """What a run was asked is still there: else its figures would be missing as if nothing had been asked."""
+    for name, stage in run["stages"].items():
+        if name.startswith("scores"):
+            next(read_jsonl(folder / name / "scores.jsonl"), None)
+        elif "primary_measure" in stage:
+            next(read_jsonl(folder / name / "items.jsonl"), None)
 
 
 def _costs(stage: dict[str, Any]) -> dict[str, Any]:

@@ -110,11 +110,10 @@ def _rung(comparison: dict[str, Any], primary: Primary, rung: str) -> str:
         if (cross["run"], cross["minus"], cross["rung"]) == (primary.run, primary.minus, rung):
             told = f"{cross['own']} rather than {cross['other']}"
             figures.append((told, cross, evals[cross["own"]]["measure"], True))
-    for name in names:
-        # what is crossed is told as one difference of differences
-        if not (primary.own and evals[name]["kind"] == "preference") and (
-            of := _figure(comparison, primary, name, None, None)
-        ):
+    # what is crossed is told as one difference of differences
+    told_crossed = {name for _, figure, _, _ in figures for name in (figure["own"], figure["other"])}
+    for name in (name for name in names if name not in told_crossed):
+        if of := _figure(comparison, primary, name, None, None):
             figures.append((name, of[1], evals[name]["measure"], False))
     others = [_short(*figure) for figure in figures if not figure[1]["primary"]]
     if others:

@@ -88,3 +88,10 @@ def test_a_rung_that_nothing_was_asked_on_is_told(tmp_path: Path) -> None:
     assert found["headline"][0].startswith("Headline: on drinks, full minus rules is ")
     assert found["headline"][2] == "Near: not asked."
     assert found["headline"][3].startswith("Far: full minus rules, cheap ") and "; warm " in found["headline"][3]
+
+
+def test_what_is_not_crossed_is_told_beside_what_is(tmp_path: Path) -> None:
+    both = '  eval both preference { about warmth, lib.thrift  pairs "both.jsonl"  held_out }\n  ablation crossed '
+    of = tree(tmp_path, "crossed", spec=SPEC.replace("  ablation crossed ", both), **{"both.jsonl": pairs("both")})
+    far = compare(run_folders(tmp_path, of, learned()))["headline"][-1]
+    assert far.startswith("Far: warm minus cheap, both ") and "after Holm" in far and far.count("MDE") == 1
