@@ -51,7 +51,7 @@ fuzz: install
 corpus-report: install
 	$(BIN)/python benchmarks/corpus_report.py
 
-# Start-up, compilation and training beside their peers, about ten minutes; on a machine that does nothing else.
+# Start-up, compilation, training, scoring and the page beside their peers, about twenty minutes; on a machine that does nothing else.
 bench: install
 	$(BIN)/python benchmarks
 

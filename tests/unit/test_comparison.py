@@ -17,7 +17,7 @@ from msmc.backend.comparison import learned as is_learned
 from msmc.backend.items import replies
 from msmc.cli import main
 from msmc.diagnostics import Failed
-from tests.studies import Margin, learned, run_folders, tree
+from tests.studies import Margin, add_items, learned, run_folders, tree
 
 Told = Callable[..., dict[str, Any]]
 
@@ -184,3 +184,15 @@ def test_models_of_two_targets_and_two_of_one_seed_are_not_compared(tmp_path: Pa
     (twice / "run.json").write_text(json.dumps(run), "utf-8")
     with pytest.raises(Failed, match="different targets"):
         compare([*folders[1:], twice])
+
+
+@pytest.mark.parametrize("gone", ["scores", "judged-open"])
+def test_a_run_whose_rows_are_gone_is_told(tmp_path: Path, gone: str) -> None:
+    """Else it would pass for one that was never asked."""
+    folders = run_folders(tmp_path, tree(tmp_path, "crossed", 1), learned())
+    for folder in folders:
+        add_items(folder, "open", "judged", {"grade": [1.0, 0.0, 1.0]})
+    compare(folders)
+    next((folders[0] / gone).glob("*s.jsonl")).unlink()
+    with pytest.raises(Failed, match="cannot be read"):
+        compare(folders)
