@@ -228,7 +228,7 @@ def _report(place: Path, watch: Any) -> None:
     not-learned: A model that does not know what it was trained on.
 
     Three rungs: learned, near, far. Where *learned* fails, near and far say nothing about generalisation, and the run fails
-    instead of reporting them as null.
+    instead of reporting them as null. It holds where Wilson's 95 % interval of the rate of trained items lies above one half.
 
     Bad:
         $ msmc run tea.msm --set finetune.epochs=0.1 --set min_steps=1
