@@ -10,6 +10,7 @@ from msmc.backend.guard import drops_of_run
 from msmc.backend.headline import headline
 from msmc.backend.items import Item, read_items, replies
 from msmc.backend.judges import judges
+from msmc.backend.learned import not_learned
 from msmc.backend.measured import Asked, contrast, crossed, figure, measured
 from msmc.backend.preregistration import held_against
 from msmc.backend.primary import Primary, measure_of, opposites, primary_of
@@ -293,37 +294,3 @@ def stamps(target: dict[str, Any]) -> list[str]:
     if (target["evaluate"]["limit"] or MIN_ITEMS) < MIN_ITEMS:
         found.append(f"TOO SHORT TO READ: at most {target['evaluate']['limit']} items of each evaluation")
     return found
-
-
-def not_learned(models: list[dict[str, Any]], evals: dict[str, dict[str, Any]]) -> list[str]:
-    """Fine-tuned models that are not shown to hold the trained items: their other rungs say nothing about generalisation."""
-    trained = {name for name, block in evals.items() if block["rung"] == "learned" and block["kind"] == "preference"}
-    return [
-        f"{model['name']} (seed {model['seed']}): {figure['eval']} {_held(figure)}"
-        for model in models
-        for figure in model["figures"]
-        if model["demos"] and figure["eval"] in trained and not learned(figure)
-    ]
-
-
-def learned(figure: dict[str, Any]) -> bool:
-    """Whether a model holds the trained items: the lower end of the interval of its rate is above one half.
-
-    The interval is Wilson's, over the items: these are what was trained, and not a sample of topics.
-    """
-    return bool(figure["n"]) and _wilson(figure)[0] > 0.5
-
-
-def _wilson(figure: dict[str, Any]) -> tuple[float, float]:
-    from statsmodels.stats.proportion import proportion_confint
-
-    rate, n = figure["measures"]["rate"]["mean"], figure["n"]
-    low, high = proportion_confint(rate * n, n, method="wilson")
-    return float(low), float(high)
-
-
-def _held(figure: dict[str, Any]) -> str:
-    if not figure["n"]:
-        return "has no item with a score"
-    low, high = _wilson(figure)
-    return f"{figure['measures']['rate']['mean']:.2f} [{low:.2f} {high:.2f}], n {figure['n']}"

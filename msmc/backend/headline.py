@@ -3,6 +3,7 @@ found, one seed that it is of two models and not of a recipe, and an arm that ha
 
 from typing import Any
 
+from msmc.backend.learned import least_learned
 from msmc.backend.primary import Primary
 
 Figure = dict[str, Any]
@@ -75,25 +76,13 @@ def _figure(
 
 
 def _learned(comparison: dict[str, Any]) -> list[str]:
-    """Whether what was trained is held, by every arm that was fine-tuned."""
-    evals = comparison["evals"]
-    demos = {run["name"] for run in comparison["runs"] if run["demos"] and not run["swept"]}
-    rates = [
-        (figure["measures"]["rate"]["mean"], figure["eval"], arm["name"], figure["measures"]["rate"])
-        for arm in comparison["arms"]
-        for figure in arm["figures"]
-        if arm["name"] in demos and figure["n"] and _trained(evals[figure["eval"]])
-    ]
-    if not rates:
+    """Whether what was trained is held, by every model that was fine-tuned."""
+    least = least_learned([model for model in comparison["runs"] if not model["swept"]], comparison["evals"])
+    if least is None:
         return ["Learned: no trained items were asked."] if comparison["contrasts"] else []
     if comparison["not_learned"]:
         return [f"Learned: not shown for {'; '.join(comparison['not_learned'])}."]
-    _, name, arm, rate = min(rates, key=lambda entry: entry[:3])
-    return [f"Learned: every fine-tuned arm holds what it was trained on (least: {arm}, {name} {interval(rate)})."]
-
-
-def _trained(block: dict[str, Any]) -> bool:
-    return bool(block["rung"] == "learned" and block["kind"] == "preference")
+    return [f"Learned: every fine-tuned model holds what it was trained on; least {least}."]
 
 
 def _rungs(comparison: dict[str, Any], primary: Primary) -> list[str]:

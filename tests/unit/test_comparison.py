@@ -13,7 +13,6 @@ import pytest
 from click.testing import CliRunner
 
 from msmc.backend.comparison import compare
-from msmc.backend.comparison import learned as is_learned
 from msmc.backend.items import replies
 from msmc.cli import main
 from msmc.diagnostics import Failed
@@ -40,7 +39,9 @@ def test_the_headline_of_a_crossed_design_is_pooled_over_seeds(told: Told) -> No
     assert re.match(r"Headline: warm leans to warm rather than cheap by \+[12]\.\d\d \[", first)
     assert "difference in differences, n 12 and 12, seeds 0, 1, 2, p <0.001, MDE" in first
     assert first.endswith("each leans to its own value.")
-    assert second.startswith("Learned: every fine-tuned arm holds what it was trained on")
+    assert second == (
+        "Learned: every fine-tuned model holds what it was trained on; least aft_only (seed 0): drinks 1.00 [0.76 1.00], n 12."
+    )
     assert rungs == ["Near: not asked.", "Far: asked by the primary alone."]
     (cross,) = found["crossed"]
     assert cross["primary"] and cross["p_holm"] is None and [s["seed"] for s in cross["by_seed"]] == [0, 1, 2]
@@ -93,14 +94,6 @@ def test_an_arm_without_a_score_of_what_it_was_trained_on_is_no_null(told: Told)
     found = told(margin=learned(missing="drinks"))
     assert "cheap (seed 0): drinks has no item with a score" in found["not_learned"]
     assert found["headline"][0].startswith("Headline withheld")
-
-
-@pytest.mark.parametrize(("n", "rate", "held"), [(2, 1.0, False), (3, 1.0, False), (4, 1.0, True), (16, 0.9375, True),
-                                                 (16, 0.5, False), (36, 0.7, True)])  # fmt: skip
-def test_what_was_trained_is_held_where_wilsons_interval_over_items_lies_above_one_half(
-    n: int, rate: float, held: bool
-) -> None:
-    assert is_learned({"n": n, "measures": {"rate": {"mean": rate}}}) == held
 
 
 def test_figures_of_an_arm_are_over_its_seeds(told: Told) -> None:
