@@ -21,8 +21,6 @@ from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
 from tests.unit.backend.test_chat import by_hand, lay
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-BOTH = re.compile(r"[^\s…][^\n…]* … +[^\s…][^\n…]* …")
-"""A line in which both models have said something, and go on: stopped before, a reply may be empty."""
 pytestmark = pytest.mark.slow  # half a minute each
 
 
@@ -50,14 +48,6 @@ class Screen:
             before, _, self.seen = self.seen.partition(words)
             shown += before + words
         return shown
-
-    def until_there(self, shown: re.Pattern[str]) -> None:
-        """Reads until something is to be seen, and keeps it for the next one who reads."""
-        late = time.monotonic() + 60
-        while not shown.search(self.seen):
-            there = select.select([self.ours], [], [], 60)[0]
-            assert there and time.monotonic() < late, f"{shown.pattern!r} does not come:\n{self.seen[-2000:]}"
-            self.seen += COLOUR.sub("", os.read(self.ours, 65536).decode("utf-8", "replace"))
 
     def type(self, keys: str) -> None:
         time.sleep(0.5)  # as a person does: a Ctrl-C in the instant before readline waits is seen with the next key
@@ -90,7 +80,7 @@ def test_a_conversation_on_a_terminal(tiny: Path, tmp_path: Path) -> None:
     assert "study.rules/seed-0" in screen.until("/help lists the commands", "> ")
     screen.type("Brie?\r")
     screen.until("base", "rules", "…")
-    screen.until_there(BOTH)
+    time.sleep(5)  # stopped at once, a reply may be empty; on a loaded machine it was so for half a second
     screen.type("\x03")
     assert re.search(r"base +rules", screen.until("[stopped]", "[stopped]", "> ")), "side by side"
     screen.type("/nonsense\r")
