@@ -17,6 +17,7 @@ from msmc.backend.tree import Arm, Tree
 from msmc.build import DemoRow, DocumentRow, JudgeRow, digest
 from msmc.diagnostics import Failed, fail
 from msmc.library import Library
+from msmc.writer import Served
 
 NONE: Mapping[str, int] = MappingProxyType({})
 TOGETHER = 256
@@ -35,8 +36,8 @@ class Writing:
     @cached_property
     def writer(self) -> str:
         """What besides a row's input determines the writer's reply to it."""
-        served = self.target.served
-        return served.sampling if served else f"template {template_writer.VERSION} {self.library.fingerprint[:16]}"
+        model = self.target.model_writer
+        return model.sampling if model else f"template {template_writer.VERSION} {self.library.fingerprint[:16]}"
 
     def documents(
         self, arm: Arm, advance: Advance, rows: Iterable[DocumentRow] | None = None
@@ -81,10 +82,11 @@ class Writing:
         with ExitStack() as stack:
 
             def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-                if served := self.target.served:
+                if model := self.target.model_writer:
                     from msmc.backend.writers.openai import openai_writer  # a second to import
 
-                    return stack.enter_context(closing(openai_writer(served, self.meter))).send(requests)
+                    assert isinstance(model, Served)
+                    return stack.enter_context(closing(openai_writer(model, self.meter))).send(requests)
                 return self._templated(arm, requests)
 
             yield send
@@ -128,7 +130,7 @@ class Writing:
         names = dict.fromkeys((*first, *(run.demos for run in self.tree.runs if run.demos)))
         left, every = dict[str, int](), set[str]()
         with closing(Ledger(self.ledger)) as ledger:
-            for name in names if self.target.served else ():
+            for name in names if self.target.model_writer else ():
                 found = self._unanswered(self.tree.arms[name], ledger)
                 left[name] = len(found - every)
                 every |= found
