@@ -102,6 +102,8 @@ CODES = {
     "task-failed": 762,
     "task-unusable": 771,
     "unknown-command": 790,
+    "vllm-missing": 831,
+    "vllm-failed": 832,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

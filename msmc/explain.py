@@ -104,6 +104,8 @@ FINDERS = {
     "coverage-short": "backend.corpus:_short",
     "no-key": "backend.openai_writer:api_key",
     "writer-failed": "backend.openai_writer:OpenAIWriter._failed",
+    "vllm-missing": "backend.writers.vllm_server:environment_of",
+    "vllm-failed": "backend.writers.vllm_server:Server.failed",
     "cap-reached": "backend.writing:Writing._capped",
     "task-unusable": "analyze.lm_eval_file:read_task",
     "unknown-command": "cli_chat:Session.obey",
