@@ -20,6 +20,8 @@ from msmc.library import Library
 from msmc.writer import Served
 
 NONE: Mapping[str, int] = MappingProxyType({})
+TOGETHER = 256
+"""Documents of the `template` writer that are kept together."""
 Advance = Callable[[int, int, str], None]
 """done, in all, a note"""
 
@@ -66,19 +68,9 @@ class Writing:
         self, arm: Arm, rows: Iterable[DocumentRow | DemoRow] | None, told: Callable[[int], None]
     ) -> Iterator[tuple[DocumentRow | DemoRow, Reply]]:
         """`told`: how many rows have a reply."""
-        number = 0
-        with closing(Ledger(self.ledger)) as ledger, self._sending(arm) as asked:
-
-            def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-                arrived = number
-                for some in asked(requests):
-                    arrived += len(some)
-                    told(arrived)
-                    yield some
-
+        with closing(Ledger(self.ledger)) as ledger, self._sending(arm) as send:
             try:
-                for number, (request, reply) in enumerate(ledger.replies(arm.requests(self.writer, rows), send), 1):
-                    told(number)
+                for request, reply in ledger.replies(arm.requests(self.writer, rows), send, told):
                     assert not isinstance(request.row, JudgeRow)
                     yield request.row, reply
             except CapReached as reached:
@@ -88,38 +80,32 @@ class Writing:
     def _sending(self, arm: Arm) -> Iterator[Send]:
         """The writer, made when there is something to send: what is in the ledger needs no key and no server."""
         with ExitStack() as stack:
-            made: list[Send] = []
 
-            def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-                if not made and (model := self.target.model_writer):
-                    from msmc.backend.openai_writer import OpenAIWriter  # a second to import
+            def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+                if model := self.target.model_writer:
+                    from msmc.backend.writers.openai import openai_writer  # a second to import
 
                     assert isinstance(model, Served)
-                    made.append(stack.enter_context(closing(OpenAIWriter(model, self.meter))).send)
-                elif not made:
-                    made.append(self._templated(arm))
-                return made[0](requests)
+                    return stack.enter_context(closing(openai_writer(model, self.meter))).send(requests)
+                return self._templated(arm, requests)
 
             yield send
 
-    def _templated(self, arm: Arm) -> Send:
-        writer = template_writer.TemplateWriter(arm.spec, self.library)
-
-        def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-            written = list[tuple[Request, Reply]]()
-            for request in requests:
-                assert isinstance(request.row, DocumentRow), "it writes no chats, and is asked for none"
-                reply = Reply(writer.write(request.row))
-                counted = self.meter.count(request, reply)
-                if not self.meter.allows(counted):
-                    break
-                self.meter.add(counted, counted)
-                written.append((request, reply))
-            yield written
-            if len(written) < len(requests):
+    def _templated(self, arm: Arm, requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        writer, written = template_writer.TemplateWriter(arm.spec, self.library), list[tuple[Request, Reply]]()
+        for request in requests:
+            assert isinstance(request.row, DocumentRow), "it writes no chats, and is asked for none"
+            reply = Reply(writer.write(request.row))
+            counted = self.meter.count(request, reply)
+            if not self.meter.allows(counted):
+                yield written
                 raise CapReached(counted)
-
-        return send
+            self.meter.add(counted, counted)
+            written.append((request, reply))
+            if len(written) == TOGETHER:
+                yield written
+                written = []
+        yield written
 
     def left(self, first: Mapping[str, int] = NONE) -> tuple[dict[str, int], int]:
         """Of this experiment's documents those without a reply, by arm, and how many have one. What arms share counts once:
