@@ -1,7 +1,7 @@
 """Planned rows to texts: from the ledger where they were asked for before, else from the target's writer, within the caps."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -13,11 +13,11 @@ from msmc.backend.chats import asked_next, assemble, chains
 from msmc.backend.gates import Rows, own_words
 from msmc.backend.ledger import Ledger, Reply, Request, Send
 from msmc.backend.meter import CapReached, Meter, Usage
+from msmc.backend.senders import Senders
 from msmc.backend.tree import Arm, Tree
 from msmc.build import DemoRow, DocumentRow, JudgeRow, digest
 from msmc.diagnostics import Failed, fail
 from msmc.library import Library
-from msmc.writer import Served
 
 NONE: Mapping[str, int] = MappingProxyType({})
 TOGETHER = 256
@@ -29,8 +29,8 @@ Advance = Callable[[int, int, str], None]
 class Writing:
     """What a command writes of a build tree."""
 
-    def __init__(self, tree: Tree, ledger: Path, library: Library, meter: Meter) -> None:
-        self.tree, self.ledger, self.library, self.meter = tree, ledger, library, meter
+    def __init__(self, tree: Tree, ledger: Path, library: Library, meter: Meter, senders: Senders) -> None:
+        self.tree, self.ledger, self.library, self.meter, self.senders = tree, ledger, library, meter, senders
         self.target = tree.full.target
 
     @cached_property
@@ -68,28 +68,20 @@ class Writing:
         self, arm: Arm, rows: Iterable[DocumentRow | DemoRow] | None, told: Callable[[int], None]
     ) -> Iterator[tuple[DocumentRow | DemoRow, Reply]]:
         """`told`: how many rows have a reply."""
-        with closing(Ledger(self.ledger)) as ledger, self._sending(arm) as send:
+        with closing(Ledger(self.ledger)) as ledger:
             try:
-                for request, reply in ledger.replies(arm.requests(self.writer, rows), send, told):
+                for request, reply in ledger.replies(arm.requests(self.writer, rows), self._sending(arm), told):
                     assert not isinstance(request.row, JudgeRow)
                     yield request.row, reply
             except CapReached as reached:
                 raise self._capped(reached.most) from None
 
-    @contextmanager
-    def _sending(self, arm: Arm) -> Iterator[Send]:
-        """The writer, made when there is something to send: what is in the ledger needs no key and no server."""
-        with ExitStack() as stack:
+    def _sending(self, arm: Arm) -> Send:
+        def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+            model = self.target.model_writer
+            return self.senders.of(model, self.meter).send(requests) if model else self._templated(arm, requests)
 
-            def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-                if model := self.target.model_writer:
-                    from msmc.backend.writers.openai import openai_writer  # a second to import
-
-                    assert isinstance(model, Served)
-                    return stack.enter_context(closing(openai_writer(model, self.meter))).send(requests)
-                return self._templated(arm, requests)
-
-            yield send
+        return send
 
     def _templated(self, arm: Arm, requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
         writer, written = template_writer.TemplateWriter(arm.spec, self.library), list[tuple[Request, Reply]]()
