@@ -130,8 +130,9 @@ class Lowering:
             yield rows("documents/own_documents.jsonl", lambda: plan.own_documents(self.spec, arm.spec))
         if plan.documents is None:
             return
-        prefixes = partial(documents.prefixes, list(planned), self._shown(arm), self.templates, arm.spans)
-        yield rows("documents/prefixes.jsonl", prefixes)
+        told = (list(planned), self._shown(arm), self.templates, arm.spans)
+        asked = [documents.prefixes] + ([documents.critiques] if self.target.critic else [])
+        yield rows("documents/prefixes.jsonl", lambda: (prefix for make in asked for prefix in make(*told)))
         made, numbers, none = self._planned(arm, plan.documents), plan.numbers(planned), dict[str, int]()
         for folder, wanted, skip in (("documents/", numbers, none), (RESERVED, plan.reserves(planned), numbers)):
             for node_id, clauses in planned.items():
