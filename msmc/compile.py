@@ -154,7 +154,7 @@ def _notes(spec: Spec, target: Target, ablation: Ablation | None, num_mixed: int
     if target.context == "spec" and target.writer == "template":
         yield "`context: spec` changes what prompts show, and the writer `template` writes from each row's clause all the same"
     planned = list(_planning_chats(spec, target, ablation))
-    if planned and not target.served:
+    if planned and not target.model_writer:
         yield (
             f"chats are planned by {' and '.join(planned)}, and the writer `template` writes documents only, so a run "
             "would refuse: do without, or --set writer.kind=openai --set writer.model=NAME"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from msmc.diagnostics import Failed
 from msmc.project import load_target
 from msmc.shipped import cache_folder, shipped
+from msmc.writer import Served
 
 if TYPE_CHECKING:
     from msmc.source import Sources
@@ -85,8 +86,8 @@ def examine(
 
 
 def _servers(target: Target, line: Callable[..., None]) -> None:
-    """Whether the writer and the judge that a target names answer."""
-    named = [served for served in (target.served, target.judge) if served]
+    """Whether the models that a target names answer."""
+    named = [writer for writer in target.models if isinstance(writer, Served)]
     if named:
         from msmc.backend.reached import reached  # a second to import
 

@@ -2,44 +2,43 @@
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
 from msmc.ir import Identity
 from msmc.source import SourceFile, Span
 from msmc.wanted import wanted
-from msmc.writer import FREE, Agentic, Asking, Judge, Part, Price, Served
+from msmc.writer import FREE, Agentic, Asking, Judge, Kinds, ModelWriter, Part, Price, Weights
 
 Context = Literal["closure", "spec"]
 """What a prompt shows of the spec: its node's closure, or all of it."""
-NAMED, SERVED, NUMBER = "a name", "keys", "a number"
-"""The ways to give a writer, or thresholds. No key of a target is called so."""
+NAMED, KEYS, NUMBER = "a name", "keys", "a number"
+"""The ways to give a writer, or thresholds."""
+KINDS = {str(get_args(kind.model_fields["kind"].annotation)[0]): kind for kind in get_args(get_args(Kinds)[0])}
+WAYS = {NAMED, KEYS, NUMBER, *KINDS}
+"""What is no key in the place of a mistake. No key of a target is called so."""
 Writer = Annotated[
-    Annotated[Literal["template"], Tag(NAMED)] | Annotated[Served, Tag(SERVED)],
-    Discriminator(lambda given: SERVED if isinstance(given, dict | Served) else NAMED),
+    Annotated[Literal["template"], Tag(NAMED)] | Annotated[Kinds, Tag(KEYS)],
+    Discriminator(lambda given: KEYS if isinstance(given, dict | ModelWriter) else NAMED),
 ]
+WRITERS = ("writer", "rewriter", "critic", "judge")
+"""The keys that say which model does it."""
 HINTS = {
-    "writer": "or a served one: writer: {kind: openai, model: NAME}",
+    "writer": f"or a model: writer: {{kind: openai, model: NAME}}; there are {', '.join(KINDS)}",
+    "writer.kind": "for example openai",
     "evaluate.guard.tasks": "a number for all own lm-eval tasks, or some by name: {NAME: 0.05}",
     "writer.base_url": "for example http://127.0.0.1:8000/v1",
-    "judge.base_url": "for example http://127.0.0.1:8000/v1",
     "writer.price.cached": "caps and forecasts count every token as new: give the dearer price as writer.price.input",
     "writer.price.date": "a day, such as 2026-11-01",
 }
 """What stands where nothing can be guessed from what was written."""
 
 
-class Model(Part):
-    name: str
-    """A Hugging Face id, or a local folder with config.json and safetensors."""
-    revision: str | None = None
-    package: str | None = None
-    """`NAME==VERSION` of a Python package that holds the weights, for machines without the hub."""
-    file: str | None = None
-    """The GGUF file inside that package."""
+class Model(Weights):
     chat_template: str = "smollm2"
     """A file of `templates/chat/`, with generation marks."""
 
@@ -51,11 +50,18 @@ class DocumentsPlan(Part):
     """Further ones, as a share of a clause's documents and rounded up: written only in place of what the gates took."""
     floor: float = Field(default=1.0, ge=0, le=1)
     """The share of a clause's planned documents that must be there after the gates, or the run stops."""
+    attempts: int = Field(default=3, ge=1)
+    """Texts that are asked for in place of one that cannot be used, the first included, each with a seed of its own; then the
+    reserve is next."""
 
 
 class DemosPlan(Part):
     per_clause: int = Field(default=0, ge=0)
     """Planned chats for each clause, beyond the spec's own examples. The `template` writer writes none."""
+    attempts: int = Field(default=3, ge=1)
+    """Texts that are asked for in place of one that cannot be used, the first included, each with a seed of its own."""
+    floor: float = Field(default=1.0, ge=0, le=1)
+    """The share of a clause's planned chats that must be there after the gates, or the run stops."""
 
 
 class Mix(Part):
@@ -81,8 +87,8 @@ class Stage(Part):
 
 Worse = Annotated[float, Field(ge=0)]
 Permitted = Annotated[
-    Annotated[Worse, Tag(NUMBER)] | Annotated[dict[str, Worse], Tag(SERVED)],
-    Discriminator(lambda given: SERVED if isinstance(given, dict) else NUMBER),
+    Annotated[Worse, Tag(NUMBER)] | Annotated[dict[str, Worse], Tag(KEYS)],
+    Discriminator(lambda given: KEYS if isinstance(given, dict) else NUMBER),
 ]
 """One threshold, or some by name."""
 
@@ -125,6 +131,10 @@ class Target(Part):
     identity: Identity | None = None
     """Whom the spec is about, in place of the spec's own `assistant`."""
     writer: Writer = "template"
+    rewriter: Kinds | None = None
+    """Who mends a document by its critique; null: whoever wrote it."""
+    critic: Kinds | None = None
+    """Who reads each document against its clause and its arm; null: nobody."""
     context: Context = "closure"
     """What a writer is shown with each row. With `spec`, the published way, every edit makes every row stale. The `template`
     writer reads the row's clause alone either way."""
@@ -145,21 +155,43 @@ class Target(Part):
     judged: Asking = Asking()
     agentic: Agentic = Agentic()
 
+    @field_validator(*WRITERS)
+    @classmethod
+    def _placed(cls, given: Any, info: ValidationInfo) -> Any:
+        own, key = info.data.get("model"), str(info.field_name)
+        return given.of(key, own) if isinstance(given, ModelWriter) else given
+
+    @field_validator("critic")
+    @classmethod
+    def _no_own_critic(cls, critic: Any, info: ValidationInfo) -> Any:
+        """Whoever wrote a text, or mended it, finds it good."""
+        for key in ("writer", "rewriter"):
+            other = info.data.get(key)
+            if "model" in info.data and critic and isinstance(other, ModelWriter) and other.who == critic.who:
+                raise PydanticCustomError(OWN_CRITIC, key)
+        return critic
+
     @property
-    def served(self) -> Served | None:
-        """The writer, if it is a served one."""
-        return self.writer if isinstance(self.writer, Served) else None
+    def model_writer(self) -> ModelWriter | None:
+        """The writer, if it is a model."""
+        return self.writer if isinstance(self.writer, ModelWriter) else None
+
+    @property
+    def models(self) -> list[ModelWriter]:
+        """Those that write, criticise and judge."""
+        return [model for key in WRITERS if isinstance(model := getattr(self, key), ModelWriter)]
 
     @property
     def writer_name(self) -> str:
-        return self.served.model if self.served else "template"
+        return self.model_writer.title if self.model_writer else "template"
 
     @property
     def price(self) -> Price | None:
         """Of writing; None where nobody knows it."""
-        return self.served.known_price if self.served else FREE
+        return self.model_writer.known_price if self.model_writer else FREE
 
 
+OWN_CRITIC = "own_critic"
 MIN_ITEMS = 50
 """Fewer items of an evaluation are for a look at the plumbing, not for reading."""
 MIN_STEPS = Target.model_fields["min_steps"].default
@@ -203,10 +235,7 @@ def read_target(name: str, source: SourceFile, settings: tuple[str, ...] = ()) -
     try:
         return Target.model_validate({**data, "name": name})
     except ValidationError as error:
-        ways = {NAMED, SERVED, NUMBER}
-        faults: list[Any] = [
-            {**fault, "loc": tuple(p for p in fault["loc"] if p not in ways)} for fault in error.errors()
-        ]
+        faults: list[Any] = [_of_kind(fault) for fault in error.errors()]
         unknown = {f["loc"][:-1] for f in faults if f["type"] == "extra_forbidden"}
         # a misspelt key is also a missing one: told once
         faults = [f for f in faults if f["type"] != "missing" or f["loc"][:-1] not in unknown]
@@ -221,7 +250,7 @@ def _apply(setting: str, data: dict[str, Any]) -> Diagnostic | None:
         )
     *folders, last = key.split(".")
     if folders[:1] == ["writer"] and isinstance(data.get("writer"), str):
-        data["writer"] = {}  # keys of a served writer in place of one's name
+        data["writer"] = {}  # keys of a model in place of a name
     place: Any = data
     for folder in folders:
         place = place.setdefault(folder, {}) if isinstance(place, dict) else None
@@ -235,11 +264,25 @@ def _apply(setting: str, data: dict[str, Any]) -> Diagnostic | None:
     return None
 
 
-def _fields(place: list[Any]) -> list[str]:
-    """The keys that may stand at a place of a target."""
+def _of_kind(fault: Any) -> dict[str, Any]:
+    """A fault of a model's kind as one of the key `kind`."""
+    match fault["type"]:
+        case "union_tag_not_found":
+            return {**fault, "type": "missing", "loc": (*fault["loc"], "kind")}
+        case "union_tag_invalid":
+            wrong = {"type": "literal_error", "input": fault["ctx"]["tag"], "ctx": {"expected": ", ".join(KINDS)}}
+            return {**fault, **wrong, "loc": (*fault["loc"], "kind")}
+    return dict(fault)
+
+
+def _fields(place: list[str]) -> list[str]:
+    """The keys that may stand at a place of a target, its ways included."""
     model: Any = Target
     for key in place:
-        model = next(_models(model.model_fields[key].annotation))
+        if key in KINDS:
+            model = KINDS[key]
+        elif key not in WAYS:
+            model = next(_models(model.model_fields[key].annotation))
     return [name for name in model.model_fields if model is not Target or name != "name"]
 
 
@@ -263,32 +306,39 @@ def _problem(fault: Any, path: str, node: Any, settings: tuple[str, ...]) -> Dia
     Good:
         $ msmc compile tea.msm --set documents.per_clause=3
     """
-    place = [str(part) for part in fault["loc"]]
+    way = [str(part) for part in fault["loc"]]
+    place = [part for part in way if part not in WAYS]
     key = ".".join(place)
+    fault = {**fault, "loc": tuple(place)}
     given = [setting.partition("=")[0] for setting in settings]
     asked = any(f"{name}.".startswith(f"{key}.") or key.startswith(f"{name}.") for name in given)
     label = None if asked else _label(path, node, place)
-    if key in ("writer.key", "judge.key"):  # whoever wrote the key itself there has it printed nowhere
+    of_model = place[:1] != [] and place[0] in WRITERS
+    if of_model and place[1:] == ["key"]:  # whoever wrote the key itself there has it printed nowhere
         message = f"`{key}` is the name of an environment variable, and not the key itself"
-        return Diagnostic("target-invalid", message, hint=f"{place[0]}: {{key: OPENAI_API_KEY, …}}")
+        name = "ANTHROPIC_API_KEY" if "anthropic" in way else "OPENAI_API_KEY"
+        return Diagnostic("target-invalid", message, hint=f"{place[0]}: {{key: {name}, …}}")
+    if fault["type"] == OWN_CRITIC:
+        message = f"the writer of a text is not its critic: `critic` is the model of `{fault['msg']}`"
+        return Diagnostic("target-invalid", message, label, hint="name another: critic: {kind: openai, model: NAME}")
     if fault["type"] == "extra_forbidden":
         return Diagnostic(
             "target-invalid",
             f"`{key}` is not a key of a target",
             label,
-            hint=did_you_mean(place[-1], _fields(place[:-1])),
+            hint=did_you_mean(place[-1], _fields(way[:-1])),
         )
     if fault["type"] == "missing":
         alone = _is_given(place[:-1], node, settings)
         hint = (
-            f"give it too: --set {key}={'openai' if key == 'writer.kind' else '…'}" if alone else f"add: {place[-1]}: …"
+            f"give it too: --set {key}={'openai' if place[-1] == 'kind' else '…'}" if alone else f"add: {place[-1]}: …"
         )
         label = None if alone else _label(path, node, place[:-1])
         return Diagnostic("target-invalid", f"`{key}` is missing", label, hint=hint)
     if fault["type"].startswith(("model_type", "model_attributes")):
-        keys = ", ".join(_fields(place))
+        keys = ", ".join(_fields(way))
         return Diagnostic("target-invalid", f"`{key}` has no keys of its own", label, hint=f"it takes: {keys}")
-    hint = HINTS.get(key, "")
+    hint = HINTS.get(".".join(["writer", *place[1:]]) if of_model else key, "")
     if fault["type"] == "float_type" and isinstance(fault["input"], str) and _is_number(fault["input"]):
         hint = f"YAML takes it for text; write {float(fault['input'])!r}"
     return Diagnostic("target-invalid", wanted(fault), label, note=f"it is `{fault['input']}`", hint=hint)

@@ -65,7 +65,7 @@ class Gates:
             text, cut = reply.raw, unfinished(reply)
             own = f"{self._own} {row.cell.audience} {row.cell.angle}"
             fault = cut or _fault(text, arm.spec.identity.assistant, own)
-            if fault and not arm.target.served:
+            if fault and not arm.target.model_writer:
                 wrong.append((row, fault))
             reason = fault or _held_out(text, self._mentions)
             reason = reason or ("" if self._shows(row.cell.clause, text) else NOT_SHOWN)

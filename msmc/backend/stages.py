@@ -99,7 +99,7 @@ class Stages:
             $ msmc run tea.msm --set demos.per_clause=4 --set writer.kind=openai --set writer.model=gpt-4o-mini
         """
         planned = arm.num_planned_chats() if arm else 0
-        if planned and not self.target.served:
+        if planned and not self.target.model_writer:
             message = (
                 f"{planned} rows of chats are planned, and the writer `{self.target.writer_name}` writes documents only"
             )

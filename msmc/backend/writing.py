@@ -17,6 +17,7 @@ from msmc.backend.tree import Arm, Tree
 from msmc.build import DemoRow, DocumentRow, JudgeRow, digest
 from msmc.diagnostics import Failed, fail
 from msmc.library import Library
+from msmc.writer import Served
 
 NONE: Mapping[str, int] = MappingProxyType({})
 Advance = Callable[[int, int, str], None]
@@ -33,8 +34,8 @@ class Writing:
     @cached_property
     def writer(self) -> str:
         """What besides a row's input determines the writer's reply to it."""
-        served = self.target.served
-        return served.sampling if served else f"template {template_writer.VERSION} {self.library.fingerprint[:16]}"
+        model = self.target.model_writer
+        return model.sampling if model else f"template {template_writer.VERSION} {self.library.fingerprint[:16]}"
 
     def documents(
         self, arm: Arm, advance: Advance, rows: Iterable[DocumentRow] | None = None
@@ -90,10 +91,11 @@ class Writing:
             made: list[Send] = []
 
             def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-                if not made and self.target.served:
+                if not made and (model := self.target.model_writer):
                     from msmc.backend.openai_writer import OpenAIWriter  # a second to import
 
-                    made.append(stack.enter_context(closing(OpenAIWriter(self.target.served, self.meter))).send)
+                    assert isinstance(model, Served)
+                    made.append(stack.enter_context(closing(OpenAIWriter(model, self.meter))).send)
                 elif not made:
                     made.append(self._templated(arm))
                 return made[0](requests)
@@ -142,7 +144,7 @@ class Writing:
         names = dict.fromkeys((*first, *(run.demos for run in self.tree.runs if run.demos)))
         left, every = dict[str, int](), set[str]()
         with closing(Ledger(self.ledger)) as ledger:
-            for name in names if self.target.served else ():
+            for name in names if self.target.model_writer else ():
                 found = self._unanswered(self.tree.arms[name], ledger)
                 left[name] = len(found - every)
                 every |= found

@@ -18,7 +18,7 @@ from msmc.plan.estimate import Estimate, total
 from msmc.plan.replies import ENOUGH, MOST, sent
 from msmc.plan.rows import rows_of
 from msmc.plan.writing import SAMPLE, Writing
-from msmc.writer import Served
+from msmc.writer import ModelWriter
 
 WORDS = {"question": (10, 35, 90), "answer": (15, 45, 120), "thought": (30, 70, 130)}
 """Fewest, likely and most, as `templates/demos/*_prefix.jinja` ask for them in lines and sentences."""
@@ -79,7 +79,7 @@ class Asked:
 class Writer:
     """A served writer of chats: its past, or what the prompts ask for."""
 
-    def __init__(self, served: Served, place: Path, tokens: Tokens, template: Chat) -> None:
+    def __init__(self, served: ModelWriter, place: Path, tokens: Tokens, template: Chat) -> None:
         self.served, self._tokens, self._template = served, tokens, template
         self._past = {what: past(place, served.sampling, what, MOST) for what in ("ask-", "say-")}
         found = [reply for of_kind in self._past.values() for reply in of_kind]

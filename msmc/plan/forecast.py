@@ -96,11 +96,11 @@ def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens,
     Raises Failed `no-rows` where a model is to learn documents and none are planned.
     """
     library = Library(sources)
-    past = Past.read(ledger, target.served, tokens) if target.served else None
+    past = Past.read(ledger, target.model_writer, tokens) if target.model_writer else None
     template = Chat("".join(next(a for a in outcome.builds[0].artefacts if a.path == "train/chat_template.jinja")))
     plans = [RunPlan.model_validate(run) for run in outcome.arms["runs"]]
     samples = {
-        build.arm: sample_of(build, library, tokens, target.served, past)
+        build.arm: sample_of(build, library, tokens, target.model_writer, past)
         for build in outcome.builds
         if has_documents(build)
     }
@@ -111,8 +111,8 @@ def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens,
     demonstrated = [build for build in outcome.builds if build.arm in {plan.demos for plan in plans}]
     chats = {build.arm: _existing(_demos(build, planned=False), tokens, template) for build in demonstrated}
     written, unwritten = list[Asked](), 0
-    if target.served:
-        writer, seen = Writer(target.served, ledger, tokens, template), set[int]()
+    if target.model_writer:
+        writer, seen = Writer(target.model_writer, ledger, tokens, template), set[int]()
         written = [found for build in demonstrated if (found := asked(build, writer, tokens, seen))]
     else:
         unwritten = sum(1 for build in demonstrated for _ in _demos(build, planned=True))

@@ -10,7 +10,7 @@ from msmc.backend.ledger import Reply
 from msmc.backend.ledger import past as past_replies
 from msmc.backend.tokens import TEMPLATE, Tokens
 from msmc.plan.estimate import Estimate, total
-from msmc.writer import Served
+from msmc.writer import ModelWriter
 
 ENOUGH = 20
 """Replies from which a writer's past says more than what it is asked for."""
@@ -59,7 +59,7 @@ class Past:
     cached: float | None
 
     @classmethod
-    def read(cls, place: Path, served: Served, tokens: Tokens) -> "Past | None":
+    def read(cls, place: Path, served: ModelWriter, tokens: Tokens) -> "Past | None":
         """None where there is too little."""
         found = past_replies(place, served.sampling, "doc-", MOST)
         if len(found) < ENOUGH:
@@ -70,7 +70,7 @@ class Past:
             *sent(found, tokens),
         )
 
-    def of(self, rows: int, served: Served) -> Replies:
+    def of(self, rows: int, served: ModelWriter) -> Replies:
         mean = total(self.replies, 10**9)  # of as many as one likes: the sample's own error
         every = Estimate(rows * mean.value / 10**9, rows * mean.error / 10**9)
         short = sorted(self.replies)[len(self.replies) // 10]
@@ -91,7 +91,7 @@ def sent(found: Found, tokens: Tokens) -> tuple[float, float | None]:
 
 
 def of_served(
-    served: Served, past: Past | None, texts: Sequence[str], prefix: str, rows: int, tokens: Tokens
+    served: ModelWriter, past: Past | None, texts: Sequence[str], prefix: str, rows: int, tokens: Tokens
 ) -> Replies:
     """`texts`: what `template` writes, for the tokens of a word."""
     if past:

@@ -11,6 +11,7 @@ from msmc.plan.forecast import Forecast
 from msmc.plan.matched import Matched
 from msmc.plan.money import money
 from msmc.plan.writing import Writing
+from msmc.writer import Remote
 
 REASONS = 8
 """Reasons for stale rows that are told without --full."""
@@ -88,7 +89,7 @@ def _summary(found: Forecast, adapter: int | None) -> Iterator[str]:
     if found.unwritten:
         yield f"          {found.unwritten:,} rows of chats, which the writer `{found.target.writer_name}` cannot write"
     for what, asked in (("documents", found.writing), ("chats", [chats.writing for chats in found.chats])):
-        if found.target.served and (how := max(asked, key=lambda w: w.rows).how if asked else ""):
+        if found.target.model_writer and (how := max(asked, key=lambda w: w.rows).how if asked else ""):
             yield f"          {what}: replies {how}"
     if found.matched:
         yield f"match     {_matched(found.matched)}"
@@ -139,8 +140,9 @@ def _matched(matched: Matched) -> str:
 
 def _cost(found: Forecast) -> str:
     price, name = found.target.price, found.target.writer_name
-    if not found.target.served:
-        return f"nothing: the writer `{name}` is offline"
+    if not isinstance(found.target.model_writer, Remote):
+        runs = "runs on this machine" if found.target.model_writer else "is offline"
+        return f"nothing: the writer `{name}` {runs}"
     if price is None:
         return f"unknown: nobody told the price of `{name}`; writer.price in the target does"
     low, expected, worst = money(found.asked, price)

@@ -15,6 +15,7 @@ from msmc.plan.writing import Writing
 from msmc.source import Sources
 from msmc.stored import read_json
 from msmc.target import Target
+from msmc.writer import Remote
 
 
 class Line(NamedTuple):
@@ -58,7 +59,7 @@ class Comparison:
             told = f"  {used.replies:,} new replies; {self.known:,} documents had theirs in the ledger"
             counted = f"; the tokens of {used.counted:,} are counted by the target's tokenizer" if used.counted else ""
             yield told + counted
-        if used.replies and self.found.target.served:
+        if used.replies and isinstance(self.found.target.model_writer, Remote):
             yield f"  price of `{self.found.target.writer_name}`: {price or 'unknown'}"
 
     def _written(self) -> Iterator[Line]:
@@ -67,7 +68,7 @@ class Comparison:
             return
         yield Line("prompt tokens", sum(w.prompt.value for w in self.left), used.prompt)
         yield Line("reply tokens", sum(w.reply.value for w in self.left), used.reply)
-        if price and self.found.target.served:
+        if price and isinstance(self.found.target.model_writer, Remote):
             yield Line(f"cost, {price.currency}", money(self.left, price).expected, used.cost(price))
 
     def _trained(self) -> Iterator[Line]:

@@ -13,7 +13,7 @@ from msmc.plan.estimate import Estimate, total
 from msmc.plan.matched import Sizes
 from msmc.plan.replies import Past, Replies, of_served, of_template
 from msmc.plan.rows import Counts, rows_of
-from msmc.writer import Served
+from msmc.writer import ModelWriter
 
 SAMPLE = 200
 """Documents of each arm that are written to be measured: the total is then within about 3 %."""
@@ -73,7 +73,7 @@ class Sample:
     asked: str
     """A prefix."""
     tokens: Tokens
-    served: Served | None
+    served: ModelWriter | None
     past: Past | None
     replies: Replies
     """To all planned rows."""
@@ -122,12 +122,12 @@ class Sample:
 
 
 def replies_to(
-    texts: Sequence[str], number: int, asked: str, tokens: Tokens, served: Served | None, past: Past | None
+    texts: Sequence[str], number: int, asked: str, tokens: Tokens, served: ModelWriter | None, past: Past | None
 ) -> Replies:
     return of_served(served, past, texts, asked, number, tokens) if served else of_template(texts, number, tokens)
 
 
-def sample_of(build: Build, library: Library, tokens: Tokens, served: Served | None, past: Past | None) -> Sample:
+def sample_of(build: Build, library: Library, tokens: Tokens, served: ModelWriter | None, past: Past | None) -> Sample:
     own = tuple(tokens.count(row["text"]) + 1 for row in rows_of(build, "documents/own_documents.jsonl"))
     rows = tuple(build.sample(SAMPLE)) if build.num_documents else ()
     if not rows:

