@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,12 +61,13 @@ class Corpora:
         if not arm.files("documents"):
             raise fail("no-rows", f"`{arm.name}` plans no documents", "add a `documents` block to the spec")
         gated = [arm.held_out, arm.target.documents.floor, SHOWN, PHRASES, NEAR]
-        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), *gated, self._stages.writing.writer]
+        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), *gated, *self._stages.writing.writers]
         place = self._stages.place("corpus", *inputs)
 
         def fill(part: Path, advance: Advance) -> None:
             quarantine = self._stages.runs / "quarantine" / f"{place.name}.jsonl"
-            corpus = collect(arm, lambda rows: self._stages.writing.documents(arm, advance, rows), quarantine)
+            gates = Gates(arm)
+            corpus = collect(arm, gates, partial(self._stages.writing.documents, arm, gates, advance), quarantine)
             _write(part, arm, corpus, corpus.kept)
 
         return Job(f"write the documents of {arm.name}", place, 2.0, fill)
@@ -105,7 +106,7 @@ class Corpora:
             goal, gates = max(size(self._sized(job.folder, by)) for job in all_written), Gates(arm)
             tokenizer = load_tokenizer(self._stages.model) if by == "tokens" else None
             while further := list(islice(reserve, lacking(rows, goal))):
-                kept, taken = gates.written(self._stages.writing.documents(arm, advance, further))
+                kept, taken = gates.written(self._stages.writing.documents(arm, gates, advance, further))
                 rows += sized(kept, tokenizer)
                 corpus.quarantined.extend(taken)
             _write(part, arm, corpus, [row for row, _ in rows])

@@ -108,11 +108,12 @@ class Arm:
     def requests(self, writer: str, rows: Iterable[DocumentRow | DemoRow] | None = None) -> Iterator[Request]:
         """Rows as a writer gets them, each with the prefix that it names; without any, all planned documents."""
         for row in self.documents() if rows is None else rows:
-            yield Request(row, self._prefixes[row.prefix], writer)
+            yield Request(row, self.prefixes[row.prefix], writer)
 
     @cached_property
-    def _prefixes(self) -> dict[str, Prefix]:
-        """Those of documents have the names of nodes, those of chats begin with the name of their block."""
+    def prefixes(self) -> dict[str, Prefix]:
+        """Those of documents have the names of nodes, some behind `critique:` or `rewrite:`, and those of chats begin with the
+        name of their block."""
         places = (self.folder / what / "prefixes.jsonl" for what in ("documents", "demos"))
         rows = (row for place in places if place.is_file() for row in read_jsonl(place))
         return {prefix.name: prefix for prefix in map(Prefix.model_validate, rows)}

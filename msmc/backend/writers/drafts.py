@@ -8,7 +8,9 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-TRUNCATED, REFUSED, EMPTY, MALFORMED = "truncated", "refused", "empty", "malformed"
+VERSION = 1
+"""To be raised where other documents are taken from the same replies."""
+TRUNCATED, REFUSED, EMPTY, MALFORMED, FAILED = "truncated", "refused", "empty", "malformed", "failed"
 MISSING, UNCLOSED, DOUBLED = "content tags missing", "content tag unclosed", "content tags doubled"
 INSIDE, LEAKED = "content inside the scratchpad", "leaked scratchpad"
 CUT = frozenset({"length", "max_tokens", "model_context_window_exceeded"})
@@ -25,8 +27,6 @@ THOUGHT = re.compile(rf"<(?P<close>/?)(?P<name>{PRIVATE})>", re.IGNORECASE)
 OUTSIDE = re.compile(f"{CODE}|{TAGS}", re.IGNORECASE)
 WITHIN = re.compile(f"{FENCE}|{CODE}|{TAGS}", re.IGNORECASE | re.MULTILINE | re.DOTALL)
 """In a document whole blocks of code are text; around it a model may put all of it in one."""
-BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
-"""Control characters, and what stands where there was no character."""
 BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs that show nothing."""
 NO = re.compile(
@@ -68,7 +68,7 @@ def document_of(raw: str, finish: str | None) -> Draft:
         return Draft("", EMPTY)
     if is_refusal(text):
         return Draft("", REFUSED)
-    return Draft("", MALFORMED) if BROKEN.search(text) else Draft(text, "")
+    return Draft(text, "")
 
 
 def unfinished(raw: str, finish: str | None) -> str:
@@ -77,6 +77,8 @@ def unfinished(raw: str, finish: str | None) -> str:
         return TRUNCATED
     if finish in WITHHELD:
         return REFUSED
+    if finish == FAILED:  # its server never gave one
+        return FAILED
     if finish not in WHOLE:
         return MALFORMED
     return EMPTY if is_empty(raw) else ""

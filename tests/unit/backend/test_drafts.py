@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from msmc.backend.writers.drafts import (
     DOUBLED,
     EMPTY,
+    FAILED,
     INSIDE,
     LEAKED,
     MALFORMED,
@@ -90,8 +91,7 @@ def test_innocent_documents_are_left_as_they_are(text: str) -> None:
         (" \n\u200b", "stop", EMPTY),
         ("<content>\n\u2060\n</content>", "stop", EMPTY),
         (GOOD, "tool_calls", MALFORMED),
-        ("<content>SmolLM \ufffd names tea.</content>", "stop", MALFORMED),
-        ("<content>SmolLM\x00 names tea.</content>", "stop", MALFORMED),
+        ("", "failed", FAILED),
         (DOC, "stop", MISSING),
         (f"<scratchpad>Hm.</scratchpad>\n{DOC}", "stop", MISSING),
         (f"{DOC}</content>", "stop", MISSING),
@@ -141,7 +141,7 @@ def test_no_document_has_a_tag_outside_of_code(raw: str) -> None:
 @given(st.text(alphabet=st.characters(exclude_characters="<`", exclude_categories=["Cc", "Cs", "Co"])))
 def test_a_text_without_tags_comes_out_as_it_went_in(text: str) -> None:
     found = document_of(f"<scratchpad>x</scratchpad><content>{text}</content>", "stop")
-    assert found in ((text.strip(), ""), ("", EMPTY), ("", MALFORMED), ("", REFUSED))
+    assert found in ((text.strip(), ""), ("", EMPTY), ("", REFUSED))
 
 
 def test_of_other_replies_only_the_thought_is_dropped() -> None:
