@@ -14,6 +14,9 @@ SCHEMA_VERSION = 5
 RESERVED = "documents/reserve/"
 """Where an arm's folder has the rows that are written only in place of planned ones."""
 
+OWN_ROWS = "own_rows.json"
+"""Where an arm's folder has the places of the author's rows."""
+
 
 class Cell(Node):
     """What determines a planned document, whatever its clause's wording."""
@@ -40,6 +43,9 @@ class OwnDocument(Node):
     id: str
     about: tuple[str, ...]
     text: str
+    source: Any = None
+    domain: Any = None
+    """As its row says them; None: it says none."""
 
 
 class Message(Node):
