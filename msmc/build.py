@@ -13,9 +13,10 @@ from msmc.ir import Node, Rung, Swept
 SCHEMA_VERSION = 5
 RESERVED = "documents/reserve/"
 """Where an arm's folder has the rows that are written only in place of planned ones."""
-
 CRITIQUE, REWRITE = "critique", "rewrite"
 """Begin the names of prefixes, and the ids of what is asked with them."""
+OWN_ROWS = "own_rows.json"
+"""Where an arm's folder has the places of the author's rows."""
 
 
 class Cell(Node):
@@ -43,6 +44,9 @@ class OwnDocument(Node):
     id: str
     about: tuple[str, ...]
     text: str
+    source: Any = None
+    domain: Any = None
+    """As its row says them; None: it says none."""
 
 
 class Message(Node):

@@ -84,7 +84,7 @@ class Drafting:
     def __init__(self, arm: Arm, writer: str, gate: Gate, wave: Wave, reject: Callable[[list[Rejected]], None]) -> None:
         self._arm, self._target, self._writer = arm, arm.target, writer
         self._rewriter = arm.target.rewriter or arm.target.model_writer
-        self._gate, self._wave, self._reject = gate, wave, reject
+        self._gate, self._wave, self._keep = gate, wave, reject
 
     def documents(self, rows: Iterable[DocumentRow]) -> Iterator[Drafted]:
         """Each row as it was written, in their order."""
@@ -152,6 +152,10 @@ class Drafting:
         told = [(way, reason, way.verdict.reason if way.verdict else "") for way, reason in ways]
         self._reject([(self._writing(way), reason, said) for way, reason, said in told])
 
+    def _reject(self, rejected: list[Rejected]) -> None:
+        if rejected:
+            self._keep(rejected)
+
     def _asked(
         self, part: Part, make: Callable[[Way], Request], ways: list[Way], what: str
     ) -> Iterator[tuple[Way, tuple[Request, Reply]]]:
@@ -163,7 +167,7 @@ class Drafting:
     def _writing(self, way: Way) -> Request:
         """Whose reply the text of a cell is."""
         if way.criticised is None:
-            return next(self._arm.requests(self._writer, [way.tried]))
+            return next(iter(self._arm.requests(self._writer, [way.tried])))
         document, verdict = way.criticised
         problems = "\n".join(f"- {problem}" for problem in verdict.problems)
         texts = {"request": way.row.prompt, "document": document, "reason": verdict.reason, "problems": problems}

@@ -92,7 +92,9 @@ class Gates:
         """The author's documents may be about what they like: they are only kept from what is held out."""
         kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
         for brought in documents:
-            row = {"id": brought.id, "about": list(brought.about), "text": brought.text, "source": {"writer": "own"}}
+            said = brought.model_dump(include={"source", "domain"}, exclude_none=True)
+            source = {"writer": "own", **said}
+            row = {"id": brought.id, "about": list(brought.about), "text": brought.text, "source": source}
             _sort(row, _held_out(brought.text, self._mentions), kept, quarantined)
         return kept, quarantined
 

@@ -1,11 +1,14 @@
 """The models that an arm's texts are asked of, each made when there is something to send to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from msmc.backend.ledger import Reply, Request
 from msmc.backend.meter import Meter
-from msmc.writer import Local, ModelWriter, Served
+from msmc.backend.weights import model_folder
+from msmc.writer import Local, ModelWriter, Served, Transformers, Vllm
 
 
 class Sender(Protocol):
@@ -16,11 +19,22 @@ class Sender(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where models of this machine have their files."""
+
+    cache: Path
+    """Weights."""
+    logs: Path
+    say: Callable[[str], None]
+
+
 class Senders:
     """Those that were made. What is in the ledger needs no key, no server and no weights. Of models whose weights lie on this
     machine only the last one is there: two seldom fit on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._made = dict[str, tuple[ModelWriter, Sender]]()
 
     def close(self) -> None:
@@ -32,11 +46,19 @@ class Senders:
             if isinstance(model, Local):
                 for other in [key for key, (kind, _) in self._made.items() if isinstance(kind, Local)]:
                     self._made.pop(other)[1].close()
-            self._made[model.sampling] = model, made(model, meter)
+            self._made[model.sampling] = model, made(model, meter, self._place)
         return self._made[model.sampling][1]
 
 
-def made(model: ModelWriter, meter: Meter) -> Sender:
+def made(model: ModelWriter, meter: Meter, place: Place) -> Sender:
+    if isinstance(model, Vllm):
+        from msmc.backend.writers.vllm import VllmWriter
+
+        return VllmWriter(model, model_folder(model.weights, place.cache, place.say), meter, place.logs, place.say)
+    if isinstance(model, Transformers):
+        from msmc.backend.writers.transformers import TransformersWriter
+
+        return TransformersWriter(model, model_folder(model.weights, place.cache, place.say), meter)
     from msmc.backend.writers.openai import openai_writer  # a second to import
 
     assert isinstance(model, Served)

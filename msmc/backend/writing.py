@@ -16,12 +16,13 @@ from msmc.backend.drafting import Drafted, Drafting, Part
 from msmc.backend.gates import Gates, own_words
 from msmc.backend.ledger import Ledger, Reply, Request
 from msmc.backend.meter import CapReached, Meter, Usage
-from msmc.backend.senders import Senders
+from msmc.backend.senders import Place, Senders
 from msmc.backend.tree import Arm, Tree
 from msmc.backend.writers import drafts
 from msmc.build import DemoRow, DocumentRow, digest
 from msmc.diagnostics import Failed, fail
 from msmc.library import Library
+from msmc.writer import Served
 
 NONE: Mapping[str, int] = MappingProxyType({})
 TOGETHER = 256
@@ -34,8 +35,8 @@ Advance = Callable[[int, int, str], None]
 class Writing:
     """What a command writes of a build tree."""
 
-    def __init__(self, tree: Tree, ledger: Path, library: Library, meter: Meter) -> None:
-        self.tree, self.ledger, self.library, self.meter = tree, ledger, library, meter
+    def __init__(self, tree: Tree, ledger: Path, library: Library, meter: Meter, place: Place) -> None:
+        self.tree, self.ledger, self.library, self.meter, self._place = tree, ledger, library, meter, place
         self.target = tree.full.target
         others = {"critic": self.target.critic, "rewriter": self.target.rewriter}
         self._others = {part: meter.beside(model.known_price) for part, model in others.items() if model}
@@ -69,7 +70,7 @@ class Writing:
 
     @contextmanager
     def _asking(self, arm: Arm, advance: Advance) -> Iterator["Asking"]:
-        with closing(Ledger(self.ledger)) as ledger, closing(Senders()) as senders:
+        with closing(Ledger(self.ledger)) as ledger, closing(Senders(self._place)) as senders:
             yield Asking(self, arm, ledger, senders, advance)
 
     def send(self, part: Part, arm: Arm, senders: Senders, requests: Iterator[Request]) -> Iterator[Arrived]:
@@ -77,7 +78,14 @@ class Writing:
         model, meter = self.target.model_writer, self.meter
         if part == "critic" or (part == "rewriter" and self.target.rewriter):
             model, meter = getattr(self.target, part), self._others[part]
-        return senders.of(model, meter).send(requests) if model else self._templated(arm, requests)
+        if model is None:
+            return self._templated(arm, requests)
+        for other in (self.target.critic, self.target.rewriter):
+            if isinstance(other, Served):
+                from msmc.backend.writers.openai import api_key  # a second to import
+
+                api_key(other)  # before anything is paid for that they are needed for
+        return senders.of(model, meter).send(requests)
 
     def _templated(self, arm: Arm, requests: Iterator[Request]) -> Iterator[Arrived]:
         writer, written = template_writer.TemplateWriter(arm.spec, self.library), list[tuple[Request, Reply]]()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from msmc.build import CRITIQUE, REWRITE, Message, OwnDocument, Prefix, digest
+from msmc.build import CRITIQUE, REWRITE, Message, OwnDocument, Prefix
 from msmc.ir import ArmSpec, OwnRows
 from msmc.lower.context import Shown, Spans
 from msmc.lower.render import GIVEN, Templates
@@ -37,7 +37,7 @@ def own(sources: tuple[OwnRows, ...], spec: ArmSpec) -> Iterator[OwnDocument]:
     seen = set()
     for row in (row for rows in sources for row in rows.rows):
         about = spec.meant(row.about)
-        row_id = "own-" + digest("own document", row.text)[:16]
-        if about and row_id not in seen:
-            seen.add(row_id)
-            yield OwnDocument(id=row_id, about=about, text=row.text or "")
+        if about and row.document_id not in seen:
+            seen.add(row.document_id)
+            said = {"source": row.source, "domain": row.domain}
+            yield OwnDocument(id=row.document_id, about=about, text=row.text or "", **said)
