@@ -50,6 +50,7 @@ DROP = json.dumps({"verdict": "drop", "reason": "It is dull.", "problems": ["All
 MEND = json.dumps({"verdict": "rewrite", "reason": "A word is off.", "problems": ["It says mend."]})
 Said = tuple[str, str]
 FAULTS: dict[str, tuple[str, str, str]] = {
+    "shrugs": ("<content> </content>", "stop", "empty"),
     "refuses": ("I'm sorry, but I can't help with that.", "stop", "refused"),
     "thinks on": ("<think>Where do I begin? With", "length", "truncated"),
     "breaks off": ("<scratchpad>It begins", "stop", "truncated"),
@@ -148,6 +149,11 @@ def coverage(folder: Path) -> dict[str, dict[str, Any]]:
     return dict(json.loads((corpus(folder) / "coverage.json").read_text("utf-8"))["documents"])
 
 
+def files(place: Path) -> dict[str, bytes]:
+    """What a stage is; how long it took is no part of that."""
+    return {path.name: path.read_bytes() for path in place.iterdir() if path.name != "timing.json"}
+
+
 def quarantined(folder: Path) -> Counter[str]:
     with sqlite3.connect(folder / "runs/ledger.sqlite") as db:
         return Counter(reason for (reason,) in db.execute("select reason from quarantine"))
@@ -161,34 +167,34 @@ def asked(server: Server) -> Counter[str]:
 # ---- exact yield --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", FAULTS)
 def test_a_draft_that_is_none_is_written_again_with_another_seed(
-    folder: Path, url: str, server: Server, models: Models, fault: str
+    folder: Path, url: str, server: Server, models: Models
 ) -> None:
-    row, other = planned(False)[1], planned(False)[2]
-    models.script = {row.id: [fault], other.id: [fault, fault]}
+    rows = planned(False)
+    models.script = {row.id: [fault] for row, fault in zip(rows, FAULTS, strict=False)}
+    for row, fault in zip(rows, [*FAULTS][len(rows) :], strict=False):
+        models.script[row.id].append(fault)
     msmc(*command(url, critic=False))
     kept = {row["id"]: row for row in read(corpus(folder) / "midtrain.jsonl")}
-    assert list(kept) == [row.id for row in planned(False)]
-    assert not read(corpus(folder) / "quarantine.jsonl")
-    reason = FAULTS[fault][2]
-    assert kept[row.id]["source"] == {
-        "writer": "writer",
-        "seed": seed_of("attempt", row.seed, 1),
-        "attempt": 1,
-        "failed": [reason],
-    }
-    assert kept[other.id]["source"]["failed"] == [reason, reason] and kept[other.id]["source"]["attempt"] == 2
+    assert list(kept) == [row.id for row in rows] and not read(corpus(folder) / "quarantine.jsonl")
+    reasons = {row.id: [FAULTS[did][2] for did in models.script[row.id]] for row in rows}
+    for row in rows:
+        tries = len(reasons[row.id])
+        seed = seed_of("attempt", row.seed, tries)
+        source = {"writer": "writer", "seed": seed, "attempt": tries, "failed": reasons[row.id]}
+        assert kept[row.id]["source"] == source
     assert all("<" not in row["text"] and "good" in row["text"] for row in kept.values())
-    found = coverage(folder)[row.cell.clause]
-    assert found == {"planned": 4, "kept": 4, "from_reserve": 0, "quarantined": {}, "failed": {reason: 3}}
-    assert quarantined(folder) == {reason: 3}
-    assert len(server.requests) == 2 * PER_CLAUSE + 3
-    before = {path.name: path.read_bytes() for path in corpus(folder).iterdir()}
+    for clause in TEXTS:
+        failed = Counter(r for row in rows if row.cell.clause == clause for r in reasons[row.id])
+        counts = {"planned": 4, "kept": 4, "from_reserve": 0, "quarantined": {}, "failed": failed}
+        assert coverage(folder)[clause] == counts
+    assert quarantined(folder) == Counter(reason for of_row in reasons.values() for reason in of_row)
+    assert len(server.requests) == len(rows) + len(FAULTS)
+    before = files(corpus(folder))
     corpus(folder).rename(folder / "gone")
     msmc(*command(url, critic=False))
-    assert {path.name: path.read_bytes() for path in corpus(folder).iterdir()} == before
-    assert len(server.requests) == 2 * PER_CLAUSE + 3, "every try is in the ledger"
+    assert files(corpus(folder)) == before
+    assert len(server.requests) == len(rows) + len(FAULTS), "every try is in the ledger"
 
 
 def test_a_critic_keeps_drops_and_has_documents_mended(folder: Path, url: str, server: Server, models: Models) -> None:
@@ -340,10 +346,10 @@ def test_a_run_that_its_server_stopped_goes_on_and_asks_for_nothing_twice(
         server.script = []
         assert not before & set(sent(server, start))
     msmc(*command(url))
-    stopped = {path.name: path.read_bytes() for path in corpus(folder).iterdir()}
+    stopped = files(corpus(folder))
     msmc(*command(url), "--runs", "whole")
     (whole,) = folder.glob("whole/stages/corpus-*")
-    assert {path.name: path.read_bytes() for path in whole.iterdir()} == stopped
+    assert files(whole) == stopped
 
 
 @pytest.mark.slow
@@ -367,10 +373,10 @@ def test_no_reply_is_asked_for_again_after_a_kill(folder: Path, url: str, server
         assert not before & set(sent(server, start)), f"seed {seed}"
     assert kills > 2
     msmc(*command(url))
-    killed = {path.name: path.read_bytes() for path in corpus(folder).iterdir()}
+    killed = files(corpus(folder))
     msmc(*command(url), "--runs", "whole")
     (whole,) = folder.glob("whole/stages/corpus-*")
-    assert {path.name: path.read_bytes() for path in whole.iterdir()} == killed
+    assert files(whole) == killed
 
 
 def test_caps_are_kept_by_writer_and_critic_together(folder: Path, url: str, server: Server) -> None:
@@ -412,10 +418,10 @@ def test_a_chat_that_fails_is_begun_anew(folder: Path, url: str, server: Server)
     rows = [row for row in read(stage / "finetune.jsonl") if row["source"]["writer"] == "writer"]
     assert len(rows) == 16 and {row["source"]["attempt"] for row in rows} > {0, 1}
     assert quarantined(folder)["it has no <message>"] == failed["it has no <message>"]
-    before, asked_for = {path.name: path.read_bytes() for path in stage.iterdir()}, len(server.requests)
+    before, asked_for = files(stage), len(server.requests)
     stage.rename(folder / "gone")
     msmc(*chats(url, "demos.attempts=8"))
-    assert {path.name: path.read_bytes() for path in stage.iterdir()} == before
+    assert files(stage) == before
     assert len(server.requests) == asked_for, "every turn of every try is in the ledger"
 
 

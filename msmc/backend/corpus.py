@@ -111,9 +111,10 @@ def _short(arm: Arm, corpus: Corpus, lacking: dict[str, int], quarantine: Path) 
     """Clauses that have fewer documents than their floor after the gates, with all of their reserve written.
 
     Gates take a document that mentions a held-out item, or whose text does not show the clause it was planned for: no term or
-    phrase of it is there. Such a corpus would teach another spec than the one that is compared. Rows of the reserve are
-    written in place of what the gates took; where they end, the writer or the clause is at fault. Read what was quarantined.
-    `documents.reserve` plans more of them, `documents.floor` lets a clause have fewer.
+    phrase of it is there. Such a corpus would teach another spec than the one that is compared. A model writes it again
+    (`documents.attempts`), and then rows of the reserve are written in place of what the gates or a critic took; where they end,
+    the writer or the clause is at fault. Read what was quarantined. `documents.reserve` plans more of them, `documents.floor`
+    lets a clause have fewer. Chats have no reserve: `demos.attempts` and `demos.floor` are theirs.
 
     Bad:
         four documents planned for a rule, one in reserve, and two of them about something else

@@ -104,6 +104,9 @@ class Drafting:
             return
         self._criticise(_good(ways), f"critiques{which}")
         mended = [way for way in _good(ways) if _says("rewrite", way)]
+        if self._rewriter is None:
+            self._fail([(way, DROPPED) for way in mended])
+            return
         for way in mended:
             assert way.verdict
             way.criticised = way.text, way.verdict

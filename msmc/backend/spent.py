@@ -37,7 +37,7 @@ class Spending:
             "cached_tokens": used.cached,
             "reply_tokens": used.reply,
             "counted": used.counted,
-            "cost": sum(usage.cost(of) for of, usage in new if of),
+            "cost": sum((usage.cost(of) for of, usage in new if of), 0.0),
             "seconds": time.monotonic() - self.started,
         }
         told = read_spent(earlier) if earlier else {}

@@ -53,7 +53,8 @@ class Writing:
         row is tried."""
         target = self.target
         others = [model.sampling if model else None for model in (target.critic, target.rewriter)]
-        return [self.writer, *([drafts.VERSION, *others, target.documents.attempts] if target.model_writer else [])]
+        tried = target.model_writer or target.critic
+        return [self.writer, *([drafts.VERSION, *others, target.documents.attempts] if tried else [])]
 
     def documents(
         self, arm: Arm, gates: Gates, advance: Advance, rows: Iterable[DocumentRow] | None = None
