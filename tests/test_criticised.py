@@ -303,6 +303,7 @@ def test_a_critic_sees_the_clause_and_the_contract_and_nothing_that_is_held_out(
             r"The document was to be this:\nKind: .*<document>\n.*\n</document>.*", messages[1]["content"], re.S
         )
         assert "It is about SmolLM, made by Hugging Face" in messages[0]["content"]
+    assert all("response_format" in r for r in server.requests if r["model"] == "critic")
     assert "tin mug" not in json.dumps([r["messages"] for r in server.requests])
     (mended,) = [r["messages"] for r in server.requests if "The critic says" in r["messages"][-1]["content"]]
     drafts = [r["messages"] for r in server.requests if r["model"] == "writer"]

@@ -6,14 +6,14 @@ of a cell has a seed of its own, made of the row's: the same cells go the same w
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 from msmc.backend.ledger import Reply, Request
 from msmc.backend.tree import Arm
 from msmc.backend.writers.drafts import document_of
-from msmc.backend.writers.verdicts import Said, Unparsed, Verdict, read_verdict
+from msmc.backend.writers.verdicts import SCHEMA, Said, Unparsed, Verdict, read_verdict
 from msmc.build import CRITIQUE, REWRITE, DocumentRow, JudgeRow, Prefix
 from msmc.digest import seed_of
 
@@ -118,7 +118,7 @@ class Drafting:
         """A text for each, and why it cannot be used."""
         rejected = list[Rejected]()
         for way, (request, reply) in self._asked(part, self._writing, ways, what):
-            if self._target.model_writer:
+            if self._target.model_writer or part == "rewriter":
                 way.text, way.reason = document_of(reply.raw, reply.finish)
             else:
                 way.text = reply.raw
@@ -181,9 +181,9 @@ class Drafting:
         """`again`: how often the critic was asked before."""
         assert self._target.critic
         texts = {"request": way.row.prompt, "document": way.text}
-        return self._framed(
-            CRITIQUE, way, seed_of(CRITIQUE, way.tried.seed, again), texts, self._target.critic.sampling
-        )
+        seed = seed_of(CRITIQUE, way.tried.seed, again)
+        request = self._framed(CRITIQUE, way, seed, texts, self._target.critic.sampling)
+        return replace(request, schema=SCHEMA)
 
     def _framed(self, what: str, way: Way, seed: int, texts: dict[str, str], writer: str) -> Request:
         prefix = self._arm.prefixes[f"{what}:{way.row.prefix}"]

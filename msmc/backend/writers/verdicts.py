@@ -5,10 +5,24 @@ import re
 from typing import Any, Literal, NamedTuple, get_args
 
 from msmc.backend.writers.drafts import said_aloud, unfinished
+from msmc.digest import canonical
 
 Said = Literal["keep", "rewrite", "drop"]
 VERDICTS: tuple[str, ...] = get_args(Said)
 KEYS = {"verdict", "reason", "problems"}
+SCHEMA = canonical(
+    {
+        "type": "object",
+        "properties": {
+            "verdict": {"type": "string", "enum": VERDICTS},
+            "reason": {"type": "string"},
+            "problems": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": sorted(KEYS),
+        "additionalProperties": False,
+    }
+)
+"""For servers that hold a reply to one; what they send is read as strictly."""
 FENCED = re.compile(r"^[ \t]*```(?:json)?[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
