@@ -388,6 +388,23 @@ def test_caps_are_kept_by_writer_and_critic_together(folder: Path, url: str, ser
     assert most < 40000 * 8
 
 
+def test_what_a_critic_takes_is_forecast_and_at_worst_every_try_is_written_and_criticised_twice(
+    folder: Path, url: str
+) -> None:
+    price = "price={input: 1, output: 4, currency: EUR}"
+    given = command(url, f"writer.{price}", f"critic.{price}", "min_steps=1")[4:]
+    given = ["plan", "tea.msm", "-t", "tiny.yaml", *given[given.index("generate") + 1 :]]
+    data, text = json.loads(msmc(*given, "--format", "json").stdout), msmc(*given).stdout
+    critic, rewriter = data["criticised"]
+    tries = ATTEMPTS * (2 * PER_CLAUSE + 2)
+    assert (critic["requests"], critic["requests_at_worst"]) == (2 * PER_CLAUSE, 2 * ATTEMPTS * tries)
+    assert (rewriter["requests"], rewriter["requests_at_worst"]) == (0, tries)
+    assert 0 < critic["cost"]["expected"] < critic["cost"]["worst"] and rewriter["cost"]["expected"] == 0
+    assert f"8 critiques by `critic`, at worst {2 * ATTEMPTS * tries}" in text
+    once = json.loads(msmc(*given, "--set", "documents.attempts=1", "--format", "json").stdout)
+    assert data["cost"]["worst"] > 2.5 * once["cost"]["worst"] and data["cost"]["low"] == once["cost"]["low"]
+
+
 # ---- chats --------------------------------------------------------------------------------------------------------------
 
 
