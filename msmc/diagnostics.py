@@ -103,6 +103,8 @@ CODES = {
     "task-failed": 762,
     "task-unusable": 771,
     "unknown-command": 790,
+    "vllm-missing": 831,
+    "vllm-failed": 832,
     "ledger-missing": 851,
     "internal": 900,
 }

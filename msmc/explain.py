@@ -103,6 +103,8 @@ FINDERS = {
     "too-few-rows": "backend.match:too_few",
     "mix-missing": "compile:read_mix",
     "coverage-short": "backend.corpus:_short",
+    "vllm-missing": "backend.writers.vllm_server:environment_of",
+    "vllm-failed": "backend.writers.vllm_server:Server.failed",
     "no-key": "backend.writers.openai:api_key",
     "writer-failed": "backend.writers.openai:OpenAI.failure",
     "cap-reached": "backend.writing:Writing._capped",

@@ -3,6 +3,7 @@ trained model is asked."""
 
 import datetime
 import hashlib
+from abc import ABC, abstractmethod
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -91,7 +92,7 @@ class Weights(Part):
         return f"{self.name} {self.revision}" if self.revision else self.name
 
 
-class ModelWriter(Part):
+class ModelWriter(Part, ABC):
     """A model that writes, wherever it runs."""
 
     _part: str = "writer"
@@ -110,23 +111,24 @@ class ModelWriter(Part):
         return bound
 
     @property
+    @abstractmethod
     def title(self) -> str:
         """The model's name, as it is told."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def who(self) -> tuple[object, ...]:
         """Equal for two that are one model."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def known_price(self) -> Price | None:
-        raise NotImplementedError
+        """None where nobody told it."""
 
     @property
+    @abstractmethod
     def sampling(self) -> str:
         """What a reply depends on besides its request."""
-        raise NotImplementedError
 
 
 class Pooled(ModelWriter):
@@ -284,7 +286,7 @@ class Transformers(Local):
 
     kind: Literal["transformers"]
     batch_size: int = Field(default=8, ge=1)
-    """Replies at a time. A reply does not depend on those beside it."""
+    """Replies at a time. Each draws by its own seed, whichever those beside it are."""
 
     @property
     def _besides(self) -> dict[str, Any]:
