@@ -31,6 +31,7 @@ from msmc.cli_frame import (
     target_option,
     told_of,
 )
+from msmc.cli_ledger import ledger
 from msmc.cli_plan import plan
 from msmc.diagnostics import Failed
 
@@ -184,7 +185,7 @@ def trace(what: str, build: Path, runs: Path) -> None:
     click.echo(trace_id(what, build, runs))
 
 
-for verb in (run, ablate, report, chat, export):
+for verb in (run, ablate, report, chat, export, ledger):
     main.add_command(verb)
 
 

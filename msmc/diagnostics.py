@@ -2,7 +2,8 @@
 
 A diagnostic has a name (its identity), a short code, one message, the place, other places that matter, what we know,
 and one next step. Codes: 1xx syntax, 2xx names, 3xx meaning (from 321 on lints, from 341 on
-their suppression), 4xx templates, 5xx targets, 6xx build and data, 7xx backend.
+their suppression), 4xx templates, 5xx targets, 6xx build and data, 7xx backend,
+8xx writers and their ledger.
 """
 
 from collections.abc import Iterable, Mapping
@@ -102,6 +103,9 @@ CODES = {
     "task-failed": 762,
     "task-unusable": 771,
     "unknown-command": 790,
+    "vllm-missing": 831,
+    "vllm-failed": 832,
+    "ledger-missing": 851,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msmc.diagnostics import Failed
 from msmc.project import load_target
 from msmc.shipped import cache_folder, shipped
-from msmc.writer import Served
+from msmc.writer import Local, Served, Vllm
 
 if TYPE_CHECKING:
     from msmc.source import Sources
@@ -70,6 +70,7 @@ def examine(
         loaded = load_target(target, Path.cwd(), settings)
         line(True, f"target {target}: {loaded.model.name}, writer {loaded.writer_name}")
         _servers(loaded, line)
+        _local(loaded, line)
         if spec is not None:
             _evaluations(*spec, loaded, line)
         from msmc.backend.weights import require_model
@@ -93,6 +94,29 @@ def _servers(target: Target, line: Callable[..., None]) -> None:
 
         for served in named:
             line(*reached(served))
+
+
+def _local(target: Target, line: Callable[..., None]) -> None:
+    """Whether the models that write on this machine are there, and what runs them."""
+    from msmc.backend.weights import require_model
+    from msmc.backend.writers.vllm_server import environment_of, fault_of
+
+    for model in (model for model in target.models if isinstance(model, Local)):
+        try:
+            require_model(model.weights)
+            line(True, f"weights of the {model.part} `{model.title}`")
+            if isinstance(model, Vllm):
+                found = environment_of(model)
+                fault = fault_of(found)
+                told = f"{found.package} {found.version} of the {model.part}, in {found.python}"
+                line(
+                    not fault,
+                    f"{told}: {fault}" if fault else told,
+                    "install it again; see README, Writers of one's own",
+                )
+        except Failed as failed:
+            for problem in failed.problems:
+                line(False, problem.message, problem.hint)
 
 
 def _evaluations(entry: str, sources: Sources, target: Target, line: Callable[..., None]) -> None:

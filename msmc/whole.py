@@ -8,7 +8,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,12 +20,17 @@ LITTLE = 2**16
 
 def whole_file(path: Path, text: str) -> None:
     """Writes a text file, or leaves what stood there, whose mode it keeps. Makes its folder."""
+    whole_lines(path, [text])
+
+
+def whole_lines(path: Path, lines: Iterable[str]) -> None:
+    """The same of a text that comes line by line."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     with named(path, part):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
+                stream.writelines(lines)
                 stream.flush()
                 os.fsync(stream.fileno())
             with suppress(FileNotFoundError):

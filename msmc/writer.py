@@ -284,7 +284,7 @@ class Transformers(Local):
 
     kind: Literal["transformers"]
     batch_size: int = Field(default=8, ge=1)
-    """Replies at a time. A reply does not depend on those beside it."""
+    """Replies at a time. Each draws by its own seed, whichever those beside it are."""
 
     @property
     def _besides(self) -> dict[str, Any]:

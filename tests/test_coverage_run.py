@@ -66,7 +66,7 @@ def replied(folder: Path, tree: Tree, rows: list[DocumentRow], texts: list[str])
     given = {row.id: text for row, text in zip(rows, texts, strict=True)}
     of = stages(folder, tree)
 
-    def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+    def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
         yield [(request, Reply(given[request.row.id])) for request in requests]
 
     with closing(Ledger(of.ledger)) as ledger:

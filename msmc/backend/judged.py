@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from msmc.backend.eval_rows import Rows, each
-from msmc.backend.ledger import Ledger, Reply, Request
+from msmc.backend.ledger import FAILED, Ledger, Reply, Request
 from msmc.backend.meter import CapReached, Meter
 from msmc.build import JudgeRow, Message, Prefix
 from msmc.diagnostics import fail
@@ -126,17 +127,24 @@ class Gradable:
 def gradings(
     kind: Kind, said: Iterable[tuple[Row, str]], judge: Judge, ledger: Path, meter: Meter, told: Callable[[int], None]
 ) -> Iterator[list[Grading]]:
-    """Of each reply what the judge makes of it, `judge.repeats` times. `said` is gone through twice. A judge's reply is in the
-    ledger before anyone reads it, and none is asked for twice. Raises Failed `no-key`, `writer-failed`, `cap-reached`."""
-    with closing(Ledger(ledger)) as kept, closing(_Sender(judge, meter)) as sender:
+    """Of each reply what the judge makes of it, `judge.repeats` times. `said` is gone through again and again. A judge's reply is
+    in the ledger before anyone reads it, and none is asked for twice. `told`: how many replies are graded. Raises Failed
+    `no-key`, `writer-failed`, `cap-reached`."""
+    with closing(Ledger(ledger)) as kept, ExitStack() as stack:
         of_row: list[Grading] = []
         rows = (pair for pair in said for _ in range(judge.repeats))
+
+        def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+            """What is in the ledger needs no key and no server."""
+            from msmc.backend.writers.openai import openai_writer  # a second to import
+
+            return stack.enter_context(closing(openai_writer(judge, meter))).send(requests)
+
         try:
-            every = kept.replies(_requests(kind, said, judge), sender.send)
-            for number, ((row, reply), (_, answer)) in enumerate(zip(rows, every, strict=True), 1):
+            every = kept.replies(Requests(kind, said, judge), send, lambda number: told(number // judge.repeats))
+            for (row, reply), (_, answer) in zip(rows, every, strict=True):
                 of_row.append(_graded(kind, row, reply, answer))
                 if len(of_row) == judge.repeats:
-                    told(number // judge.repeats)
                     yield of_row
                     of_row = []
         except CapReached as reached:
@@ -145,13 +153,21 @@ def gradings(
             raise fail("cap-reached", message, hint) from None
 
 
-def _requests(kind: Kind, said: Iterable[tuple[Row, str]], judge: Judge) -> Iterator[Request]:
-    for row, reply in said:
-        *head, last = kind.judge_asked(row, reply)
-        prefix = Prefix(name="judge", messages=tuple(Message.model_validate(message) for message in head))
-        for n in range(judge.repeats):
-            asked = JudgeRow(id=f"judge-{row['id']}-{n}", seed=seed_of("judge", n), prompt=last["content"])
-            yield Request(asked, prefix, judge.sampling)
+@dataclass(frozen=True)
+class Requests:
+    """What the judge is asked, made anew at each going through."""
+
+    kind: Kind
+    said: Iterable[tuple[Row, str]]
+    judge: Judge
+
+    def __iter__(self) -> Iterator[Request]:
+        for row, reply in self.said:
+            *head, last = self.kind.judge_asked(row, reply)
+            prefix = Prefix(name="judge", messages=tuple(Message.model_validate(message) for message in head))
+            for n in range(self.judge.repeats):
+                asked = JudgeRow(id=f"judge-{row['id']}-{n}", seed=seed_of("judge", n), prompt=last["content"])
+                yield Request(asked, prefix, self.judge.sampling)
 
 
 def _graded(kind: Kind, row: Row, reply: str, answer: Reply) -> Grading:
@@ -159,29 +175,12 @@ def _graded(kind: Kind, row: Row, reply: str, answer: Reply) -> Grading:
         return Grading(answer.raw, None, "the judge was cut at judge.max_tokens")
     if answer.finish == "content_filter":
         return Grading(answer.raw, None, "the judge's server kept its reply back")
+    if answer.finish == FAILED:
+        return Grading(answer.raw, None, "the judge's server gave no reply")
     try:
         return Grading(answer.raw, kind.read(row, reply, answer.raw), None)
     except ValueError as error:
         return Grading(answer.raw, None, str(error))
-
-
-class _Sender:
-    """The judge, reached when there is something to ask: what is in the ledger needs no key and no server."""
-
-    def __init__(self, judge: Judge, meter: Meter) -> None:
-        self.judge, self.meter = judge, meter
-        self._writer: Any = None
-
-    def send(self, requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-        if self._writer is None:
-            from msmc.backend.openai_writer import OpenAIWriter  # a second to import
-
-            self._writer = OpenAIWriter(self.judge, self.meter)
-        yield from self._writer.send(requests)
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
 
 
 def item(kind: Kind, row: Row, reply: Row, graded: list[Grading]) -> Row:

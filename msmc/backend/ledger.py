@@ -2,6 +2,7 @@
 
 A request is recorded before it is sent, and a raw reply committed before anyone parses it. The key of a request is
 everything that determines its reply, so an edit asks again for the rows whose text it changes and for no others.
+What is no text to train on stays here all the same, in quarantine with a reason.
 """
 
 import errno
@@ -12,18 +13,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msmc.build import DemoRow, DocumentRow, JudgeRow, Prefix, canonical, digest
-from msmc.diagnostics import fail
+from msmc.diagnostics import Failed, fail
 from msmc.whole import no_room
 
 LEDGER = "ledger.sqlite"
 """Its name in the folder of runs."""
 BATCH = 256
-"""Requests that are recorded together, in one commit."""
+"""Requests whose replies are looked up together."""
 WAIT = 60.0
 """Seconds to wait for another process that writes at this moment."""
 TABLES = """
@@ -35,10 +36,16 @@ create table if not exists requests (
 create table if not exists replies (
   key text primary key references requests (key), raw text not null, sha256 text not null
 ) without rowid;
+create table if not exists quarantine (
+  key text primary key references requests (key), reason text not null, detail text not null
+) without rowid;
 """
-FIRST = ["key", "raw", "sha256"]
-"""The columns of replies in ledgers that msmc 0.1 began; the others are added."""
-ADDED = ("finish text", "prompt_tokens integer", "cached_tokens integer", "completion_tokens integer")
+ADDED = {
+    "replies": ("finish text", "prompt_tokens integer", "cached_tokens integer", "completion_tokens integer"),
+    # how often a writer took it; null in a ledger of an earlier msmc, which recorded requests long before they were sent
+    "requests": ("sent integer",),
+}
+"""Columns by table that ledgers of msmc 0.1 have not."""
 REPLY = "raw, finish, prompt_tokens, cached_tokens, completion_tokens"
 """The columns of a `Reply`, in its order."""
 
@@ -50,6 +57,8 @@ class Request:
     row: DocumentRow | DemoRow | JudgeRow
     prefix: Prefix
     writer: str
+    schema: str | None = None
+    """A JSON schema that the reply is to follow, where the server can hold it to one."""
 
     @cached_property
     def input(self) -> str:
@@ -62,7 +71,7 @@ class Request:
 
     @cached_property
     def key(self) -> str:
-        return digest(self.input, self.writer)
+        return digest(self.input, self.writer, *([self.schema] if self.schema else []))
 
 
 class Reply(NamedTuple):
@@ -77,8 +86,22 @@ class Reply(NamedTuple):
     completion_tokens: int | None = None
 
 
-Send = Callable[[list[Request]], Iterator[list[tuple[Request, Reply]]]]
-"""Sends requests and yields raw replies as they arrive, in any order; what comes together is committed together."""
+Send = Callable[[Iterator[Request]], Iterator[list[tuple[Request, Reply]]]]
+"""Takes a request from the iterator when it can send it, since each is recorded as it is taken. Yields raw replies as they
+arrive, in any order; what comes together is committed together."""
+FAILED = "failed"
+"""The finish of a reply that a server never gave, to a request that it answers no more, while it answers others."""
+REASONS = {"length": "truncated", "content_filter": "refused", "refusal": "refused", FAILED: "failed", "stop": None}
+"""Why a reply is in quarantine, by its finish."""
+
+
+def rejected(reply: Reply) -> str | None:
+    """The kind of reason for which a reply is no whole text, whatever it was to be; None where it may be one."""
+    reason = REASONS.get(reply.finish, "malformed") if reply.finish is not None else None
+    return reason or (None if reply.raw.strip() else "empty")
+
+
+def _untold(_: int) -> None: ...
 
 
 class Ledger:
@@ -91,39 +114,69 @@ class Ledger:
             # no implicit transactions: each BEGIN and COMMIT below is meant
             self._db = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
             self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = full")  # a committed reply survives a power cut
             self._db.executescript(TABLES)
             self._add_columns()
 
     def _add_columns(self) -> None:
         """To a ledger of an earlier msmc; its replies are as good as before."""
-        columns = "select name from pragma_table_info('replies')"
-        if [name for (name,) in self._db.execute(columns)] != FIRST:
+        if not self._lacking():
             return
         with self._transaction():
-            if [name for (name,) in self._db.execute(columns)] == FIRST:  # no other process was faster
-                for column in ADDED:
-                    self._db.execute(f"alter table replies add column {column}")
+            for table, column in self._lacking():  # unless another process was faster
+                self._db.execute(f"alter table {table} add column {column}")
+
+    def _lacking(self) -> list[tuple[str, str]]:
+        columns = "select name from pragma_table_info(?)"
+        there = {table: {name for (name,) in self._db.execute(columns, (table,))} for table in ADDED}
+        return [(table, c) for table, added in ADDED.items() for c in added if c.split()[0] not in there[table]]
 
     def close(self) -> None:
         self._db.close()
 
-    def replies(self, requests: Iterable[Request], send: Send) -> Iterator[tuple[Request, Reply]]:
-        """Each request with its reply, in order; only those without one are sent. Raises Failed `ledger-unusable`."""
+    def replies(
+        self, requests: Iterable[Request], send: Send, told: Callable[[int], None] = _untold
+    ) -> Iterator[tuple[Request, Reply]]:
+        """Each request with its reply, in order, when all have one; only those without one are sent. `requests` is gone through
+        twice, so that memory does not grow with it. `told`: how many have a reply. Raises Failed `ledger-unusable`."""
+        self._ask(requests, send, told)
         left = iter(requests)
         while batch := list(islice(left, BATCH)):
             known = self._known(batch)
-            missing = list({request.key: request for request in batch if request.key not in known}.values())
-            if missing:
-                self._record(missing)
-                for arrived in send(missing):
-                    try:
-                        self._keep(arrived)
-                    except KeyboardInterrupt:
-                        self._keep(arrived)  # what has arrived is paid for
-                        raise
-                known = self._known(batch)
             yield from ((request, known[request.key]) for request in batch)
+
+    def _ask(self, requests: Iterable[Request], send: Send, told: Callable[[int], None]) -> None:
+        under_way, arrived, done = set[str](), list[tuple[Request, Reply]](), 0
+
+        def unanswered() -> Iterator[Request]:
+            nonlocal done
+            for request in requests:
+                if request.key in under_way or self._known([request]):
+                    done += 1
+                else:
+                    yield request
+
+        def taken(first: Request) -> Iterator[Request]:
+            for request in chain((first,), missing):
+                under_way.add(request.key)
+                self._record(request)
+                yield request
+
+        missing = unanswered()
+        if first := next(missing, None):
+            try:
+                for arrived in send(taken(first)):
+                    self._keep(arrived)
+                    under_way.difference_update(request.key for request, _ in arrived)
+                    done += len(arrived)
+                    told(done)
+            except KeyboardInterrupt:
+                self._keep(arrived)  # what has arrived is paid for
+                raise
+            except Exception as error:  # a writer's, which waits for what is on its way
+                if not (isinstance(error, Failed) and error.name == "ledger-unusable"):
+                    self._ended(under_way)
+                raise
+        told(done)
 
     def known(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Reply]]:
         """Those that have a reply."""
@@ -139,6 +192,22 @@ class Ledger:
             known = self._known(batch)
             yield from (request for request in batch if request.key not in known)
 
+    def select(self, what: str) -> Iterator[tuple[Any, ...]]:
+        """Rows of the database, one at a time."""
+        with self._told():
+            yield from self._db.execute(what)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Requests with their replies, and prefixes that no request has any more; gives their room back to the disk."""
+        with self._transaction():
+            gone = [(key,) for key in keys]
+            for table in ("replies", "quarantine", "requests"):
+                self._db.executemany(f"delete from {table} where key = ?", gone)
+            self._db.execute("delete from prefixes where digest not in (select prefix from requests)")
+        with self._told():
+            self._db.execute("vacuum")
+            self._db.execute("pragma wal_checkpoint (truncate)")
+
     def _known(self, batch: list[Request]) -> dict[str, Reply]:
         """The replies that are there, each as it was received; a damaged one is dropped, and so asked for again."""
         marks = ",".join("?" * len(batch))
@@ -146,29 +215,50 @@ class Ledger:
             select = f"select key, sha256, {REPLY} from replies where key in ({marks})"
             found = self._db.execute(select, [r.key for r in batch]).fetchall()
             damaged = [(key,) for key, sha256, raw, *_ in found if _sha256(raw) != sha256]
-            self._db.executemany("delete from replies where key = ?", damaged)
+            for table in ("replies", "quarantine") if damaged else ():
+                self._db.executemany(f"delete from {table} where key = ?", damaged)
         return {key: Reply(*reply) for key, _, *reply in found if (key,) not in damaged}
 
-    def _record(self, requests: list[Request]) -> None:
-        prefixes = {digest(r.messages): r.messages for r in requests}
-        with self._transaction():
-            self._db.executemany("insert or ignore into prefixes values (?, ?)", prefixes.items())
-            self._db.executemany(
-                "insert or ignore into requests values (?, ?, ?, ?, ?, ?)",
-                [(r.key, r.row.id, r.writer, digest(r.messages), r.row.prompt, r.row.seed) for r in requests],
+    def _record(self, request: Request) -> None:
+        """A kill does not lose it; a power cut may, but never a reply."""
+        prefix = digest(request.messages)
+        values = (request.key, request.row.id, request.writer, prefix, request.row.prompt, request.row.seed)
+        with self._transaction("normal"):
+            self._db.execute("insert or ignore into prefixes values (?, ?)", (prefix, request.messages))
+            self._db.execute(
+                """insert into requests (key, row, writer, prefix, prompt, seed, sent) values (?, ?, ?, ?, ?, ?, 1)
+                on conflict (key) do update set sent = coalesce(sent, 0) + 1""",
+                values,
             )
+
+    def _ended(self, keys: Iterable[str]) -> None:
+        """Requests that a writer took and that are not on their way any more: refused, or never sent."""
+        with self._transaction("normal"):
+            self._db.executemany("update requests set sent = sent - 1 where key = ?", [(key,) for key in keys])
 
     def _keep(self, arrived: list[tuple[Request, Reply]]) -> None:
         """The first reply to a request stands, should two processes have asked at once."""
+        insert = f"insert or ignore into replies (key, sha256, {REPLY}) values (?, ?, ?, ?, ?, ?, ?)"
         with self._transaction():
-            self._db.executemany(
-                f"insert or ignore into replies (key, sha256, {REPLY}) values (?, ?, ?, ?, ?, ?, ?)",
-                [(request.key, _sha256(reply.raw), *reply) for request, reply in arrived],
-            )
+            for request, reply in arrived:
+                new = self._db.execute(insert, (request.key, _sha256(reply.raw), *reply)).rowcount
+                if new and (reason := rejected(reply)):
+                    self._reject(request, reason, reply.finish or "")
+
+    def quarantine(self, found: Iterable[tuple[Request, str, str]]) -> None:
+        """Requests whose replies are not to be trained on, each with the kind of the reason and what there is to say."""
+        with self._transaction():
+            for request, reason, detail in found:
+                self._reject(request, reason, detail)
+
+    def _reject(self, request: Request, reason: str, detail: str) -> None:
+        self._db.execute("insert or replace into quarantine values (?, ?, ?)", (request.key, reason, detail))
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, synchronous: str = "full") -> Iterator[None]:
+        """`full`: what is committed survives a power cut; `normal`: a kill."""
         with self._told():
+            self._db.execute(f"pragma synchronous = {synchronous}")
             self._db.execute("begin immediate")
             try:
                 yield

@@ -1,6 +1,6 @@
 """What a command uses of its writer: tokens and money, counted as replies arrive, and caps that no request may pass."""
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 
 from msmc.backend.ledger import Reply, Request
 from msmc.backend.tokens import TEMPLATE, Tokens
@@ -37,7 +37,16 @@ class Usage:
     """Replies whose tokens no server told, so that the target's tokenizer counted them."""
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Usage(
+            self.prompt + other.prompt,
+            self.cached + other.cached,
+            self.reply + other.reply,
+            self.replies + other.replies,
+            self.counted + other.counted,
+        )
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        return self + Usage(-other.prompt, -other.cached, -other.reply, -other.replies, -other.counted)
 
     @property
     def tokens(self) -> float:
@@ -66,6 +75,8 @@ class Meter:
     _charged: Usage = Usage()
     """As `used`, with the most that a reply can have taken where no server told."""
     _promised: dict[str, Usage] = field(default_factory=dict)
+    _in_all: Usage = Usage()
+    """What is promised; whole numbers of tokens, so it stays exact."""
     _heads: dict[str, float] = field(default_factory=dict)
 
     def count(self, request: Request, reply: Reply) -> Usage:
@@ -83,22 +94,33 @@ class Meter:
         if not self.allows(most):
             return False
         self._promised[request.key] = most
+        self._in_all += most
         return True
 
     def arrived(self, request: Request, reply: Reply) -> None:
-        most, counted = self._promised.pop(request.key), self.count(request, reply)
+        most, counted = self._no_more(request), self.count(request, reply)
         self.add(counted, most if counted.counted else counted)
 
     def lost(self, request: Request) -> None:
-        """Of an answer that is no reply: it may be paid for all the same, and nobody knows how much."""
-        self._charged += self._promised.pop(request.key)
+        """Of an answer that is no reply, or that came too late: it may be paid for, and nobody knows how much."""
+        self._charged += self._no_more(request)
+
+    def refused(self, request: Request) -> None:
+        """By its server, before it cost anything."""
+        self._no_more(request)
+
+    def _no_more(self, request: Request) -> Usage:
+        """What was promised to a request that is not on its way any more."""
+        most = self._promised.pop(request.key)
+        self._in_all -= most
+        return most
 
     def add(self, used: Usage, charged: Usage) -> None:
         self.used += used
         self._charged += charged
 
     def allows(self, further: Usage) -> bool:
-        every = sum(self._promised.values(), self._charged + further)
+        every = self._in_all + self._charged + further
         if self.caps.tokens is not None and every.tokens > self.caps.tokens:
             return False
         if self.caps.cost is None:

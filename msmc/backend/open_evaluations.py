@@ -154,7 +154,7 @@ class OpenEvaluations:
         def require() -> None:
             """A key, before the model is asked or even trained; gradings that are in the ledger need none."""
             if not said.done:
-                from msmc.backend.openai_writer import api_key  # a second to import
+                from msmc.backend.writers.openai import api_key  # a second to import
 
                 api_key(judge)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import openai
 
-from msmc.backend.openai_writer import api_key
+from msmc.backend.writers.openai import api_key
 from msmc.diagnostics import Failed
 from msmc.writer import OPENAI, Served
 

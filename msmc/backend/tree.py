@@ -105,13 +105,12 @@ class Arm:
             rows = read_jsonl(self.folder / "demos" / f"{name}.jsonl")
             yield block["thinking"], [DemoRow.model_validate(row) for row in rows]
 
-    def requests(self, writer: str, rows: Iterable[DocumentRow | DemoRow] | None = None) -> Iterator[Request]:
-        """Rows as a writer gets them, each with the prefix that it names; without any, all planned documents."""
-        for row in self.documents() if rows is None else rows:
-            yield Request(row, self._prefixes[row.prefix], writer)
+    def requests(self, writer: str, rows: Iterable[DocumentRow | DemoRow] | None = None) -> "Requests":
+        """Rows as a writer gets them; without any, all planned documents."""
+        return Requests(self, writer, rows)
 
     @cached_property
-    def _prefixes(self) -> dict[str, Prefix]:
+    def prefixes(self) -> dict[str, Prefix]:
         """Those of documents have the names of nodes, those of chats begin with the name of their block."""
         places = (self.folder / what / "prefixes.jsonl" for what in ("documents", "demos"))
         rows = (row for place in places if place.is_file() for row in read_jsonl(place))
@@ -130,6 +129,20 @@ class Arm:
 
     def digest_of_choices(self) -> str:
         return digest([self.digest_of(f"evals/{path.name}") for path in self.choices])
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Rows as a writer gets them, each with the prefix that it names; read and made anew at each going through."""
+
+    arm: Arm
+    writer: str
+    rows: Iterable[DocumentRow | DemoRow] | None
+    """None: all planned documents of the arm."""
+
+    def __iter__(self) -> Iterator[Request]:
+        for row in self.arm.documents() if self.rows is None else self.rows:
+            yield Request(row, self.arm.prefixes[row.prefix], self.writer)
 
 
 @dataclass(frozen=True)

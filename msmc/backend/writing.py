@@ -1,7 +1,7 @@
 """Planned rows to texts: from the ledger where they were asked for before, else from the target's writer, within the caps."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -13,13 +13,15 @@ from msmc.backend.chats import asked_next, assemble, chains
 from msmc.backend.gates import Rows, own_words
 from msmc.backend.ledger import Ledger, Reply, Request, Send
 from msmc.backend.meter import CapReached, Meter, Usage
+from msmc.backend.senders import Senders
 from msmc.backend.tree import Arm, Tree
 from msmc.build import DemoRow, DocumentRow, JudgeRow, digest
 from msmc.diagnostics import Failed, fail
 from msmc.library import Library
-from msmc.writer import Served
 
 NONE: Mapping[str, int] = MappingProxyType({})
+TOGETHER = 256
+"""Documents of the `template` writer that are kept together."""
 Advance = Callable[[int, int, str], None]
 """done, in all, a note"""
 
@@ -27,8 +29,8 @@ Advance = Callable[[int, int, str], None]
 class Writing:
     """What a command writes of a build tree."""
 
-    def __init__(self, tree: Tree, ledger: Path, library: Library, meter: Meter) -> None:
-        self.tree, self.ledger, self.library, self.meter = tree, ledger, library, meter
+    def __init__(self, tree: Tree, ledger: Path, library: Library, meter: Meter, senders: Senders) -> None:
+        self.tree, self.ledger, self.library, self.meter, self.senders = tree, ledger, library, meter, senders
         self.target = tree.full.target
 
     @cached_property
@@ -66,60 +68,36 @@ class Writing:
         self, arm: Arm, rows: Iterable[DocumentRow | DemoRow] | None, told: Callable[[int], None]
     ) -> Iterator[tuple[DocumentRow | DemoRow, Reply]]:
         """`told`: how many rows have a reply."""
-        number = 0
-        with closing(Ledger(self.ledger)) as ledger, self._sending(arm) as asked:
-
-            def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-                arrived = number
-                for some in asked(requests):
-                    arrived += len(some)
-                    told(arrived)
-                    yield some
-
+        with closing(Ledger(self.ledger)) as ledger:
             try:
-                for number, (request, reply) in enumerate(ledger.replies(arm.requests(self.writer, rows), send), 1):
-                    told(number)
+                for request, reply in ledger.replies(arm.requests(self.writer, rows), self._sending(arm), told):
                     assert not isinstance(request.row, JudgeRow)
                     yield request.row, reply
             except CapReached as reached:
                 raise self._capped(reached.most) from None
 
-    @contextmanager
-    def _sending(self, arm: Arm) -> Iterator[Send]:
-        """The writer, made when there is something to send: what is in the ledger needs no key and no server."""
-        with ExitStack() as stack:
-            made: list[Send] = []
-
-            def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-                if not made and (model := self.target.model_writer):
-                    from msmc.backend.openai_writer import OpenAIWriter  # a second to import
-
-                    assert isinstance(model, Served)
-                    made.append(stack.enter_context(closing(OpenAIWriter(model, self.meter))).send)
-                elif not made:
-                    made.append(self._templated(arm))
-                return made[0](requests)
-
-            yield send
-
-    def _templated(self, arm: Arm) -> Send:
-        writer = template_writer.TemplateWriter(arm.spec, self.library)
-
-        def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-            written = list[tuple[Request, Reply]]()
-            for request in requests:
-                assert isinstance(request.row, DocumentRow), "it writes no chats, and is asked for none"
-                reply = Reply(writer.write(request.row))
-                counted = self.meter.count(request, reply)
-                if not self.meter.allows(counted):
-                    break
-                self.meter.add(counted, counted)
-                written.append((request, reply))
-            yield written
-            if len(written) < len(requests):
-                raise CapReached(counted)
+    def _sending(self, arm: Arm) -> Send:
+        def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+            model = self.target.model_writer
+            return self.senders.of(model, self.meter).send(requests) if model else self._templated(arm, requests)
 
         return send
+
+    def _templated(self, arm: Arm, requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        writer, written = template_writer.TemplateWriter(arm.spec, self.library), list[tuple[Request, Reply]]()
+        for request in requests:
+            assert isinstance(request.row, DocumentRow), "it writes no chats, and is asked for none"
+            reply = Reply(writer.write(request.row))
+            counted = self.meter.count(request, reply)
+            if not self.meter.allows(counted):
+                yield written
+                raise CapReached(counted)
+            self.meter.add(counted, counted)
+            written.append((request, reply))
+            if len(written) == TOGETHER:
+                yield written
+                written = []
+        yield written
 
     def left(self, first: Mapping[str, int] = NONE) -> tuple[dict[str, int], int]:
         """Of this experiment's documents those without a reply, by arm, and how many have one. What arms share counts once:

@@ -19,7 +19,7 @@ def request(n: int = 0, prompt: str = "Write.", prefix: str = "A rule.", writer:
     return Request(row, Prefix(name="a.b", messages=(Message(role="system", content=prefix),)), writer)
 
 
-def echo(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+def echo(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
     yield [(r, Reply(f"reply to {r.row.id}")) for r in requests]
 
 
@@ -39,29 +39,31 @@ def test_the_key_is_everything_that_determines_a_reply_and_nothing_else() -> Non
 def test_a_request_is_recorded_before_it_is_sent_and_a_reply_before_it_is_parsed(tmp_path: Path) -> None:
     path, seen = tmp_path / "ledger.sqlite", []
 
-    def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+    def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
         for one in requests:
             seen.append(len(table(path, "select * from requests")))
             yield [(one, Reply("raw"))]
 
     for _ in Ledger(path).replies([request(n) for n in range(3)], send):
         assert len(table(path, "select * from replies")) == 3
-    assert seen == [3, 3, 3]
+    assert seen == [1, 2, 3]
     assert table(path, "pragma journal_mode") == [("wal",)]
 
 
 def test_what_arrived_before_a_failure_is_kept_and_never_asked_for_again(tmp_path: Path) -> None:
-    def breaks(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-        yield [(requests[1], Reply("late but first"))]
+    def breaks(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        taken = list(requests)
+        yield [(taken[1], Reply("late but first"))]
         raise ConnectionError
 
     rows, asked = [request(n) for n in range(4)], list[str]()
     with pytest.raises(ConnectionError):
         list(Ledger(tmp_path / "l").replies(rows, breaks))
 
-    def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-        asked.extend(r.row.id for r in requests)
-        return echo(requests)
+    def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        taken = list(requests)
+        asked.extend(r.row.id for r in taken)
+        return echo(iter(taken))
 
     found = {r.row.id: reply.raw for r, reply in Ledger(tmp_path / "l").replies(rows, send)}
     assert asked == ["doc-0", "doc-2", "doc-3"] and found["doc-1"] == "late but first"
@@ -70,7 +72,7 @@ def test_what_arrived_before_a_failure_is_kept_and_never_asked_for_again(tmp_pat
 
 
 def _ask(path: Path, name: str) -> None:
-    def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+    def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
         for one in requests:
             yield [(one, Reply(f"{name} {one.row.id}"))]
 
@@ -102,9 +104,10 @@ def test_a_damaged_reply_is_asked_for_again(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "l") as db:
         db.execute("update replies set raw = 'repl' || char(0) || substr(raw, 6) where key = ?", (rows[1].key,))
 
-    def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-        asked.extend(r.row.id for r in requests)
-        return echo(requests)
+    def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        taken = list(requests)
+        asked.extend(r.row.id for r in taken)
+        return echo(iter(taken))
 
     assert [raw for _, raw in Ledger(tmp_path / "l").replies(rows, send)] == whole
     assert asked == ["doc-1"]
@@ -125,9 +128,10 @@ def test_a_ledger_of_an_earlier_msmc_goes_on(tmp_path: Path) -> None:
         raw = "from before"
         db.execute("insert into replies values (?, ?, ?)", (rows[0].key, raw, hashlib.sha256(raw.encode()).hexdigest()))
 
-    def send(requests: list[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-        asked.extend(r.row.id for r in requests)
-        yield [(r, Reply("new", "stop", 10, 4, 5)) for r in requests]
+    def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        for r in requests:
+            asked.append(r.row.id)
+            yield [(r, Reply("new", "stop", 10, 4, 5))]
 
     for _ in range(2):  # added once
         found = [reply for _, reply in Ledger(tmp_path / "l").replies(rows, send)]
@@ -141,7 +145,7 @@ def test_what_a_server_counted_is_known_afterwards(tmp_path: Path) -> None:
     assert [r.row.id for r in ledger.missing(rows)] == ["doc-0", "doc-1", "doc-2", "doc-3"]
     replies = [Reply("a", "stop", 10, 4, 5), Reply("b", "length", 11, None, 6), Reply("c", "stop", 1, 1, 1), Reply("d")]
     for one, reply in zip(rows, replies, strict=True):
-        list(ledger.replies([one], lambda requests, reply=reply: iter([[(requests[0], reply)]])))
+        list(ledger.replies([one], lambda requests, reply=reply: iter([[(next(requests), reply)]])))
     assert not list(ledger.missing(rows))
     found = past(tmp_path / "l", "w 1", "doc-", 10)
     assert {reply for _, _, reply in found} == set(replies[:2])

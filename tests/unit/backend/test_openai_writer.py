@@ -11,8 +11,9 @@ import pytest
 
 from msmc.backend.ledger import Reply, Request
 from msmc.backend.meter import NO_CAPS, CapReached, Caps, Meter, Usage, most_of
-from msmc.backend.openai_writer import OpenAIWriter
 from msmc.backend.tokens import Tokens
+from msmc.backend.writers.openai import openai_writer
+from msmc.backend.writers.pool import Pool
 from msmc.diagnostics import Failed
 from msmc.writer import Price, Served
 from tests.chat_server import Server, breaks_off, completion, fails, says, send, serving, trickles
@@ -41,23 +42,23 @@ def url(server: Server) -> Iterator[str]:
         yield address
 
 
-def writer(url: str | None, caps: Caps = NO_CAPS, **keys: Any) -> OpenAIWriter:
+def writer(url: str | None, caps: Caps = NO_CAPS, **keys: Any) -> Pool:
     served = Served(kind="openai", model="m", base_url=url, **{"retries": 1, "max_tokens": 50, **keys})
-    return OpenAIWriter(served, Meter(caps, PRICE, Tokens()))
+    return openai_writer(served, Meter(caps, PRICE, Tokens()))
 
 
-def sent(one: OpenAIWriter, requests: list[Request]) -> dict[str, Reply]:
+def sent(one: Pool, requests: list[Request]) -> dict[str, Reply]:
     try:
-        return {asked.row.id: reply for some in one.send(requests) for asked, reply in some}
+        return {asked.row.id: reply for some in one.send(iter(requests)) for asked, reply in some}
     finally:
         one.close()
 
 
-def failure(one: OpenAIWriter, requests: list[Request]) -> tuple[list[str], Failed]:
+def failure(one: Pool, requests: list[Request]) -> tuple[list[str], Failed]:
     """What arrived before, and the failure."""
     arrived = []
     with pytest.raises(Failed) as caught:
-        for some in one.send(requests):
+        for some in one.send(iter(requests)):
             arrived += [asked.row.id for asked, _ in some]
     one.close()
     return arrived, caught.value
@@ -78,7 +79,7 @@ def test_a_request_has_the_prefix_the_prompt_the_seed_and_the_sampling(server: S
 def test_replies_come_as_they_arrive_at_most_so_many_at_a_time(server: Server, url: str) -> None:
     server.pause = 0.02
     one, meter = writer(url, concurrency=3), None
-    numbers = [len(some) for some in one.send([request(n) for n in range(12)])]
+    numbers = [len(some) for some in one.send(iter([request(n) for n in range(12)]))]
     one.close()
     assert sum(numbers) == 12 and max(numbers) <= 3 and server.at_once <= 3
     meter = one.meter
@@ -318,7 +319,7 @@ def test_an_interrupt_stops_at_once_and_hands_on_what_arrived(server: Server, ur
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        for some in one.send([request(n) for n in range(8)]):
+        for some in one.send(iter([request(n) for n in range(8)])):
             arrived += [asked.row.id for asked, _ in some]
     one.close()
     assert len(arrived) == 3
@@ -337,7 +338,7 @@ def test_no_request_is_sent_that_could_pass_a_cap_with_those_on_their_way(
     one, arrived = writer(url, caps, concurrency=4), 0
     most = most_of(request(0), 50)
     with pytest.raises(CapReached):
-        for some in one.send([request(n) for n in range(200)]):
+        for some in one.send(iter([request(n) for n in range(200)])):
             arrived += len(some)
     one.close()
     taken = Usage(server.used["prompt"], server.used["cached"], server.used["reply"])

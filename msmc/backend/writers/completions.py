@@ -28,10 +28,12 @@ def reply_of(answer: bytes, request: Request) -> Reply | None:
         return None
     match told:
         case {"choices": [{"message": {**message}, **choice}, *_]}:
-            text = message.get("content") or ""
+            text, ending = message.get("content") or "", choice.get("finish_reason")
+            if not text and isinstance(message.get("refusal"), str):
+                text, ending = message["refusal"], "refusal"
             if isinstance(text, str):
                 raw = HALVES.sub(UNKNOWN, text)
-                return Reply(raw, _ending(choice.get("finish_reason")), *_counts(told.get("usage"), request, raw))
+                return Reply(raw, _ending(ending), *_counts(told.get("usage"), request, raw))
     return None
 
 

@@ -1,0 +1,280 @@
+"""Requests to a hosted model: as many at a time as its server takes, each tried again while there is hope of a reply.
+
+Nobody else retries: a client that did would hide a busy server from the limit, and its waiting would hold a place.
+"""
+
+import asyncio
+import errno
+import heapq
+import random
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from msmc.backend.ledger import FAILED, Reply, Request
+from msmc.backend.meter import CapReached, Meter, most_of
+from msmc.backend.writers.limit import Limit, seconds_told
+from msmc.diagnostics import Failed
+
+IN_A_ROW = 3
+"""Requests that get no reply, none being answered in between, after which nobody believes in the server any more."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+"""Seconds before a request is tried again; each pause is twice the last one."""
+BUSY = frozenset({429, 503, 529})
+"""What a server says that has too much to do."""
+AGAIN = frozenset({408, 409, 425, 429})
+"""Below 500, what may be otherwise at the next try."""
+EVERY = frozenset({401, 403, 404})
+"""What is said of one request and holds for all: a key, a model, an address."""
+
+
+class NoReply(Exception):
+    """An answer that is no reply of the server's API."""
+
+
+class Provider(Protocol):
+    """One server's way to be asked."""
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What its client raises where there is no reply, after one try. Those of a server that answered have its
+        `status_code` and `response`."""
+
+    async def ask(self, request: Request) -> Reply | None:
+        """None: the answer is no reply."""
+
+    def failure(self, error: Exception) -> Failed:
+        """What a user is told: of its client's errors, TimeoutError and NoReply."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(eq=False)
+class Attempt:
+    """A request on its way, or waiting for its next try. Counts of replies are those that the pool has had."""
+
+    request: Request
+    seen: int
+    """Replies at its last failure, or when it was taken."""
+    since: int = 0
+    """Replies at its first failure."""
+    tries: int = 0
+    """Those that failed."""
+    round: int = 0
+
+
+class Pool:
+    """Sends requests, so many at a time as its limit says. Replies are handed on as they arrive.
+
+    A request that gets none while others do is given up alone, as a reply with the finish `failed`."""
+
+    def __init__(
+        self, provider: Provider, limit: Limit, meter: Meter, *, max_tokens: int, timeout: float, retries: int
+    ) -> None:
+        """`timeout`: seconds for a whole request, whatever trickles in between; each try has its own."""
+        self.provider, self.limit, self.meter = provider, limit, meter
+        self.max_tokens, self.timeout, self.retries = max_tokens, timeout, retries
+        self._runner = asyncio.Runner()
+        self._something = asyncio.Event()
+        self._jitter = random.Random()
+        self._replies = 0
+        self._paused = 0.0
+        """The time of the loop at which the server may be asked again."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._running = dict[asyncio.Task[Reply | None], Attempt]()
+        self._ended = deque[asyncio.Task[Reply | None]]()
+        self._waiting: list[tuple[float, int, Attempt]] = []
+        """By the time from which each may be sent again."""
+        self._capped: Attempt | None = None
+        self._suspects: list[tuple[Attempt, Exception]] = []
+        """Given up since the last reply: it may be they, or the server."""
+        self._failure: Exception | None = None
+        self._arrived: list[tuple[Request, Reply]] = []
+        self._every = False
+
+    def close(self) -> None:
+        self._runner.run(self.provider.close())
+        self._runner.close()
+
+    def send(self, requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        """Raises CapReached before a cap is passed, and Failed where the server gives no reply. In both cases, and when it is
+        stopped, what has arrived is handed on first; a failure waits for what is on its way, because it may be paid for."""
+        self._begin()
+        try:
+            while self._sends(requests):
+                self._runner.run(self._wait())
+                self._collect()
+                if self._arrived:
+                    yield self._arrived
+                    self._arrived = []
+        except KeyboardInterrupt:
+            self._collect()
+            yield self._arrived
+            raise
+        finally:
+            self._runner.run(self._cancelled())
+        if self._capped and not self._failure:
+            raise CapReached(most_of(self._capped.request, self.max_tokens))
+        if failure := self._failure or next((error for _, error in self._suspects), None):
+            raise self.provider.failure(failure) from None
+
+    # ---- on their way ---------------------------------------------------------------------------------------------------
+
+    def _sends(self, requests: Iterator[Request]) -> bool:
+        """Sends what may be sent. Whether there is something to wait for."""
+        while not self._failure and len(self._running) < self.limit.now and (attempt := self._next(requests)):
+            if not self.meter.admit(attempt.request, most_of(attempt.request, self.max_tokens)):
+                self._capped = attempt
+                break
+            self._capped = None
+            attempt.round = self.limit.round
+            task = self._runner.get_loop().create_task(self._ask(attempt.request))
+            self._running[task] = attempt
+            task.add_done_callback(self._end)
+        return bool(self._running or not (self._failure or self._capped or (self._every and not self._waiting)))
+
+    def _next(self, requests: Iterator[Request]) -> Attempt | None:
+        """The one that a cap held back, one to be tried again, or a new one. As many are unanswered as the limit says at most,
+        whatever they wait for."""
+        now = self._runner.get_loop().time()
+        if self._capped or now < self._paused:
+            return self._capped
+        if self._waiting and self._waiting[0][0] <= now:
+            return heapq.heappop(self._waiting)[2]
+        if self._every or len(self._running) + len(self._waiting) >= self.limit.most:
+            return None
+        if request := next(requests, None):
+            return Attempt(request, self._replies)
+        self._every = True
+        return None
+
+    async def _ask(self, request: Request) -> Reply | None:
+        async with asyncio.timeout(self.timeout):
+            return await self.provider.ask(request)
+
+    def _end(self, task: asyncio.Task[Reply | None]) -> None:
+        self._ended.append(task)
+        self._something.set()
+
+    async def _wait(self) -> None:
+        """Until one has ended, and those that end with it, or until one may be sent."""
+        try:
+            async with asyncio.timeout_at(self._when()):
+                await self._something.wait()
+        except TimeoutError:
+            return
+        self._something.clear()
+        before = 0
+        while before < len(self._ended):
+            before = len(self._ended)
+            await asyncio.sleep(0)
+
+    def _when(self) -> float | None:
+        """The time at which one may be sent that may not be now."""
+        if self._failure or self._capped or len(self._running) >= self.limit.now:
+            return None
+        times = [max(self._waiting[0][0], self._paused)] if self._waiting else []
+        if not self._every and len(self._running) + len(self._waiting) < self.limit.most:
+            times.append(self._paused)
+        return min(times, default=None)
+
+    async def _cancelled(self) -> None:
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    # ---- what comes of them ---------------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        while self._ended:
+            task = self._ended[0]
+            attempt = self._running[task]
+            reply, error = None, NoReply() if task.cancelled() else task.exception()
+            if error is None and (reply := task.result()):
+                self._arrived.append((attempt.request, reply))
+            self._ended.popleft()  # now that an interrupt would not lose it
+            del self._running[task]
+            if reply:
+                self._answered(attempt.request, reply)
+            elif error is None or isinstance(error, (TimeoutError, *self.provider.errors)):
+                self._unanswered(attempt, error or NoReply())
+            else:
+                raise error
+
+    def _answered(self, request: Request, reply: Reply) -> None:
+        self.meter.arrived(request, reply)
+        self.limit.answered()
+        self._replies += 1
+        suspects, self._suspects = self._suspects, []
+        for attempt, error in suspects:
+            if _status(error) == 429:  # it was others' turn
+                self._later(attempt, 0)
+            else:
+                self._give_up(attempt)
+
+    def _unanswered(self, attempt: Attempt, error: Exception) -> None:
+        """To be tried again, given up, or the server's failure."""
+        status, refused = _status(error), _refused(error)
+        if refused or status is not None:
+            self.meter.refused(attempt.request)
+        else:
+            self.meter.lost(attempt.request)
+        if refused or status in BUSY:
+            self.limit.busy(attempt.round)
+        if not attempt.tries or (status == 429 and self._replies > attempt.seen):
+            attempt.tries, attempt.since = 0, self._replies
+        attempt.tries, attempt.seen = attempt.tries + 1, self._replies
+        if status in EVERY:
+            self._failure = self._failure or error
+        elif status is not None and status < 500 and status not in AGAIN:
+            self._suspect(attempt, error, self._replies > 0)
+        elif attempt.tries > self.retries:
+            self._suspect(attempt, error, self._replies > attempt.since)
+        elif isinstance(error, NoReply):
+            self._later(attempt, 0)
+        else:
+            self._pause(attempt, error)
+
+    def _pause(self, attempt: Attempt, error: Exception) -> None:
+        """A server that says when to come is not asked before by any request."""
+        headers: Mapping[str, str] = getattr(getattr(error, "response", None), "headers", {})
+        told = seconds_told(headers)
+        if told is None:
+            pause = min(FIRST_PAUSE * 2 ** (attempt.tries - 1), LONGEST_PAUSE)
+            return self._later(attempt, pause * self._jitter.uniform(0.75, 1))
+        self._paused = max(self._paused, self._runner.get_loop().time() + told)
+        return self._later(attempt, told)
+
+    def _later(self, attempt: Attempt, seconds: float) -> None:
+        heapq.heappush(self._waiting, (self._runner.get_loop().time() + seconds, id(attempt), attempt))
+
+    def _suspect(self, attempt: Attempt, error: Exception, answers: bool) -> None:
+        """`answers`: whether the server answers others."""
+        if answers:
+            return self._give_up(attempt)
+        self._suspects.append((attempt, error))
+        if len(self._suspects) >= IN_A_ROW:
+            self._failure = self._failure or self._suspects[0][1]
+        return None
+
+    def _give_up(self, attempt: Attempt) -> None:
+        self._arrived.append((attempt.request, Reply("", FAILED)))
+
+
+def _status(error: Exception) -> int | None:
+    """None where the server did not answer."""
+    status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _refused(error: Exception) -> bool:
+    """Whether there was no connection at all, so that nothing was sent."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError) or getattr(cause, "errno", None) in (errno.EMFILE, errno.ENFILE):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
