@@ -31,7 +31,9 @@ class FileServer(Server):
             case "POST", ["files"]:
                 return self._told_file(self._uploaded(body))
             case "GET", ["files"]:
-                found = [self._told_file(file) for file in self.files if self.files[file]["purpose"] == query["purpose"]]
+                found = [
+                    self._told_file(file) for file in self.files if self.files[file]["purpose"] == query["purpose"]
+                ]
                 return {"object": "list", "data": found, "has_more": False}
             case "GET", ["files", file, "content"]:
                 return iter([json.loads(line) for line in self._file(file)["lines"]])

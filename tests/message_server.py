@@ -1,4 +1,4 @@
-"""A server that speaks Anthropic's messages API on loopback, message batches too. Every request is held to the client's own types."""
+"""Anthropic's messages API on loopback, message batches too. Every request is held to the client's own types."""
 
 import json
 import re

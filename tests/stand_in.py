@@ -76,7 +76,7 @@ def standing_in(server: StandIn) -> Iterator[str]:
             body = self._body()
             try:
                 if server.moments.come("asked", what, self):
-                    return
+                    return None
                 if server.key and self.headers["Authorization"] != f"Bearer {server.key}":
                     told = {"error": {"type": "authentication_error", "message": self.headers["Authorization"]}}
                     return send(self, 401, told)
@@ -86,7 +86,7 @@ def standing_in(server: StandIn) -> Iterator[str]:
                 except Refusal as refusal:
                     return send(self, refusal.status, refusal.body)
                 if server.moments.come("done", what, self):
-                    return
+                    return None
                 if isinstance(answer, list | dict):
                     send(self, 200, answer)
                 else:
@@ -94,7 +94,7 @@ def standing_in(server: StandIn) -> Iterator[str]:
             except (BrokenPipeError, ConnectionResetError):  # the client was stopped
                 self.close_connection = True
 
-        do_GET = do_POST = do_DELETE = obey  # noqa: N815
+        do_GET = do_POST = do_DELETE = obey
 
         def _body(self) -> bytes:
             assert "chunked" not in (self.headers["Transfer-Encoding"] or ""), "a length is told"

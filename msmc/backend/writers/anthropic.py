@@ -20,7 +20,12 @@ from msmc.backend.writers.pool import Pool
 from msmc.diagnostics import Failed
 from msmc.writer import ANTHROPIC, Anthropic
 
-ENDINGS = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "model_context_window_exceeded": "length"}
+ENDINGS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+}
 """Why a message ended, in the words of the ledger; others are kept as they are: `refusal`."""
 CONNECTION = (anthropic.APITimeoutError, anthropic.APIConnectionError)
 CACHE = {"type": "ephemeral"}
@@ -123,9 +128,7 @@ def _counts(usage: Any, request: Request, raw: str) -> Counts:
     sizes = [*(message.content for message in request.prefix.messages), request.row.prompt]
     match usage:
         case {"input_tokens": int(new), "output_tokens": int(reply), **more}:
-            cached, written = (
-                more.get(f"cache_{what}_input_tokens") or 0 for what in ("read", "creation")
-            )
+            cached, written = (more.get(f"cache_{what}_input_tokens") or 0 for what in ("read", "creation"))
             if not all(isinstance(n, int) and 0 <= n <= MOST for n in (new, cached, written)):
                 return UNTOLD
             prompt = new + cached + written

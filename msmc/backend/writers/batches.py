@@ -130,7 +130,7 @@ class Batches:
                 return opened, capped
 
     def _cut(self, left: Ahead, opened: set[str]) -> tuple[dict[str, str | None], Request | None]:
-        """The requests of the next batch, whose lines are in the file then: keys, with schemas. Batches that have others are added
+        """The requests of the next batch, keys with schemas; their lines are in the file then. Batches that have others are added
         to `opened`."""
         cut, size = dict[str, str | None](), 0
         self._file.parent.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ from msmc.backend.ledger import Reply, Request
 from msmc.backend.writers.batch_provider import Entry, Found, Outcome, State
 from msmc.backend.writers.completions import reply_in
 from msmc.backend.writers.failures import Trouble, failed, trouble_of, words_in
-from msmc.backend.writers.openai import CONNECTION, client_of, params
 from msmc.backend.writers.keys import api_key
+from msmc.backend.writers.openai import CONNECTION, client_of, format_of, params
 from msmc.backend.writers.submitted import Intent
 from msmc.diagnostics import Failed
 from msmc.writer import Served
@@ -48,8 +48,9 @@ class FileBatches:
         await self._client.close()
 
     def line(self, request: Request) -> bytes:
+        body = params(request, self.served) | (format_of(request.schema) if request.schema else {})
         head = {"custom_id": request.key, "method": "POST", "url": "/v1/chat/completions"}
-        return json.dumps(head | {"body": params(request, self.served)}, ensure_ascii=False).encode() + b"\n"
+        return json.dumps(head | {"body": body}, ensure_ascii=False).encode() + b"\n"
 
     def reply(self, answer: Any, request: Request) -> Reply | None:
         return reply_in(answer, request)

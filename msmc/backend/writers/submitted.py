@@ -89,7 +89,10 @@ class Submitted(Ledger):
 
     def ids(self) -> set[str]:
         """Of all batches that the ledger knows."""
-        return {batch for (batch,) in self._rows("select id from batches where provider = ? and id is not null", self.provider)}
+        return {
+            batch
+            for (batch,) in self._rows("select id from batches where provider = ? and id is not null", self.provider)
+        }
 
     def holds(self, batch: str, key: str) -> bool:
         return bool(self._rows("select 1 from batched where digest = ? and key = ?", batch, key))
