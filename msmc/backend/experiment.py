@@ -24,6 +24,8 @@ from msmc.diagnostics import Diagnostic, Interrupted, fail
 from msmc.stored import read_json, read_jsonl
 from msmc.whole import whole_file
 
+TEXT = ("corpus", "demos")
+"""Kinds of jobs that write text, those of another arm included; they come first."""
 GO_ON = "the same command goes on from here"
 
 
@@ -77,6 +79,8 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
         watch.say(f"{done} of {len(jobs)} stages are done already")
     try:
         for number, (kind, job) in enumerate(todo):
+            if not kind.startswith(TEXT):
+                stages.senders.close()
             started = time.monotonic()
             with watch.job(job, sum(j.seconds for _, j in todo[number:])) as advance:
                 job.do(advance, watch.say)
@@ -87,6 +91,8 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
                 watch.say(_demos(job.folder))
     except KeyboardInterrupt:
         raise _stopped(jobs, stages.ledger) from None
+    finally:
+        stages.senders.close()
     if until != "scores":
         return None
     folders = [_write_run(folder, tree, run, seed, of, registered) for run, seed, of in models]

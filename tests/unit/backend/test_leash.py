@@ -30,7 +30,7 @@ def until(true: Callable[[], object]) -> None:
     end = time.monotonic() + SECONDS
     while not true():
         assert time.monotonic() < end, "it takes too long"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def lives(pid: int) -> bool:
