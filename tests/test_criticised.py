@@ -312,7 +312,8 @@ def test_a_critic_sees_the_clause_and_the_contract_and_nothing_that_is_held_out(
 
 
 def test_without_a_critic_the_build_has_no_word_of_one(folder: Path, url: str) -> None:
-    msmc(*command(url, critic=False))
+    given = [f"rewriter.{key}" for key in _model("rewriter", url)]
+    assert "nothing is written anew" in msmc(*command(url, *given, critic=False)).output
     assert "critique:" not in (folder / "build/tea/full/documents/prefixes.jsonl").read_text("utf-8")
 
 
