@@ -53,7 +53,7 @@ class Stages:
         self.tree, self.runs, self.cache, self.say = tree, runs, cache, say
         self.target = tree.full.target
         meter = Meter(caps, self.target.price, tokens_of(self.target.model, cache))
-        self.senders = Senders(cache, runs / "vllm", say)
+        self.senders = Senders(cache, runs / "vllm", self.ledger, say)
         """Closed as soon as all text is there, so that training has their memory."""
         self.writing = Writing(tree, self.ledger, Library(sources), meter, self.senders)
         self.done_now: list[tuple[Job, float]] = []
