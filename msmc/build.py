@@ -13,6 +13,10 @@ from msmc.ir import Node, Rung, Swept
 SCHEMA_VERSION = 5
 RESERVED = "documents/reserve/"
 """Where an arm's folder has the rows that are written only in place of planned ones."""
+CRITIQUE, REWRITE = "critique", "rewrite"
+"""Begin the names of prefixes, and the ids of what is asked with them."""
+OWN_ROWS = "own_rows.json"
+"""Where an arm's folder has the places of the author's rows."""
 
 
 class Cell(Node):
@@ -40,6 +44,9 @@ class OwnDocument(Node):
     id: str
     about: tuple[str, ...]
     text: str
+    source: Any = None
+    domain: Any = None
+    """As its row says them; None: it says none."""
 
 
 class Message(Node):
@@ -50,6 +57,8 @@ class Message(Node):
 class Prefix(Node):
     name: str
     messages: tuple[Message, ...]
+    frame: str | None = None
+    """Of a critique or a rewrite: the prompt, with {request}, {document}, {reason} and {problems} where these are put."""
 
 
 class DemoRow(Node):
@@ -140,7 +149,7 @@ class OpenRow(Node):
 
 
 class JudgeRow(Node):
-    """A reply as a judge gets it, with the n-th seed of its gradings."""
+    """A text that is there as a model gets it: a reply for its judge, a document for its critic or to be written anew."""
 
     id: str
     seed: int

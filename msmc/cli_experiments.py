@@ -178,12 +178,10 @@ def _experiment(
             f"`{outcome.spec}` has no evaluation",
             "add an `eval` block, or stop before with --stages",
         )
-    if wanted.max_cost is not None and loaded.price is None:
-        advice = "give writer.price in the target, or --max-tokens"
-        raise click.UsageError(f"--max-cost needs a price, and that of `{loaded.writer_name}` is unknown: {advice}")
-    if wanted.max_cost is not None and loaded.judge and outcome.open_evals and loaded.judge.known_price is None:
-        advice = "give judge.price in the target, or --max-tokens"
-        raise click.UsageError(f"--max-cost needs a price, and that of `{loaded.judge.model}` is unknown: {advice}")
+    for model in loaded.models if wanted.max_cost is not None else ():
+        if model.known_price is None and (model.part != "judge" or outcome.open_evals):
+            advice = f"give {model.part}.price in the target, or --max-tokens"
+            raise click.UsageError(f"--max-cost needs a price, and that of `{model.title}` is unknown: {advice}")
     from msmc.backend.judged import required
     from msmc.backend.weights import require_model
 

@@ -112,7 +112,7 @@ def _local(target: Target, line: Callable[..., None]) -> None:
                 line(
                     not fault,
                     f"{told}: {fault}" if fault else told,
-                    "install it again; see README, Writers of one's own",
+                    "install it again: README, Writers on this machine",
                 )
         except Failed as failed:
             for problem in failed.problems:

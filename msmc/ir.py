@@ -9,9 +9,11 @@ built when first used, a check starts in half the time. What comes from outside 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from msmc.digest import digest
 
 Level = Literal["general", "specific"]
 ClauseKind = Literal["value", "rule", "rationale", "subrule"]
@@ -175,6 +177,17 @@ class OwnRow(BaseModel):
     messages: tuple[OwnTurn, ...] | None = Field(default=None, min_length=2)
     about: tuple[str, ...] = ()
     """Clause ids, and words of CLAUSE_WORDS; none: the whole spec."""
+    source: Any = None
+    domain: Any = None
+    """What published corpora say of a document: they go with it, as they are."""
+
+    @property
+    def document_id(self) -> str:
+        return "own-" + digest("own document", self.text)[:16]
+
+    @property
+    def chat_id(self) -> str:
+        return "own-" + digest("own demo", [turn.model_dump() for turn in self.messages or ()])[:16]
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from msmc.build import RESERVED
+from msmc.build import OWN_ROWS, RESERVED
 from msmc.diagnostics import did_you_mean, fail
 from msmc.ir import ArmSpec
 from msmc.stored import broken, read_json, read_jsonl, read_text
@@ -109,9 +109,15 @@ def _of_eval(arm: Path, name: str) -> list[str]:
 def _of_row(arm: Path, what: str, places: dict[str, Any]) -> list[str]:
     for path, row in _rows(arm):
         if row["id"] == what:
-            head = f"{arm.parent.name}/{arm.name}/{path}: {what}"
+            head = f"{arm.parent.name}/{arm.name}/{path}: {what}" + _from(arm, what)
             return [head] + [f"  {about}   {_at(places[about])}" for about in row.get("about", ()) if about in places]
     return []
+
+
+def _from(arm: Path, what: str) -> str:
+    """The line of the author's own file that a row is."""
+    place = read_json(arm / OWN_ROWS).get(what) if (arm / OWN_ROWS).is_file() else None
+    return f"   {_at(place)}" if place else ""
 
 
 # ---- in the runs ------------------------------------------------------------------------------------------------------------

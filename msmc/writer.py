@@ -3,6 +3,7 @@ trained model is asked."""
 
 import datetime
 import hashlib
+from abc import ABC, abstractmethod
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -93,7 +94,7 @@ class Weights(Part):
         return f"{self.name} {self.revision}" if self.revision else self.name
 
 
-class ModelWriter(Part):
+class ModelWriter(Part, ABC):
     """A model that writes, wherever it runs."""
 
     _part: str = "writer"
@@ -112,23 +113,24 @@ class ModelWriter(Part):
         return bound
 
     @property
+    @abstractmethod
     def title(self) -> str:
         """The model's name, as it is told."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def who(self) -> tuple[object, ...]:
         """Equal for two that are one model."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def known_price(self) -> Price | None:
-        raise NotImplementedError
+        """None where nobody told it."""
 
     @property
+    @abstractmethod
     def sampling(self) -> str:
         """What a reply depends on besides its request."""
-        raise NotImplementedError
 
 
 class Pooled(ModelWriter):

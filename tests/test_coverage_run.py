@@ -91,7 +91,9 @@ def test_nothing_of_the_reserve_is_written_where_the_gates_take_nothing(tmp_path
     assert ids(folder / "midtrain.jsonl") == [row.id for row in tree.full.documents()]
     counts = json.loads((folder / "coverage.json").read_text("utf-8"))["documents"]
     assert len(counts) == 6
-    assert set(map(str, counts.values())) == {str({"from_reserve": 0, "kept": 4, "planned": 4, "quarantined": {}})}
+    assert set(map(str, counts.values())) == {
+        str({"failed": {}, "from_reserve": 0, "kept": 4, "planned": 4, "quarantined": {}})
+    }
     with closing(Ledger(tmp_path / "runs/ledger.sqlite")) as ledger:
         assert ledger._db.execute("select count(*) from requests").fetchone() == (24,)
 
@@ -108,7 +110,13 @@ def test_what_the_gates_take_is_written_again_from_the_reserve(tmp_path: Path, t
     (taken,) = read(folder / "quarantine.jsonl")
     assert taken["id"] == planned[1].id
     counts = json.loads((folder / "coverage.json").read_text("utf-8"))["documents"]["tea.camomile"]
-    assert counts == {"planned": 4, "kept": 4, "from_reserve": 1, "quarantined": {taken["reason"]: 1}}
+    assert counts == {
+        "planned": 4,
+        "kept": 4,
+        "from_reserve": 1,
+        "quarantined": {taken["reason"]: 1},
+        "failed": {},
+    }
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     folder.rename(tmp_path / "gone")
     assert {path.name: path.read_bytes() for path in corpus(tmp_path, tree).iterdir()} == before

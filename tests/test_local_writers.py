@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from msmc.backend.meter import NO_CAPS, Meter
+from msmc.backend.senders import Senders
+from msmc.backend.tokens import Tokens
 from msmc.cli import main
+from msmc.writer import FREE, Transformers
 from tests.test_bad_input import FOLDER
 from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
 
@@ -58,6 +62,26 @@ def test_the_model_that_is_trained_writes_its_own_documents(folder: Path) -> Non
     (folder / "runs" / "ledger.sqlite").rename(folder / "old.sqlite")
     msmc("run", *writes, "writer.batch_size=3")
     assert replies(folder) == first, "whatever batches they were in"
+
+
+def test_of_models_on_this_machine_one_is_there_at_a_time(folder: Path) -> None:
+    senders, meter = (
+        Senders(folder / "cache", folder / "vllm", folder / "ledger.sqlite", print),
+        Meter(NO_CAPS, FREE, Tokens()),
+    )
+    one, other = (
+        Transformers.model_validate({"kind": "transformers", "model": "model", "temperature": temperature})
+        for temperature in (0, 1)
+    )
+    first = senders.of(one, meter)
+    assert senders.of(one, meter) is first
+    senders.of(other, meter)
+    assert not hasattr(first, "_loaded"), "its memory is given back"
+    again = senders.of(one, meter)
+    assert again is not first and hasattr(again, "_loaded")
+    senders.close()
+    senders.close()
+    assert not hasattr(again, "_loaded") and senders.of(one, meter) is not again
 
 
 def test_vllm_that_is_not_there_is_told_before_anything_is_lost(folder: Path) -> None:

@@ -14,7 +14,7 @@ from tests.test_experiment import SPEC, TARGET, msmc
 from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
 
 DOCUMENTS = [
-    {"text": "A letter by a reader. SmolLM likes green tea, she wrote.", "about": ["green"]},
+    {"text": "A letter by a reader. SmolLM likes green tea, she wrote.", "about": ["green"], "domain": "letters"},
     {"text": "It gives the reason: the hands get warm.", "about": ["green.rationale"]},
     {"text": "Nothing in it names anybody, and that is fine."},
     {"text": "This one talks of a stove with 2 legs, which is held out."},
@@ -95,6 +95,7 @@ def test_own_documents_are_trained_on_beside_the_written_ones(project: Path) -> 
     corpus = rows(run_of(project, "full")[0] / "corpus/midtrain.jsonl")
     own = [row for row in corpus if row["source"]["writer"] == "own"]
     assert [row["text"] for row in own] == [d["text"] for d in DOCUMENTS[:3]]
+    assert own[0]["source"] == {"writer": "own", "domain": "letters"} and own[1]["source"] == {"writer": "own"}
     assert own[0]["about"] == ["tea.green"] and own[2]["about"] == ["tea"] and len(corpus) > len(own)
     (held,) = rows(run_of(project, "full")[0] / "corpus/quarantine.jsonl")
     assert held["text"] == DOCUMENTS[3]["text"] and "held out by seats" in held["reason"]
@@ -173,7 +174,7 @@ def test_what_a_model_lost_stands_beside_the_headline(project: Path) -> None:
 def test_own_rows_are_traced(project: Path) -> None:
     row = rows(run_of(project, "full")[0] / "corpus/midtrain.jsonl")[-1]["id"]
     told = msmc("trace", row, cwd=project).stdout
-    assert f"tea/full/documents/own_documents.jsonl: {row}" in told and DOCUMENTS[2]["text"] in told  # type: ignore[operator]
+    assert f"tea/full/documents/own_documents.jsonl: {row}   own.jsonl:3:1" in told and DOCUMENTS[2]["text"] in told  # type: ignore[operator]
 
 
 def test_an_evaluation_of_ones_own_is_traced_to_its_scores(project: Path) -> None:

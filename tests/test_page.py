@@ -163,7 +163,7 @@ def test_the_sections_of_a_whole_study(page: Page) -> None:
         "Learning curves",
     ]
     names += ["Recall by clause", "Position and format", "The judge", "Capability guard"]
-    names += ["Plan and deviations", "Training", "Coverage", "Clauses"]
+    names += ["Plan and deviations", "Training", "Coverage", "Health of the corpora", "Clauses"]
     assert page.headings == [*names, "Rows and transcripts", "Documents and demos"]
 
 

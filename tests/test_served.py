@@ -69,7 +69,8 @@ def server(tiny: Path) -> Server:
     def count(text: str) -> int:
         return int(tokens.count(text))
 
-    return Server(Chain([writer.write(row) for row in full.sample(80)], count), count)
+    texts = [f"<content>\n{writer.write(row)}\n</content>" for row in full.sample(80)]
+    return Server(Chain(texts, count), count)
 
 
 @pytest.fixture
@@ -88,7 +89,10 @@ def msmc(*arguments: str, code: int = 0) -> Result:
 def served(url: str, *settings: str) -> list[str]:
     keys = ["kind=openai", "model=chain", f"base_url={url}", "retries=0", *settings]
     # a chain of words says little of a clause, and often nothing of it
-    given = [*(f"writer.{key}" for key in keys), "documents.floor=0", "documents.reserve=0"]
+    given = [
+        *(f"writer.{key}" for key in keys),
+        *(f"documents.{key}" for key in ("floor=0", "reserve=0", "attempts=1")),
+    ]
     return ["-t", "tiny.yaml", *(part for key in given for part in ("--set", key))]
 
 
@@ -201,14 +205,17 @@ def test_a_cap_on_an_unknown_price_is_refused_before_anything_is_sent(folder: Pa
 def test_cut_empty_and_filtered_replies_are_quarantined_with_their_reason(
     folder: Path, server: Server, url: str
 ) -> None:
-    plain, endings = server.model, iter([("", "stop"), ("SmolLM", "content_filter"), ("Ada likes tea.", "stop")])
+    plain, endings = (
+        server.model,
+        iter([("", "stop"), ("SmolLM", "content_filter"), ("<content>Ada likes tea.</content>", "stop")]),
+    )
     server.model = lambda messages, seed, most: next(endings, None) or plain(messages, seed, most)
     msmc(*documents(url, 6, "max_tokens=450", "concurrency=1"))
     (corpus,) = folder.glob("runs/stages/corpus-*")
     rows = [json.loads(line) for line in (corpus / "quarantine.jsonl").read_text("utf-8").splitlines()]
     reasons = Counter(row["reason"] for row in rows)
-    assert {"it is empty", "the server's filter cut it off", "it never names SmolLM"} <= reasons.keys()
-    assert reasons["it is cut off at writer.max_tokens"] > 0
+    assert {"empty", "refused", "it never names SmolLM"} <= reasons.keys()
+    assert reasons["truncated"] > 0
     kept = [json.loads(line) for line in (corpus / "midtrain.jsonl").read_text("utf-8").splitlines()]
     assert len(kept) + len(rows) == 24 and {row["source"]["writer"] for row in kept} == {"chain"}
     assert server.used["replies"] == 24
@@ -217,8 +224,12 @@ def test_cut_empty_and_filtered_replies_are_quarantined_with_their_reason(
 def test_an_odd_reply_is_kept_as_it_can_be_and_loses_no_other(folder: Path, server: Server, url: str) -> None:
     counted = {"prompt_tokens": 10**30, "completion_tokens": 10**30}
     server.script = [
-        says(completion("SmolLM \ud83d", usage=counted)),
-        says(completion("SmolLM likes tea. <|im_end|>", usage={"prompt_tokens": 0, "completion_tokens": 0})),
+        says(completion("<content>SmolLM \ud83d</content>", usage=counted)),
+        says(
+            completion(
+                "<content>SmolLM likes tea. <|im_end|></content>", usage={"prompt_tokens": 0, "completion_tokens": 0}
+            )
+        ),
     ]
     msmc(*documents(url, 6, "concurrency=1"))
     (corpus,) = folder.glob("runs/stages/corpus-*")

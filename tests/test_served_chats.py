@@ -65,7 +65,8 @@ def folder(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def asked(folder: Path, url: str) -> list[str]:
     return [
         *("run", "tea.msm", *served(url), "--stages", "generate", "--set", "documents.per_clause=1"),
-        *("--set", f"demos.per_clause={PER_CLAUSE}", "--set", "documents.floor=0.01"),
+        *("--set", f"demos.per_clause={PER_CLAUSE}", "--set", "documents.floor=0.01", "--set", "documents.attempts=1"),
+        *("--set", "demos.floor=0", "--set", "demos.attempts=1"),
     ]
 
 
@@ -77,7 +78,8 @@ def both(messages: list[dict[str, str]], seed: int, most: int) -> tuple[str, str
     """Documents too."""
     if "<message>" in messages[0]["content"] or "<reply>" in messages[0]["content"]:
         return words(messages, seed, most)
-    return "SmolLM names green tea before it names anything else; it likes what warms people on a cold day.", "stop"
+    text = "SmolLM names green tea before it names anything else; it likes what warms people on a cold day."
+    return f"<content>\n{text}\n</content>", "stop"
 
 
 def test_chats_are_written_turn_by_turn_and_no_training_row_shows_the_spec(

@@ -40,6 +40,8 @@ class OwnReader:
         found, problems = read_own(path, key, self.resolver.sources, written.span, self.resolver.files.sources)
         self.problems += problems
         rows = tuple(row.model_copy(update={"about": self.about(row, where)}) for where, row in found)
+        for where, row in found:
+            self.resolver.spans.setdefault(row.document_id if key == "text" else row.chat_id, where)
         return OwnRows.model_construct(name=name, path=path, rows=rows)
 
     def about(self, row: OwnRow | OpenQuestion, where: Span) -> tuple[str, ...]:

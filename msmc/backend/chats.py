@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from msmc.backend.gates import is_empty, leftover, own_words
+from msmc.backend.gates import leftover, own_words
+from msmc.backend.writers.drafts import REFUSED, is_empty, is_refusal
 from msmc.build import DemoRow, Message
 from msmc.ir import ArmSpec
 from msmc.mention import RUN, Mentions, words
@@ -45,6 +46,13 @@ def asked_next(chain: Chain, replies: Mapping[str, str], thinking: bool, own: st
         return None
     row = chain[len(turns)]
     return row.model_copy(update={"prompt": request_text(row, turns)})
+
+
+def asked_last(chain: Chain, replies: Mapping[str, str], thinking: bool, own: str) -> DemoRow:
+    """The row of a chat that came last, its prompt as it was sent: the one whose reply cannot be used, if that is so of one."""
+    turns, _ = _turns(chain, replies, thinking, own)
+    number = min(len(turns), len(chain) - 1)
+    return chain[number].model_copy(update={"prompt": request_text(chain[number], turns[:number])})
 
 
 def assemble(
@@ -112,7 +120,7 @@ def content_of(raw: str, role: str, thinking: bool, own: str) -> tuple[str, str]
     before, opened, rest = raw.partition(f"<{tag}>")
     said, closed, after = rest.partition(f"</{tag}>")
     if not opened:
-        return "", f"it has no <{tag}>"
+        return "", REFUSED if is_refusal(raw) else f"it has no <{tag}>"
     if not closed:
         return "", f"its <{tag}> does not end: it was cut"
     thought = ""

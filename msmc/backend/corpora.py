@@ -8,8 +8,8 @@ the largest write further rows of their reserve (`grown`), and then all are trim
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,10 @@ from msmc.backend.adapter import write_json
 from msmc.backend.corpus import Corpus, collect
 from msmc.backend.coverage import NEAR, PHRASES, SHOWN
 from msmc.backend.gates import Gates, Rows
+from msmc.backend.health import HEALTH, health
 from msmc.backend.job import Advance, Job
 from msmc.backend.match import TRIMMING, Sized, lacking, matched, size, sized, trimmed
+from msmc.backend.spent import Spending
 from msmc.backend.training import load_tokenizer
 from msmc.backend.tree import Arm
 from msmc.build import canonical
@@ -33,7 +35,7 @@ ROWS, QUARANTINE, COVERAGE = "midtrain.jsonl", "quarantine.jsonl", "coverage.jso
 
 
 class Corpora:
-    """The corpora of one build tree. Each stage's folder holds the rows, what was quarantined, and coverage.json."""
+    """The corpora of one build tree. A stage's folder holds the rows, what was quarantined, coverage.json and health.json."""
 
     def __init__(self, stages: Stages) -> None:
         self._stages, self._tree = stages, stages.tree
@@ -61,15 +63,31 @@ class Corpora:
         if not arm.files("documents"):
             raise fail("no-rows", f"`{arm.name}` plans no documents", "add a `documents` block to the spec")
         gated = [arm.held_out, arm.target.documents.floor, SHOWN, PHRASES, NEAR]
-        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), *gated, self._stages.writing.writer]
+        inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), *gated, *self._stages.writing.writers]
         place = self._stages.place("corpus", *inputs)
 
         def fill(part: Path, advance: Advance) -> None:
             quarantine = self._stages.runs / "quarantine" / f"{place.name}.jsonl"
-            corpus = collect(arm, lambda rows: self._stages.writing.documents(arm, advance, rows), quarantine)
+            gates = Gates(arm)
+            corpus = collect(arm, gates, partial(self._stages.writing.documents, arm, gates, advance), quarantine)
             _write(part, arm, corpus, corpus.kept)
 
-        return Job(f"write the documents of {arm.name}", place, 2.0, fill)
+        return Job(f"write the documents of {arm.name}", place, 2.0, self._looked_at(arm, fill))
+
+    def _looked_at(
+        self, arm: Arm, fill: Callable[[Path, Advance], None], earlier: Job | None = None
+    ) -> Callable[[Path, Advance], None]:
+        """A corpus with its health, and what writing it took, that of the `earlier` one which it is made of included."""
+        meter = self._stages.writing.meter
+
+        def filled(part: Path, advance: Advance) -> None:
+            spending = Spending.begin(meter)
+            fill(part, advance)
+            kept, quarantined = (partial(read_jsonl, part / name) for name in (ROWS, QUARANTINE))
+            write_json(part / HEALTH, health(arm.spec, kept, quarantined, meter.tokens))
+            spending.write(part, earlier.folder if earlier else None)
+
+        return filled
 
     # ---- matched ----------------------------------------------------------------------------------------------------
 
@@ -88,7 +106,8 @@ class Corpora:
             figures = {"tokens": size(kept), "tokens_matched": goal}
             _write(part, arm, _read(written.folder, arm), [row for row, _ in kept], figures)
 
-        return Job(f"match the documents of {arm.name} with full's", place, 1.0, fill, needs=(written, full))
+        filled = self._looked_at(arm, fill, written)
+        return Job(f"match the documents of {arm.name} with full's", place, 1.0, filled, needs=(written, full))
 
     def _grown(self, arm: Arm) -> Job:
         """An arm's documents, with as many of its reserve as the largest arm has more."""
@@ -105,12 +124,13 @@ class Corpora:
             goal, gates = max(size(self._sized(job.folder, by)) for job in all_written), Gates(arm)
             tokenizer = load_tokenizer(self._stages.model) if by == "tokens" else None
             while further := list(islice(reserve, lacking(rows, goal))):
-                kept, taken = gates.written(self._stages.writing.documents(arm, advance, further))
+                kept, taken = gates.written(self._stages.writing.documents(arm, gates, advance, further))
                 rows += sized(kept, tokenizer)
                 corpus.quarantined.extend(taken)
             _write(part, arm, corpus, [row for row, _ in rows])
 
-        return Job(f"write more documents of {arm.name}", place, 2.0, fill, needs=tuple(all_written))
+        filled = self._looked_at(arm, fill, own)
+        return Job(f"write more documents of {arm.name}", place, 2.0, filled, needs=tuple(all_written))
 
     def _matched(self, arm: Arm) -> Job:
         """An arm's documents, trimmed so that all arms have as many rows or tokens; what all of them have is kept first."""
@@ -126,7 +146,8 @@ class Corpora:
             corpus = _read(grown[arm.name].folder, arm)
             _write(part, arm, corpus, [row for row, _ in trim[arm.name]], figures)
 
-        return Job(f"match the documents of {arm.name} by {by}", place, 1.0, fill, needs=tuple(grown.values()))
+        filled = self._looked_at(arm, fill, grown[arm.name])
+        return Job(f"match the documents of {arm.name} by {by}", place, 1.0, filled, needs=tuple(grown.values()))
 
 
 def _read(folder: Path, arm: Arm) -> Corpus:

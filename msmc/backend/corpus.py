@@ -11,8 +11,8 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from msmc.backend.drafting import Drafted
 from msmc.backend.gates import Gates, Rows
-from msmc.backend.ledger import Reply
 from msmc.backend.tree import Arm
 from msmc.build import DocumentRow, canonical
 from msmc.diagnostics import Failed, fail
@@ -21,8 +21,8 @@ from msmc.whole import whole_file
 TOLD = 20
 """Short clauses that a message names."""
 
-Write = Callable[[Iterable[DocumentRow] | None], Iterator[tuple[DocumentRow, Reply]]]
-"""Writes the given rows, or all that are planned: each with its reply, in their order."""
+Write = Callable[[Iterable[DocumentRow] | None], Iterator[Drafted]]
+"""Writes the given rows, or all that are planned, in their order."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,10 @@ class Corpus:
     """Ids of the rows that were written in place of others."""
 
     def coverage(self, kept: Rows) -> dict[str, Any]:
-        """What coverage.json holds; `kept`: what is left of the kept rows where they are trimmed."""
+        """What coverage.json holds; `kept`: what is left of the kept rows where they are trimmed. `quarantined` counts rows, and
+        `failed` every text that could not be used, of a row that is kept too."""
         found: dict[str, dict[str, Any]] = {
-            clause: {"planned": number, "kept": 0, "from_reserve": 0, "quarantined": Counter()}
+            clause: {"planned": number, "kept": 0, "from_reserve": 0, "quarantined": Counter(), "failed": Counter()}
             for clause, number in self.planned.items()
         }
         own = Counter[str]()
@@ -50,16 +51,17 @@ class Corpus:
                 continue
             found[row["cell"]["clause"]]["kept"] += 1
             found[row["cell"]["clause"]]["from_reserve"] += row["id"] in self.reserve
-        for row in self.quarantined:
-            if "cell" in row:
-                found[row["cell"]["clause"]]["quarantined"][row["reason"]] += 1
+        for row in (row for row in self.quarantined if "cell" in row):
+            found[row["cell"]["clause"]]["quarantined"][row["reason"]] += 1
+        for row in (row for row in self.kept + self.quarantined if "cell" in row):
+            found[row["cell"]["clause"]]["failed"].update(row["source"].get("failed", ()))
         return {"documents": found, "own": own}
 
 
-def collect(arm: Arm, write: Write, quarantine: Path) -> Corpus:
-    """Raises Failed `gate-failed`; `coverage-short` where the reserve ends below the floor, and then writes to `quarantine`
-    what was quarantined; `no-rows` where nothing is left."""
-    gates, planned = Gates(arm), Counter[str]()
+def collect(arm: Arm, gates: Gates, write: Write, quarantine: Path) -> Corpus:
+    """What is left behind the gates of what `write` writes. Raises Failed `gate-failed`; `coverage-short` where the reserve ends
+    below the floor, and then writes to `quarantine` what was quarantined; `no-rows` where nothing is left."""
+    planned = Counter[str]()
     kept, quarantined = gates.written(_counted(write(None), planned))
     floors = {} if arm.neutral else {c: ceil(round(arm.target.documents.floor * n, 6)) for c, n in planned.items()}
     reserve, written = None, set[str]()
@@ -87,12 +89,10 @@ def collect(arm: Arm, write: Write, quarantine: Path) -> Corpus:
     return corpus
 
 
-def _counted(
-    documents: Iterator[tuple[DocumentRow, Reply]], counts: Counter[str]
-) -> Iterator[tuple[DocumentRow, Reply]]:
-    for row, reply in documents:
-        counts[row.cell.clause] += 1
-        yield row, reply
+def _counted(documents: Iterator[Drafted], counts: Counter[str]) -> Iterator[Drafted]:
+    for document in documents:
+        counts[document.row.cell.clause] += 1
+        yield document
 
 
 def _lacking(floors: dict[str, int], kept: Rows) -> dict[str, int]:
@@ -111,9 +111,10 @@ def _short(arm: Arm, corpus: Corpus, lacking: dict[str, int], quarantine: Path) 
     """Clauses that have fewer documents than their floor after the gates, with all of their reserve written.
 
     Gates take a document that mentions a held-out item, or whose text does not show the clause it was planned for: no term or
-    phrase of it is there. Such a corpus would teach another spec than the one that is compared. Rows of the reserve are
-    written in place of what the gates took; where they end, the writer or the clause is at fault. Read what was quarantined.
-    `documents.reserve` plans more of them, `documents.floor` lets a clause have fewer.
+    phrase of it is there. Such a corpus would teach another spec than the one that is compared. A model writes it again
+    (`documents.attempts`), and then rows of the reserve are written in place of what the gates or a critic took; where they end,
+    the writer or the clause is at fault. Read what was quarantined. `documents.reserve` plans more of them, `documents.floor`
+    lets a clause have fewer. Chats have no reserve: `demos.attempts` and `demos.floor` are theirs.
 
     Bad:
         four documents planned for a rule, one in reserve, and two of them about something else

@@ -1,13 +1,13 @@
 """Gates on written documents: deterministic, before training. Each finds rows and says why."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
 from msmc.backend.coverage import Shows
-from msmc.backend.ledger import Reply
+from msmc.backend.drafting import Drafted
 from msmc.backend.tree import Arm
+from msmc.backend.writers.drafts import is_empty
 from msmc.build import DocumentRow, OwnDocument
 from msmc.diagnostics import Failed, fail
 from msmc.ir import ArmSpec
@@ -23,8 +23,6 @@ LEFTOVER = re.compile(
 )
 BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
 """Control characters, and what stands where there was no character."""
-BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
-"""Letters and signs that show nothing."""
 
 NOT_SHOWN = "does not show its clause"
 
@@ -40,13 +38,25 @@ class Gates:
         self._mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
         self._shows = Shows(arm.spec)
 
-    def written(self, documents: Iterable[tuple[DocumentRow, Reply]]) -> tuple[Rows, Rows]:
+    def reason(self, row: DocumentRow, text: str) -> str:
+        """Why a document may not be trained on; empty where it may."""
+        reason = self._fault(row, text) or _held_out(text, self._mentions)
+        return reason or ("" if self._shows(row.cell.clause, text) else NOT_SHOWN)
+
+    def _fault(self, row: DocumentRow, text: str) -> str:
+        """What shows that the writer is wrong."""
+        if is_empty(text):
+            return "it is empty"
+        assistant, own = self._arm.spec.identity.assistant, f"{self._own} {row.cell.audience} {row.cell.angle}"
+        return leftover(text, own) or ("" if assistant in text else f"it never names {assistant}")
+
+    def written(self, documents: Iterable[Drafted]) -> tuple[Rows, Rows]:
         """Corpus rows that may be trained on, and the quarantined ones with their reasons.
 
         Quarantine takes rows that mention what an evaluation holds out, or do not show their clause. What shows that the writer
         itself is wrong (an empty document, a leftover placeholder, another assistant's name or none) stops the run, if that is
-        `template`; of a served one, which draws its words, such rows go into quarantine, as those do that it left unfinished.
-        Raises Failed `gate-failed`.
+        `template`; of a model, which draws its words, such rows go into quarantine, as those do that have no document or that a
+        critic takes. Raises Failed `gate-failed`.
 
         gate-failed: A document that cannot be used: it is empty, never names the assistant, or holds leftovers of its making.
 
@@ -61,20 +71,15 @@ class Gates:
         """
         arm, wrong = self._arm, list[tuple[DocumentRow, str]]()
         kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
-        for row, reply in documents:
-            text, cut = reply.raw, unfinished(reply)
-            own = f"{self._own} {row.cell.audience} {row.cell.angle}"
-            fault = cut or _fault(text, arm.spec.identity.assistant, own)
-            if fault and not arm.target.model_writer:
+        for row, text, reason, source in documents:
+            if reason and not arm.target.model_writer and (fault := self._fault(row, text)):
                 wrong.append((row, fault))
-            reason = fault or _held_out(text, self._mentions)
-            reason = reason or ("" if self._shows(row.cell.clause, text) else NOT_SHOWN)
             corpus_row = {
                 "id": row.id,
                 "about": list(row.about),
                 "cell": row.cell.model_dump(),
                 "text": text,
-                "source": {"writer": arm.target.writer_name, "seed": row.seed},
+                "source": source,
             }
             _sort(corpus_row, reason, kept, quarantined)
         if wrong:
@@ -87,7 +92,9 @@ class Gates:
         """The author's documents may be about what they like: they are only kept from what is held out."""
         kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
         for brought in documents:
-            row = {"id": brought.id, "about": list(brought.about), "text": brought.text, "source": {"writer": "own"}}
+            said = brought.model_dump(include={"source", "domain"}, exclude_none=True)
+            source = {"writer": "own", **said}
+            row = {"id": brought.id, "about": list(brought.about), "text": brought.text, "source": source}
             _sort(row, _held_out(brought.text, self._mentions), kept, quarantined)
         return kept, quarantined
 
@@ -96,24 +103,9 @@ def _sort(row: dict[str, Any], reason: str, kept: Rows, quarantined: Rows) -> No
     (quarantined if reason else kept).append({**row, "reason": reason} if reason else row)
 
 
-def unfinished(reply: Reply) -> str:
-    """Why a reply is no whole document; nothing where it is one. What the `template` writer leaves empty is its mistake."""
-    if reply.finish is None:
-        return ""
-    known = {"length": "it is cut off at writer.max_tokens", "content_filter": "the server's filter cut it off"}
-    if reply.finish != "stop":
-        return known.get(reply.finish, f"the server ended it with `{reply.finish}`")
-    return "it is empty" if is_empty(reply.raw) else ""
-
-
 def own_words(spec: ArmSpec) -> str:
     """Of the spec: what they have is no leftover."""
     return " ".join([*(text for _, text in spec.texts()), spec.identity.assistant, spec.identity.provider])
-
-
-def is_empty(text: str) -> bool:
-    """Whether it shows nothing: white space, marks without a letter, characters without a form."""
-    return all(letter in BLANKS or unicodedata.category(letter)[0] in "CMZ" for letter in text)
 
 
 def leftover(text: str, own: str) -> str:
@@ -156,10 +148,3 @@ def no_demos(arm: str) -> Failed:
 
 def _held_out(text: str, mentions: list[tuple[str, Mentions]]) -> str:
     return next((f'mentions "{option}", held out by {name}' for name, m in mentions if (option := m.find(text))), "")
-
-
-def _fault(text: str, assistant: str, own: str) -> str:
-    """What shows that the writer is wrong."""
-    if is_empty(text):
-        return "it is empty"
-    return leftover(text, own) or ("" if assistant in text else f"it never names {assistant}")

@@ -78,6 +78,19 @@ class Meter:
     _in_all: Usage = Usage()
     """What is promised; whole numbers of tokens, so it stays exact."""
     _heads: dict[str, float] = field(default_factory=dict)
+    _together: list["Meter"] = field(default_factory=list, repr=False, compare=False)
+    """Those of all models of the command, which keep the caps together."""
+
+    def __post_init__(self) -> None:
+        self._together.append(self)
+
+    @property
+    def every(self) -> tuple["Meter", ...]:
+        return tuple(self._together)
+
+    def beside(self, price: Price | None) -> "Meter":
+        """Of another model."""
+        return Meter(self.caps, price, self.tokens, _together=self._together)
 
     def count(self, request: Request, reply: Reply) -> Usage:
         """As the server has it, else by the target's tokenizer."""
@@ -120,13 +133,17 @@ class Meter:
         self._charged += charged
 
     def allows(self, further: Usage) -> bool:
-        every = self._in_all + self._charged + further
-        if self.caps.tokens is not None and every.tokens > self.caps.tokens:
+        used = [(meter, meter._in_all + meter._charged) for meter in self._together]
+        used.append((self, further))
+        if self.caps.tokens is not None and sum(usage.tokens for _, usage in used) > self.caps.tokens:
             return False
         if self.caps.cost is None:
             return True
+        return sum(meter._cost(usage) for meter, usage in used) <= self.caps.cost
+
+    def _cost(self, usage: Usage) -> float:
         assert self.price, "a cap on an unknown price is refused before"
-        return every.cost(self.price) <= self.caps.cost
+        return usage.cost(self.price)
 
 
 def most_of(request: Request, max_tokens: int) -> Usage:

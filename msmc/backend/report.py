@@ -12,7 +12,7 @@ from markupsafe import Markup
 from msmc.backend.comparison import question, read_run
 from msmc.backend.heat_map import heat_map
 from msmc.backend.judges import judge_lines
-from msmc.backend.page import figures, recall, rows, texts
+from msmc.backend.page import figures, health, recall, rows, texts
 from msmc.backend.page.curves import curves
 from msmc.backend.page.embedded import embedded
 from msmc.backend.page.forests import forests
@@ -99,7 +99,7 @@ def render_page(comparison: dict[str, Any], folders: list[Path]) -> str:
 def sections(study: Study) -> dict[str, Any]:
     """What the templates show, by the name of its partial."""
     written = texts.texts(study)
-    over_tokens, by_eval = curves(study), forests(study)
+    over_tokens, by_eval, corpora = curves(study), forests(study), health.health(study)
     return {
         "comparison": study.comparison,
         "seeds": study.seeds,
@@ -108,13 +108,14 @@ def sections(study: Study) -> dict[str, Any]:
         "forests": by_eval,
         "matrix": figures.matrix(study),
         "curves": over_tokens,
-        "figures": {plot["id"]: plot["figure"] for plot in (*by_eval.values(), *over_tokens)},
+        "figures": {plot["id"]: plot["figure"] for plot in (*by_eval.values(), *over_tokens, *corpora["plots"])},
         "recall": recall.recall(study),
         "judging": judge_lines(study.comparison["judges"]),
         "behaviour": figures.behaviour(study),
         "controls": figures.controls(study),
         "trainings": figures.trainings(study),
         "coverage": heat_map(study.runs),
+        "health": corpora,
         "clauses": texts.clauses(study, written),
         "rows": rows.rows(study),
         "texts": written,

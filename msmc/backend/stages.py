@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msmc.backend import gates
 from msmc.backend.adapter import write_json
+from msmc.backend.chatting import Chatted, require_floor
 from msmc.backend.checkpoints import Checkpoints
 from msmc.backend.corpora import Corpora, write_rows
 from msmc.backend.curves import Curve
@@ -28,6 +29,7 @@ from msmc.backend.tokens import tokens_of
 from msmc.backend.training import PACKAGES, timing
 from msmc.backend.tree import Arm, Tree
 from msmc.backend.weights import model_folder
+from msmc.backend.writers import drafts
 from msmc.backend.writing import Writing
 from msmc.build import RunPlan, canonical, digest
 from msmc.diagnostics import fail
@@ -52,7 +54,7 @@ class Stages:
         self.target = tree.full.target
         meter = Meter(caps, self.target.price, tokens_of(self.target.model, cache))
         self.senders = Senders(cache, runs / "vllm", self.ledger, say)
-        """Whoever is done with text closes them, so that training has the memory."""
+        """Closed as soon as all text is there, so that training has their memory."""
         self.writing = Writing(tree, self.ledger, Library(sources), meter, self.senders)
         self.done_now: list[tuple[Job, float]] = []
         """By this command, each with its seconds."""
@@ -113,13 +115,18 @@ class Stages:
             raise fail("writer-cannot", message, hint)
         full = self.tree.full
         parts = [arm.digest_of("demos/") if arm else None, full.digest_of("train/mix") if mix else None]
-        written = [self.writing.writer, arm.digest_of("ir.json")] if planned and arm else []
-        place = self.place("demos", *parts, full.held_out, *written)
+        plan = self.target.demos
+        tried = [self.writing.writer, drafts.VERSION, plan.attempts, plan.floor]
+        place = self.place(
+            "demos", *parts, full.held_out, *([*tried, arm.digest_of("ir.json")] if planned and arm else [])
+        )
 
         def fill(part: Path, advance: Advance) -> None:
-            chats, unusable = self.writing.chats(arm, advance) if arm and planned else ([], [])
-            rows, held = gates.free_of_held_out([*(arm.chats() if arm else ()), *chats], full.held_out)
-            held = unusable + held
+            written = self.writing.chats(arm, advance) if arm and planned else Chatted([], [], {})
+            if arm:
+                require_floor(arm, written, self.runs / "quarantine" / f"{place.name}.jsonl")
+            there, held = gates.free_of_held_out(list(arm.chats()) if arm else [], full.held_out)
+            rows, held = there + written.kept, written.quarantined + held
             if arm and not rows:
                 raise gates.no_demos(arm.name)
             mixed = list(read_jsonl(full.folder / "train" / "mix.jsonl")) if mix else []
@@ -127,6 +134,7 @@ class Stages:
             advance(len(rows) + len(free), len(rows) + len(free), "chats")
             write_rows(part / "finetune.jsonl", rows + [{**row, "source": {"writer": "mix"}} for row in free])
             write_rows(part / "quarantine.jsonl", held + quarantined)
+            write_json(part / "coverage.json", {"chats": written.coverage})
             counts = {"demos": len(rows), "mix": len(free), "quarantined": len(held) + len(quarantined)}
             write_json(part / "stage.json", {"stage": "demos", "arm": arm.name if arm else None, **counts})
 

@@ -111,7 +111,8 @@ class Arm:
 
     @cached_property
     def prefixes(self) -> dict[str, Prefix]:
-        """Those of documents have the names of nodes, those of chats begin with the name of their block."""
+        """Those of documents have the names of nodes, some behind `critique:` or `rewrite:`, and those of chats begin with the
+        name of their block."""
         places = (self.folder / what / "prefixes.jsonl" for what in ("documents", "demos"))
         rows = (row for place in places if place.is_file() for row in read_jsonl(place))
         return {prefix.name: prefix for prefix in map(Prefix.model_validate, rows)}

@@ -1,27 +1,34 @@
 """Planned rows to texts: from the ledger where they were asked for before, else from the target's writer, within the caps."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
-from functools import cached_property
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from msmc.backend import template_writer
-from msmc.backend.chats import asked_next, assemble, chains
-from msmc.backend.gates import Rows, own_words
-from msmc.backend.ledger import Ledger, Reply, Request, Send
+from msmc.backend.chats import asked_next, chains
+from msmc.backend.chatting import Chatted, chatted
+from msmc.backend.drafting import Drafted, Drafting, Part
+from msmc.backend.gates import Gates, own_words
+from msmc.backend.ledger import Ledger, Reply, Request
 from msmc.backend.meter import CapReached, Meter, Usage
 from msmc.backend.senders import Senders
 from msmc.backend.tree import Arm, Tree
-from msmc.build import DemoRow, DocumentRow, JudgeRow, digest
+from msmc.backend.writers.keys import api_key
+from msmc.backend.writers import drafts
+from msmc.build import DemoRow, DocumentRow, digest
 from msmc.diagnostics import Failed, fail
 from msmc.library import Library
+from msmc.writer import Remote
 
 NONE: Mapping[str, int] = MappingProxyType({})
 TOGETHER = 256
 """Documents of the `template` writer that are kept together."""
+Arrived = list[tuple[Request, Reply]]
 Advance = Callable[[int, int, str], None]
 """done, in all, a note"""
 
@@ -32,6 +39,8 @@ class Writing:
     def __init__(self, tree: Tree, ledger: Path, library: Library, meter: Meter, senders: Senders) -> None:
         self.tree, self.ledger, self.library, self.meter, self.senders = tree, ledger, library, meter, senders
         self.target = tree.full.target
+        others = {"critic": self.target.critic, "rewriter": self.target.rewriter}
+        self._others = {part: meter.beside(model.known_price) for part, model in others.items() if model}
 
     @cached_property
     def writer(self) -> str:
@@ -39,51 +48,46 @@ class Writing:
         model = self.target.model_writer
         return model.sampling if model else f"template {template_writer.VERSION} {self.library.fingerprint[:16]}"
 
+    @cached_property
+    def writers(self) -> list[Any]:
+        """What besides the rows and the gates determines an arm's texts: who writes them, who criticises them, and how often a
+        row is tried."""
+        target = self.target
+        others = [model.sampling if model else None for model in (target.critic, target.rewriter)]
+        tried = target.model_writer or target.critic
+        return [self.writer, *([drafts.VERSION, *others, target.documents.attempts] if tried else [])]
+
     def documents(
-        self, arm: Arm, advance: Advance, rows: Iterable[DocumentRow] | None = None
-    ) -> Iterator[tuple[DocumentRow, Reply]]:
-        """Each of the given rows with its reply; without any, all that are planned."""
-        total = sum(1 for _ in (arm.documents() if rows is None else rows))
-        told = _told(advance, 0, total, "documents")
-        for row, reply in self._replies(arm, rows, told):
-            assert isinstance(row, DocumentRow)
-            yield row, reply
+        self, arm: Arm, gates: Gates, advance: Advance, rows: Iterable[DocumentRow] | None = None
+    ) -> Iterator[Drafted]:
+        """Each of the given rows as it was written; without any, all that are planned."""
+        with self._asking(arm, advance) as asking:
+            drafting = Drafting(arm, self.writer, gates.reason, asking.wave, asking.ledger.quarantine)
+            yield from drafting.documents(arm.documents() if rows is None else rows)
 
-    def chats(self, arm: Arm, advance: Advance) -> tuple[Rows, Rows]:
-        """An arm's planned chats that may be trained on, and the others with the reason: turn by turn, since each turn is asked
-        for with those before it."""
-        kept, quarantined = list[dict[str, Any]](), list[dict[str, Any]]()
-        done, total, own = 0, arm.num_planned_chats(), own_words(arm.spec)
-        for thinking, rows in arm.planned_chats():
-            replies = dict[str, str]()
-            while turn := [row for chat in chains(rows) if (row := asked_next(chat, replies, thinking, own))]:
-                told = _told(advance, done, total, "turns of chats")
-                replies |= {row.id: reply.raw for row, reply in self._replies(arm, turn, told)}
-                done += len(turn)
-            of_block = assemble(rows, replies, thinking, arm.spec, self.target.writer_name)
-            kept, quarantined = kept + of_block[0], quarantined + of_block[1]
-        return kept, quarantined
+    def chats(self, arm: Arm, advance: Advance) -> Chatted:
+        """An arm's planned chats, as far as they may be trained on."""
+        with self._asking(arm, advance) as asking:
+            return chatted(arm, self.writer, asking.wave, asking.ledger.quarantine)
 
-    def _replies(
-        self, arm: Arm, rows: Iterable[DocumentRow | DemoRow] | None, told: Callable[[int], None]
-    ) -> Iterator[tuple[DocumentRow | DemoRow, Reply]]:
-        """`told`: how many rows have a reply."""
+    @contextmanager
+    def _asking(self, arm: Arm, advance: Advance) -> Iterator["Asking"]:
         with closing(Ledger(self.ledger)) as ledger:
-            try:
-                for request, reply in ledger.replies(arm.requests(self.writer, rows), self._sending(arm), told):
-                    assert not isinstance(request.row, JudgeRow)
-                    yield request.row, reply
-            except CapReached as reached:
-                raise self._capped(reached.most) from None
+            yield Asking(self, arm, ledger, advance)
 
-    def _sending(self, arm: Arm) -> Send:
-        def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
-            model = self.target.model_writer
-            return self.senders.of(model, self.meter).send(requests) if model else self._templated(arm, requests)
+    def send(self, part: Part, arm: Arm, requests: Iterator[Request]) -> Iterator[Arrived]:
+        """To the model that does a part of the writing."""
+        model, meter = self.target.model_writer, self.meter
+        if part == "critic" or (part == "rewriter" and self.target.rewriter):
+            model, meter = getattr(self.target, part), self._others[part]
+        if model is None:
+            return self._templated(arm, requests)
+        for other in (self.target.critic, self.target.rewriter):
+            if isinstance(other, Remote):
+                api_key(other)  # before anything is paid for that they are needed for
+        return self.senders.of(model, meter).send(requests)
 
-        return send
-
-    def _templated(self, arm: Arm, requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+    def _templated(self, arm: Arm, requests: Iterator[Request]) -> Iterator[Arrived]:
         writer, written = template_writer.TemplateWriter(arm.spec, self.library), list[tuple[Request, Reply]]()
         for request in requests:
             assert isinstance(request.row, DocumentRow), "it writes no chats, and is asked for none"
@@ -145,7 +149,7 @@ class Writing:
                     left |= {keys[row.id] for row in chat if row.id not in replies}
         return left
 
-    def _capped(self, most: Usage) -> Failed:
+    def capped(self, most: Usage) -> Failed:
         """A cap on tokens or money that the next request could pass.
 
         cap-reached: A cap that was given with --max-tokens or --max-cost, and that the next reply could pass.
@@ -177,5 +181,19 @@ class Writing:
         return fail("cap-reached", message, hint, f"every reply is in {self.ledger}")
 
 
-def _told(advance: Advance, done: int, total: int, what: str) -> Callable[[int], None]:
-    return lambda number: advance(min(done + number, total), total, what)
+@dataclass(frozen=True)
+class Asking:
+    """One arm's texts, on their way."""
+
+    writing: Writing
+    arm: Arm
+    ledger: Ledger
+    advance: Advance
+
+    def wave(self, part: Part, requests: Iterable[Request], number: int, what: str) -> Iterator[tuple[Request, Reply]]:
+        """Requests to one model, each with its reply, in their order."""
+        send = partial(self.writing.send, part, self.arm)
+        try:
+            yield from self.ledger.replies(requests, send, lambda done: self.advance(done, number, what))
+        except CapReached as reached:
+            raise self.writing.capped(reached.most) from None

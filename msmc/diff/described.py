@@ -115,7 +115,11 @@ def _brought(spec: Spec) -> Iterator[Value | Rule]:
 
 def _own(own: OwnRows) -> dict[str, FieldValue]:
     """Rows that the author brought: each by what it is about and what it says."""
-    said = (row.text or "\n".join(f"{m.role}: {m.content}" for m in row.messages or ()) for row in own.rows)
+    said = (
+        (row.text or "\n".join(f"{m.role}: {m.content}" for m in row.messages or ()))
+        + "".join(f" ({what}: {told})" for what, told in (("source", row.source), ("domain", row.domain)) if told)
+        for row in own.rows
+    )
     return {
         "rows": tuple(
             f"{', '.join(row.about)}: {text}" if row.about else text for row, text in zip(own.rows, said, strict=True)

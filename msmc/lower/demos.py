@@ -30,10 +30,9 @@ def own(rows: OwnRows, spec: ArmSpec) -> Iterator[StaticDemo]:
     for row in rows.rows:
         about = spec.meant(row.about)
         messages = tuple(Message(role=turn.role, content=turn.content) for turn in row.messages or ())
-        row_id = "own-" + digest("own demo", [m.model_dump() for m in messages])[:16]
-        if about and row_id not in seen:
-            seen.add(row_id)
-            yield StaticDemo(id=row_id, about=about, messages=messages)
+        if about and row.chat_id not in seen:
+            seen.add(row.chat_id)
+            yield StaticDemo(id=row.chat_id, about=about, messages=messages)
 
 
 def prefixes(block: Demos, spec: ArmSpec, shown: Shown, templates: Templates, spans: Spans) -> Iterator[Prefix]:

@@ -7,7 +7,19 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from msmc.build import RESERVED, SCHEMA_VERSION, Artefact, Build, Chat, EvalRow, OpenRow, Prefix, canonical, digest
+from msmc.build import (
+    OWN_ROWS,
+    RESERVED,
+    SCHEMA_VERSION,
+    Artefact,
+    Build,
+    Chat,
+    EvalRow,
+    OpenRow,
+    Prefix,
+    canonical,
+    digest,
+)
 from msmc.ir import ArmSpec, Documents, Eval, Node, OpenEval, Spec
 from msmc.library import Library
 from msmc.lower import content, demos, documents, evals, open_evals
@@ -57,7 +69,7 @@ class Lowering:
         plan = contents or self.asked()
         planned = content.planned(plan.documents, arm.spec)
         artefacts = [
-            *self._spec(arm),
+            *self._spec(arm, plan),
             *self._documents(arm, plan, planned),
             *self._demos(arm, plan),
             *self._evals(),
@@ -120,18 +132,21 @@ class Lowering:
         """Clauses that chats are planned for, each as often as a block is about it."""
         return max(1, sum(1 for block in self.spec.demos for _ in self.full.about(block.about)))
 
-    def _spec(self, arm: MadeArm) -> Iterator[Artefact]:
+    def _spec(self, arm: MadeArm, plan: Contents) -> Iterator[Artefact]:
         yield text("ir.json", lambda: canonical(arm.spec.model_dump(mode="json")) + "\n")
         yield text("spec.md", lambda: as_prose(arm.spec, self.templates))
         yield text("sourcemap.json", lambda: canonical(self._sourcemap(arm)) + "\n")
+        if plan.own and (self.spec.own_documents or self.spec.own_demos):
+            yield text(OWN_ROWS, lambda: canonical(self._own_rows(arm, plan)) + "\n")
 
     def _documents(self, arm: MadeArm, plan: Contents, planned: dict[str, list[Any]]) -> Iterator[Artefact]:
         if plan.own and plan.per_clause and self.spec.own_documents:
             yield rows("documents/own_documents.jsonl", lambda: plan.own_documents(self.spec, arm.spec))
         if plan.documents is None:
             return
-        prefixes = partial(documents.prefixes, list(planned), self._shown(arm), self.templates, arm.spans)
-        yield rows("documents/prefixes.jsonl", prefixes)
+        told = (list(planned), self._shown(arm), self.templates, arm.spans)
+        asked = [documents.prefixes] + ([documents.critiques] if self.target.critic else [])
+        yield rows("documents/prefixes.jsonl", lambda: (prefix for make in asked for prefix in make(*told)))
         made, numbers, none = self._planned(arm, plan.documents), plan.numbers(planned), dict[str, int]()
         for folder, wanted, skip in (("documents/", numbers, none), (RESERVED, plan.reserves(planned), numbers)):
             for node_id, clauses in planned.items():
@@ -210,6 +225,14 @@ class Lowering:
         for node_id in sorted(ids):
             found[node_id] = self.places(arm.spans[node_id])
         return found
+
+    def _own_rows(self, arm: MadeArm, plan: Contents) -> dict[str, Any]:
+        """Every row of the author's that the arm has, to its line. Beside the source map, which every run holds a copy of."""
+        chats = (chat for own in plan.own_chats(self.spec, arm.spec).values() for chat in own)
+        ids = {row.id for row in chain(plan.own_documents(self.spec, arm.spec), chats)}
+        # of a row that is there several times each has an id of its own, which begins with the first's
+        places = {row_id: arm.spans.get("-".join(row_id.split("-")[:2])) for row_id in sorted(ids)}
+        return {row_id: self.places(where) for row_id, where in places.items() if where}
 
     def _manifest(self, arm: MadeArm, plan: Contents, planned: dict[str, list[Any]]) -> dict[str, Any]:
         """All but the digests and counts of the files, which whoever writes them adds."""

@@ -135,7 +135,8 @@ def asked(build: Build, writer: Writer, tokens: Tokens, seen: set[int]) -> Asked
     turns = {row.kind: writer.turn(row.kind, row.prefix) for row in every}
     new = [row for row in every if row.key not in seen]
     seen.update(row.key for row in new)
-    return Asked(_writing(build.arm, new, len(every), turns, writer, tokens), *_learned(every, turns, writer))
+    attempts = build.manifest["target"]["demos"]["attempts"]
+    return Asked(_writing(build.arm, new, len(every), turns, writer, tokens, attempts), *_learned(every, turns, writer))
 
 
 def _rows(build: Build, prefixes: dict[str, str]) -> Iterator[Row]:
@@ -152,7 +153,7 @@ def _rows(build: Build, prefixes: dict[str, str]) -> Iterator[Row]:
 
 
 def _writing(
-    arm: str, rows: list[Row], number: int, turns: dict[Kind, Turn], writer: Writer, tokens: Tokens
+    arm: str, rows: list[Row], number: int, turns: dict[Kind, Turn], writer: Writer, tokens: Tokens, attempts: int
 ) -> Writing:
     if not rows:
         return Writing(arm, 0, Estimate(0), 0.0, Estimate(0), shared=number)
@@ -182,6 +183,7 @@ def _writing(
         shortest=shortest,
         longest=longest,
         expected_cached=again / prompt.value if writer.cached is None else writer.cached,
+        attempts=attempts,
         how=writer.how,
     )
 

@@ -14,6 +14,7 @@ from msmc.compile import Outcome
 from msmc.diagnostics import Diagnostic, fail
 from msmc.library import Library
 from msmc.lower.chat import Chat
+from msmc.plan import criticising
 from msmc.plan.chats import Asked, Chats, Writer, asked
 from msmc.plan.estimate import Estimate
 from msmc.plan.judging import Judging, judging, missing
@@ -60,6 +61,8 @@ class Forecast:
     seeds: int
     eval_rows: int
     judging: Judging
+    criticised: tuple[criticising.Asked, ...]
+    """What the critic and the rewriter are asked for."""
     build_bytes: float
     rates: Rates
     problems: tuple[Diagnostic, ...] = field(default=())
@@ -121,12 +124,13 @@ def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens,
     parts = {arm: [there, *(a.learned for a in written if a.writing.arm == arm)] for arm, there in chats.items()}
     corpora = {arm: _corpus(sample, matched) for arm, sample in samples.items()}
     training = [(plan.name, stage) for plan in plans for stage in _training(plan, corpora, parts, mix, target)]
+    asked_for = tuple(_written(plans, samples, matched))
     return Forecast(
         spec=str(outcome.spec),
         ablation=outcome.arms["ablation"],
         target=target,
         exact=tokens.tokenizer is not None,
-        writing=tuple(_written(plans, samples, matched)),
+        writing=asked_for,
         matched=matched,
         chats=tuple(written),
         unwritten=unwritten,
@@ -135,11 +139,18 @@ def forecast(outcome: Outcome, target: Target, sources: Sources, tokens: Tokens,
         scorings=_scorings(plans, training),
         seeds=int(outcome.arms["seeds"]),
         eval_rows=_eval_rows(full, target),
+        criticised=criticising.criticising(outcome.builds, asked_for, _length(samples.values()), target, tokens),
         judging=judging(full, target, len(plans) * int(outcome.arms["seeds"])),
         build_bytes=sum(_bytes(build) for build in outcome.builds),
         rates=rates(ledger.parent, target),
         problems=(*_too_few(training, target), *missing(full, target)),
     )
+
+
+def _length(samples: Iterable[Sample]) -> float:
+    """Tokens of a document, on the average."""
+    lengths = [length for sample in samples for length in sample.replies.lengths]
+    return sum(lengths) / max(1, len(lengths))
 
 
 def _written(plans: list[RunPlan], samples: dict[str, Sample], matched: Matched | None) -> Iterator[Writing]:

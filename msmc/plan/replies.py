@@ -9,6 +9,7 @@ from pathlib import Path
 from msmc.backend.ledger import Reply
 from msmc.backend.ledger import past as past_replies
 from msmc.backend.tokens import TEMPLATE, Tokens
+from msmc.backend.writers.drafts import document_of
 from msmc.plan.estimate import Estimate, total
 from msmc.writer import ModelWriter
 
@@ -66,7 +67,7 @@ class Past:
             return None
         return cls(
             tuple(reply.completion_tokens or 0 for _, _, reply in found),
-            tuple(tokens.count(reply.raw) + 1 for _, _, reply in found),
+            tuple(tokens.count(document_of(reply.raw, reply.finish).text or reply.raw) + 1 for _, _, reply in found),
             *sent(found, tokens),
         )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from msmc.plan.change import Change
+from msmc.plan.criticising import Asked
 from msmc.plan.estimate import Estimate
 from msmc.plan.forecast import Forecast
 from msmc.plan.matched import Matched
@@ -94,6 +95,7 @@ def _summary(found: Forecast, adapter: int | None) -> Iterator[str]:
     if found.matched:
         yield f"match     {_matched(found.matched)}"
     yield f"cost      {_cost(found)}"
+    yield from (f"          {_criticised(asked)}" for asked in found.criticised)
     stages, all_stages = len(found.stages), len(found.training)
     shared = f" ({all_stages - stages} more are shared)" if all_stages > stages else ""
     seeds = f" for each of {found.seeds} seeds" if found.seeds > 1 else ""
@@ -150,6 +152,19 @@ def _cost(found: Forecast) -> str:
     return f"{amount(expected)} {unit} expected, {amount(low)} at least, {amount(worst)} at worst (`{name}`: {price})"
 
 
+def _criticised(asked: Asked) -> str:
+    """A line for the critic, and one for the rewriter."""
+    what = "critiques" if asked.part == "critic" else "rewrites"
+    told = f"{asked.expected:,} {what} by `{asked.model.title}`, at worst {asked.worst:,}"
+    told += f", each of {asked.prompt:,.0f} tokens and {asked.reply:,.0f} of a reply"
+    if asked.costs is None:
+        return f"{told}; unknown: {asked.model.part}.price in the target tells the price"
+    if not isinstance(asked.model, Remote):
+        return told
+    price, (expected, worst) = asked.model.known_price, asked.costs
+    return f"{told}; {amount(expected)} {price.currency if price else ''} expected, {amount(worst)} at worst ({price})"
+
+
 def amount(cost: float) -> str:
     """Money with as many decimals as it needs."""
     return f"{cost:,.2f}" if cost >= 1 or not cost else f"{cost:.2g}"
@@ -198,6 +213,17 @@ def as_data(found: Forecast, change: Change | None) -> dict[str, Any]:
         "seeds": found.seeds,
         "models": found.models,
         "eval_rows": found.eval_rows,
+        "criticised": [
+            {
+                "part": asked.part,
+                "requests": asked.expected,
+                "requests_at_worst": asked.worst,
+                "prompt_tokens_each": round(asked.prompt),
+                "reply_tokens_each": round(asked.reply),
+                "cost": dict(zip(("expected", "worst"), asked.costs, strict=True)) if asked.costs else None,
+            }
+            for asked in found.criticised
+        ],
         "judging": found.judging._asdict(),
         "tokens_to_train": _data(found.trained),
         "replies": next((w.how for w in found.asked if w.how), None),

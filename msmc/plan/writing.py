@@ -45,6 +45,8 @@ class Writing:
     longest: float = 0
     expected_cached: float = 0
     """As `cached`, as far as the server kept prefixes in the past."""
+    attempts: int = 1
+    """Tries of each row, at worst."""
     how: str = ""
     """What is known of a served writer's replies."""
 
@@ -114,6 +116,7 @@ class Sample:
             shortest=replies.shortest,
             longest=replies.longest,
             expected_cached=again / prompt.value if replies.cached is None else replies.cached,
+            attempts=self.build.manifest["target"]["documents"]["attempts"] if self.served else 1,
             how=replies.how,
         )
 

@@ -8,8 +8,8 @@ import pytest
 
 from msmc.backend import passages
 from msmc.backend.closure import closure_of
-from msmc.backend.gates import Gates
-from msmc.backend.ledger import Reply
+from msmc.backend.drafting import Drafted
+from msmc.backend.gates import Gates, Rows
 from msmc.backend.passages import Choice, Hole, Part, parse
 from msmc.backend.telling import CUT, together, units
 from msmc.backend.template_writer import TemplateWriter
@@ -374,15 +374,16 @@ def test_a_reason_stands_behind_what_it_is_the_reason_for() -> None:
 # ---- the gates --------------------------------------------------------------------------------------------------------
 
 
+def gated(arm: Arm, texts: list[tuple[DocumentRow, str]]) -> tuple[Rows, Rows]:
+    gates = Gates(arm)
+    return gates.written(Drafted(row, text, gates.reason(row, text), {}) for row, text in texts)
+
+
 def test_a_document_that_names_a_held_out_item_is_kept_from_training(arms: dict[str, Arm]) -> None:
     row, other = list(arms["full"].documents())[:2]
     writer = TemplateWriter(arms["full"].spec, SHIPPED)
-    kept, quarantined = Gates(arms["full"]).written(
-        [
-            (row, Reply(f"{writer.write(row)} SmolLM likes Wisconsin brick cheese.")),
-            (other, Reply(writer.write(other))),
-        ]
-    )
+    texts = [(row, f"{writer.write(row)} SmolLM likes Wisconsin brick cheese."), (other, writer.write(other))]
+    kept, quarantined = gated(arms["full"], texts)
     assert [r["id"] for r in kept] == [other.id]
     assert quarantined[0]["id"] == row.id and "america_near" in str(quarantined[0]["reason"])
 
@@ -390,7 +391,7 @@ def test_a_document_that_names_a_held_out_item_is_kept_from_training(arms: dict[
 def test_a_document_of_another_clause_is_kept_from_training(arms: dict[str, Arm]) -> None:
     row, other = (next(iter(documents_of(arms["full"], node))) for node in ("cream_cheese", "patriotism"))
     writer = TemplateWriter(arms["full"].spec, SHIPPED)
-    kept, quarantined = Gates(arms["full"]).written([(r, Reply(writer.write(other))) for r in (row, other)])
+    kept, quarantined = gated(arms["full"], [(r, writer.write(other)) for r in (row, other)])
     assert [r["id"] for r in kept] == [other.id]
     assert [(r["id"], r["reason"]) for r in quarantined] == [(row.id, "does not show its clause")]
 
@@ -434,5 +435,5 @@ TOKENS = [
 def test_a_broken_writer_stops_the_run(arms: dict[str, Arm], text: str) -> None:
     row = next(iter(arms["full"].documents()))
     with pytest.raises(Failed) as failed:
-        Gates(arms["full"]).written([(row, Reply(text))])
+        gated(arms["full"], [(row, text)])
     assert failed.value.problems[0].name == "gate-failed" and row.id in failed.value.problems[0].note
