@@ -18,8 +18,8 @@ from msmc.backend.ledger import Ledger, Reply, Request
 from msmc.backend.meter import CapReached, Meter, Usage
 from msmc.backend.senders import Senders
 from msmc.backend.tree import Arm, Tree
-from msmc.backend.writers.keys import api_key
 from msmc.backend.writers import drafts
+from msmc.backend.writers.keys import api_key
 from msmc.build import DemoRow, DocumentRow, digest
 from msmc.diagnostics import Failed, fail
 from msmc.library import Library
