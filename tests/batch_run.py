@@ -8,7 +8,7 @@ from typing import Any
 
 from msmc.backend.ledger import Ledger, Reply, Request
 from msmc.backend.meter import NO_CAPS, Caps, Meter
-from msmc.backend.senders import _provider
+from msmc.backend.senders import provider_of
 from msmc.backend.tokens import Tokens
 from msmc.backend.writers.batches import Batches, Pauses
 from msmc.writer import FREE, Anthropic, Remote, Served
@@ -35,7 +35,7 @@ class Told:
 
 
 def sender(model: Remote, ledger: Path, caps: Caps = NO_CAPS, told: Told | None = None, **limits: int) -> Batches:
-    provider: Any = _provider(model)
+    provider: Any = provider_of(model)
     for limit, value in limits.items():
         setattr(provider, limit, value)
     return Batches(provider, model, ledger, Meter(caps, FREE, Tokens()), told or Told(), QUICK)

@@ -104,14 +104,16 @@ def standing_in(server: StandIn) -> Iterator[str]:
             """A line at a time, so that a moment may come in the middle: `line N of METHOD PATH`."""
             self.send_response(200)
             self.send_header("Content-Type", "application/x-jsonl")
-            self.send_header("Connection", "close")
+            self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            self.close_connection = True
             for number, line in enumerate(lines):
                 if server.moments.come(f"line {number}", what, self):
+                    self.close_connection = True
                     return
-                self.wfile.write(json.dumps(line).encode() + b"\n")
+                text = json.dumps(line).encode() + b"\n"
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
                 self.wfile.flush()
+            self.wfile.write(b"0\r\n\r\n")
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.daemon_threads = True

@@ -64,7 +64,7 @@ def hosted(model: Remote, meter: Meter, ledger: Path, say: Callable[[str], None]
     if model.batch:
         from msmc.backend.writers.batches import Batches
 
-        return Batches(_provider(model), model, ledger, meter, _waiting(model, say))
+        return Batches(provider_of(model), model, ledger, meter, _waiting(model, say))
     if isinstance(model, Anthropic):
         from msmc.backend.writers.anthropic import anthropic_writer
 
@@ -75,7 +75,7 @@ def hosted(model: Remote, meter: Meter, ledger: Path, say: Callable[[str], None]
     return openai_writer(model, meter)
 
 
-def _provider(model: Remote) -> "BatchProvider":
+def provider_of(model: Remote) -> "BatchProvider":
     if isinstance(model, Anthropic):
         from msmc.backend.writers.message_batches import MessageBatches
 

@@ -17,6 +17,7 @@ class State(NamedTuple):
     ended: bool
     done: int
     total: int
+    """Of the requests that the provider took: each has an entry in the end."""
     refused: str = ""
     """The provider's words, where it took none of the requests."""
 
@@ -37,6 +38,10 @@ class Entry(NamedTuple):
     outcome: Outcome
     told: Any = None
     """The parsed answer, or the words of a refusal."""
+
+
+NONE = Entry("", Outcome.AGAIN)
+"""A line that is nothing."""
 
 
 class Found(NamedTuple):

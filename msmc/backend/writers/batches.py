@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -137,6 +138,7 @@ class Batches:
         with self._file.open("wb") as stream:
             for request in left:
                 if batch := self._book.open_with(request.key):
+                    self._book.waits_for(request.key)
                     opened.add(batch)
                     continue
                 if request.key in cut:
@@ -178,7 +180,7 @@ class Batches:
         """Whether the provider has the batch of an intention; if not, it is forgotten, unless it is to be submitted again."""
         looks, deadline = 0, time.monotonic() + self.pauses.settle
         while True:
-            found = self._asked(lambda: self.provider.find(intent, self._book.ids(), self._holds(intent)))
+            found = self._asked(partial(self.provider.find, intent, self._book.ids(), self._holds(intent)))
             if found.id is not None:
                 self._book.submitted(intent, found.id)
                 return True
@@ -208,7 +210,7 @@ class Batches:
         left = sorted(opened & ids.keys())  # another process may have taken others
         while left:
             for batch in left:
-                states[batch] = self._asked(lambda of=ids[batch]: self.provider.state(of))
+                states[batch] = self._asked(partial(self.provider.state, ids[batch]))
             self.waiting(len(left), sum(s.done for s in states.values()), sum(s.total for s in states.values()))
             ended = [batch for batch in left if states[batch].ended]
             for batch in ended:
@@ -228,12 +230,16 @@ class Batches:
         for tries in range(self.served.retries + 1):
             entries = self.provider.entries(batch_id)
             try:
+                number = 0
                 while some := self._runner.run(_some(entries)):
+                    number += len(some)
                     seen |= {entry.outcome for entry in some}
                     refused |= {entry.key: entry.told for entry in some if entry.outcome is Outcome.REFUSED}
                     if arrived := self._answers(batch, some):
                         yield arrived
-                break
+                if number >= state.total:  # else it broke off: what it lacks was answered all the same
+                    break
+                time.sleep(self._pause(tries))
             except self.provider.errors as error:
                 trouble = self.provider.trouble(error)
                 if not trouble.passes or tries == self.served.retries:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import httpx2
+
 from msmc.backend.writers.limit import seconds_told
 from msmc.diagnostics import Failed, fail
 from msmc.writer import Remote
@@ -103,11 +105,12 @@ def _words(trouble: Trouble, served: Remote) -> tuple[str, str]:
 
 
 def trouble_of(error: Exception, timed_out: type[Exception], unreachable: type[Exception]) -> Trouble:
-    """What a client raised. The classes: of its errors those of a time-out and of a connection."""
+    """What a client raised. The classes: of its errors those of a time-out and of a connection. Amid an answer it lets those of
+    the HTTP client below it through."""
     status = getattr(error, "status_code", None)
-    if isinstance(error, TimeoutError | timed_out):
+    if isinstance(error, (TimeoutError, httpx2.TimeoutException, timed_out)):
         return Trouble(timed_out=True)
-    if isinstance(error, unreachable):
+    if isinstance(error, (httpx2.HTTPError, unreachable)):
         return Trouble(unreachable=True)
     if not isinstance(status, int) or status < 400:
         return Trouble()

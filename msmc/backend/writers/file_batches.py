@@ -6,11 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import openai
 from openai.types import Batch
 
 from msmc.backend.ledger import Reply, Request
-from msmc.backend.writers.batch_provider import Entry, Found, Outcome, State
+from msmc.backend.writers.batch_provider import NONE, Entry, Found, Outcome, State
 from msmc.backend.writers.completions import reply_in
 from msmc.backend.writers.failures import Trouble, failed, trouble_of, words_in
 from msmc.backend.writers.keys import api_key
@@ -33,7 +34,7 @@ MARK = "msmc"
 class FileBatches:
     """A `BatchProvider`. Raises Failed `no-key`."""
 
-    errors = (openai.OpenAIError,)
+    errors = (openai.OpenAIError, httpx2.HTTPError)
     most_requests = 50_000
     most_bytes = 200_000_000
 
@@ -89,8 +90,9 @@ class FileBatches:
         batch = await self._client.batches.retrieve(batch_id)
         counts = batch.request_counts
         done = counts.completed + counts.failed if counts else 0
-        refused = "" if batch.status != "failed" else _said(batch)
-        return State(batch.status in ENDED, done, counts.total if counts else 0, refused)
+        if batch.status == "failed":
+            return State(True, 0, 0, _said(batch))
+        return State(batch.status in ENDED, done, counts.total if counts else 0)
 
     async def entries(self, batch_id: str) -> AsyncGenerator[Entry, None]:
         batch = await self._client.batches.retrieve(batch_id)
@@ -99,8 +101,7 @@ class FileBatches:
             if file:
                 async with self._client.files.with_streaming_response.content(file) as answer:
                     async for line in answer.iter_lines():
-                        if entry := _entry(line):
-                            yield entry
+                        yield _entry(line)
         if canceled:
             yield Entry("", Outcome.CANCELED)
 
@@ -133,12 +134,12 @@ def _said(batch: Batch) -> str:
     return next((error.message for error in errors if error.message), "the batch failed")
 
 
-def _entry(line: str) -> Entry | None:
-    """None for what is no result: its request counts as one without an answer."""
+def _entry(line: str) -> Entry:
+    """What is no result is of no request, and leaves one without an answer."""
     try:
         told = json.loads(line)
     except (ValueError, RecursionError):
-        return None
+        return NONE
     match told:
         case {"custom_id": str(key), "response": {"status_code": 200, "body": body}}:
             return Entry(key, Outcome.ANSWERED, body)
@@ -147,4 +148,4 @@ def _entry(line: str) -> Entry | None:
             return Entry(key, Outcome.REFUSED if refused else Outcome.AGAIN, words_in(body))
         case {"custom_id": str(key)}:
             return Entry(key, Outcome.AGAIN)  # `batch_expired`, `batch_cancelled`
-    return None
+    return NONE

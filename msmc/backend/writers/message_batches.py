@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
+import httpx2
 from anthropic.types.messages import MessageBatch
 
 from msmc.backend.ledger import Reply, Request
 from msmc.backend.writers.anthropic import CONNECTION, client_of, params, reply_of
-from msmc.backend.writers.batch_provider import Entry, Found, Outcome, State
+from msmc.backend.writers.batch_provider import NONE, Entry, Found, Outcome, State
 from msmc.backend.writers.failures import Trouble, failed, trouble_of
 from msmc.backend.writers.keys import api_key
 from msmc.backend.writers.submitted import Intent
@@ -29,7 +30,7 @@ REFUSALS = frozenset({"invalid_request_error", "request_too_large", "not_found_e
 class MessageBatches:
     """A `BatchProvider`. Raises Failed `no-key`."""
 
-    errors = (anthropic.AnthropicError,)
+    errors = (anthropic.AnthropicError, httpx2.HTTPError)
     most_requests = 100_000
     most_bytes = 250_000_000  # 256 MB, with what stands around the requests
 
@@ -100,8 +101,7 @@ class MessageBatches:
     async def entries(self, batch_id: str) -> AsyncGenerator[Entry, None]:
         results = await self._batches.results(batch_id)
         async for line in results.http_response.aiter_lines():
-            if entry := _entry(line):
-                yield entry
+            yield _entry(line)
 
     async def clean(self, batch_id: str) -> None:
         """Nothing was uploaded; a batch's results go after 29 days."""
@@ -131,12 +131,12 @@ def _total(batch: MessageBatch) -> int:
     return counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
 
 
-def _entry(line: str) -> Entry | None:
-    """None for what is no result: its request counts as one without an answer."""
+def _entry(line: str) -> Entry:
+    """What is no result is of no request, and leaves one without an answer."""
     try:
         told = json.loads(line)
     except (ValueError, RecursionError):
-        return None
+        return NONE
     match told:
         case {"custom_id": str(key), "result": {"type": "succeeded", "message": message}}:
             return Entry(key, Outcome.ANSWERED, message)
@@ -145,4 +145,4 @@ def _entry(line: str) -> Entry | None:
             return Entry(key, Outcome.REFUSED if refused else Outcome.AGAIN, str(more.get("message", kind)))
         case {"custom_id": str(key), "result": {"type": str(kind)}}:
             return Entry(key, OUTCOMES.get(kind, Outcome.AGAIN))
-    return None
+    return NONE

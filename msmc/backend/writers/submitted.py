@@ -83,6 +83,10 @@ class Submitted(Ledger):
             where key = ? and provider = ? and state = ? limit 1"""
         return next((batch for (batch,) in self._rows(select, key, self.provider, SUBMITTED)), None)
 
+    def waits_for(self, key: str) -> None:
+        """A request that was taken, and is not sent once more."""
+        self._ended([key])
+
     def in_state(self, state: str) -> dict[str, str]:
         """Digests and ids."""
         return dict(self._rows("select digest, id from batches where provider = ? and state = ?", self.provider, state))
