@@ -62,7 +62,7 @@ class Messages:
 
 
 def client_of(served: Anthropic, key: str | None, timeout: float | None = None) -> anthropic.AsyncAnthropic:
-    """Retries are the caller's affair, and so are time-outs of whole requests. `timeout`: seconds to wait for each part of one."""
+    """Retries and time-outs of whole requests are the caller's affair. `timeout`: seconds for each part of one."""
     most = httpx2.Limits(max_connections=served.concurrency, max_keepalive_connections=served.concurrency)
     client = anthropic.AsyncAnthropic(
         api_key=key or "none",

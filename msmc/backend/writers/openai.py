@@ -68,7 +68,7 @@ class OpenAI:
 
 
 def client_of(served: Served, key: str | None, timeout: float | None = None) -> openai.AsyncOpenAI:
-    """Retries are the caller's affair, and so are time-outs of whole requests. `timeout`: seconds to wait for each part of one."""
+    """Retries and time-outs of whole requests are the caller's affair. `timeout`: seconds for each part of one."""
     most = httpx2.Limits(max_connections=served.concurrency, max_keepalive_connections=served.concurrency)
     client = openai.AsyncOpenAI(
         api_key=key or "none",
