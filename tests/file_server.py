@@ -62,7 +62,7 @@ class FileServer(Server):
         boundary = body[2 : body.index(b"\r\n")]
         parts = message_from_bytes(UPLOAD + boundary + b"\r\n\r\n" + body).get_payload()
         by_name: dict[str, Any] = {part.get_param("name", header="content-disposition"): part for part in parts}  # type: ignore[union-attr]
-        lines = by_name["file"].get_payload(decode=True).decode().splitlines()
+        lines = by_name["file"].get_payload(decode=True).decode().strip("\n").split("\n")
         self.uploads += 1
         about = {"name": by_name["file"].get_filename(), "purpose": by_name["purpose"].get_payload()}
         return self._new_file(lines, **about)

@@ -110,7 +110,7 @@ def standing_in(server: StandIn) -> Iterator[str]:
                 if server.moments.come(f"line {number}", what, self):
                     self.close_connection = True
                     return
-                text = json.dumps(line).encode() + b"\n"
+                text = json.dumps(line, ensure_ascii=False).encode() + b"\n"  # with any line end of Unicode
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
                 self.wfile.flush()
             self.wfile.write(b"0\r\n\r\n")

@@ -87,14 +87,14 @@ def provider_of(model: Remote) -> "BatchProvider":
 
 
 def _waiting(model: Remote, say: Callable[[str], None]) -> "Waiting":
-    """Says how far a provider is, when there is something new to say."""
-    last = list[str]()
+    """Says how many batches are left, when that changes."""
+    last = 0
 
     def told(batches: int, done: int, total: int) -> None:
-        what = "a batch" if batches == 1 else f"{batches} batches"
-        line = f"{model.url} has {done:,} of {total:,} replies of {what}; whoever stops msmc now finds them later"
-        if last != [line]:
-            last[:] = [line]
-            say(line)
+        nonlocal last
+        if batches != last:
+            last = batches
+            what = "a batch" if batches == 1 else f"{batches} batches"
+            say(f"waiting for {what} at {model.url}, {done:,} of {total:,} replies; stopped, msmc finds them later")
 
     return told

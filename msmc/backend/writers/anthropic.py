@@ -61,13 +61,13 @@ class Messages:
         await self.client.close()
 
 
-def client_of(served: Anthropic, key: str | None) -> anthropic.AsyncAnthropic:
-    """Time-outs and retries are the caller's affair."""
+def client_of(served: Anthropic, key: str | None, timeout: float | None = None) -> anthropic.AsyncAnthropic:
+    """Retries and time-outs of whole requests are the caller's affair. `timeout`: seconds for each part of one."""
     most = httpx2.Limits(max_connections=served.concurrency, max_keepalive_connections=served.concurrency)
     client = anthropic.AsyncAnthropic(
         api_key=key or "none",
         base_url=served.url,
-        timeout=None,
+        timeout=timeout,
         max_retries=0,
         http_client=anthropic.DefaultAsyncHttpxClient(limits=most, timeout=None),
     )

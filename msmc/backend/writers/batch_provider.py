@@ -1,6 +1,6 @@
 """What a provider of batches must be able to do, and the shapes of what it tells."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -92,3 +92,15 @@ class BatchProvider(Protocol):
     def failure(self, trouble: Trouble) -> Failed: ...
 
     async def close(self) -> None: ...
+
+
+async def lines_in(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Lines of JSON. The clients' own take every line end of Unicode for one, which JSON may have inside."""
+    left = b""
+    async for chunk in chunks:
+        *lines, left = (left + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line
+    if left.strip():
+        yield left

@@ -6,12 +6,12 @@ batch's id before anybody waits: after a kill a batch is waited for, or looked f
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from msmc.backend.ledger import FAILED, Reply, Request
 from msmc.backend.meter import CapReached, Meter, most_of
@@ -246,7 +246,7 @@ class Batches:
                     raise self.provider.failure(trouble) from None
                 time.sleep(self._pause(tries, trouble))
             finally:
-                self._runner.run(entries.aclose())
+                self._runner.run(_closed(entries))
         if refused and Outcome.ANSWERED in seen:
             yield [(request, Reply("", FAILED)) for request in self._book.unanswered(batch, refused)]
         elif refused or said:
@@ -306,15 +306,11 @@ class Batches:
 
     # ---- asking -------------------------------------------------------------------------------------------------------------
 
-    def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
+    def _asked(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What may be asked twice: tried again while there is hope."""
-
-        async def asked() -> T:
-            return await ask()
-
         for tries in range(self.served.retries + 1):
             try:
-                return self._runner.run(asked())
+                return self._runner.run(ask())
             except self.provider.errors as error:
                 trouble = self.provider.trouble(error)
                 if not trouble.passes or tries == self.served.retries:
@@ -326,6 +322,10 @@ class Batches:
         """Seconds before the next look or try."""
         grown = min(self.pauses.first * self.pauses.growth ** min(looks, 64), self.pauses.most)
         return max(grown, trouble.wait or 0) if trouble else grown
+
+
+async def _closed(entries: AsyncGenerator[Entry, None]) -> None:
+    await entries.aclose()
 
 
 async def _some(entries: AsyncGenerator[Entry, None]) -> list[Entry]:

@@ -11,7 +11,7 @@ import openai
 from openai.types import Batch
 
 from msmc.backend.ledger import Reply, Request
-from msmc.backend.writers.batch_provider import NONE, Entry, Found, Outcome, State
+from msmc.backend.writers.batch_provider import NONE, Entry, Found, Outcome, State, lines_in
 from msmc.backend.writers.completions import reply_in
 from msmc.backend.writers.failures import Trouble, failed, trouble_of, words_in
 from msmc.backend.writers.keys import api_key
@@ -41,7 +41,7 @@ class FileBatches:
     def __init__(self, served: Served) -> None:
         self.served = served
         self.key = api_key(served)
-        self._client = client_of(served, self.key).with_options(timeout=served.timeout)
+        self._client = client_of(served, self.key, served.timeout)
         self._uploaded: tuple[Intent, str] | None = None
         """The last file, for a further try at its batch."""
 
@@ -100,7 +100,7 @@ class FileBatches:
         for file in (batch.output_file_id, batch.error_file_id):
             if file:
                 async with self._client.files.with_streaming_response.content(file) as answer:
-                    async for line in answer.iter_lines():
+                    async for line in lines_in(answer.iter_bytes()):
                         yield _entry(line)
         if canceled:
             yield Entry("", Outcome.CANCELED)
@@ -134,7 +134,7 @@ def _said(batch: Batch) -> str:
     return next((error.message for error in errors if error.message), "the batch failed")
 
 
-def _entry(line: str) -> Entry:
+def _entry(line: bytes) -> Entry:
     """What is no result is of no request, and leaves one without an answer."""
     try:
         told = json.loads(line)

@@ -11,7 +11,7 @@ from anthropic.types.messages import MessageBatch
 
 from msmc.backend.ledger import Reply, Request
 from msmc.backend.writers.anthropic import CONNECTION, client_of, params, reply_of
-from msmc.backend.writers.batch_provider import NONE, Entry, Found, Outcome, State
+from msmc.backend.writers.batch_provider import NONE, Entry, Found, Outcome, State, lines_in
 from msmc.backend.writers.failures import Trouble, failed, trouble_of
 from msmc.backend.writers.keys import api_key
 from msmc.backend.writers.submitted import Intent
@@ -37,7 +37,7 @@ class MessageBatches:
     def __init__(self, served: Anthropic) -> None:
         self.served = served
         self.key = api_key(served)
-        self._client = client_of(served, self.key).with_options(timeout=served.timeout)
+        self._client = client_of(served, self.key, served.timeout)
         self._batches = self._client.messages.batches
 
     async def close(self) -> None:
@@ -100,8 +100,11 @@ class MessageBatches:
 
     async def entries(self, batch_id: str) -> AsyncGenerator[Entry, None]:
         results = await self._batches.results(batch_id)
-        async for line in results.http_response.aiter_lines():
-            yield _entry(line)
+        try:
+            async for line in lines_in(results.http_response.aiter_bytes()):
+                yield _entry(line)
+        finally:
+            await results.close()
 
     async def clean(self, batch_id: str) -> None:
         """Nothing was uploaded; a batch's results go after 29 days."""
@@ -131,7 +134,7 @@ def _total(batch: MessageBatch) -> int:
     return counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
 
 
-def _entry(line: str) -> Entry:
+def _entry(line: bytes) -> Entry:
     """What is no result is of no request, and leaves one without an answer."""
     try:
         told = json.loads(line)

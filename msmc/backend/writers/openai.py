@@ -67,13 +67,13 @@ class OpenAI:
         return failed(trouble_of(error, *CONNECTION), self.served, self._key)
 
 
-def client_of(served: Served, key: str | None) -> openai.AsyncOpenAI:
-    """Time-outs and retries are the caller's affair."""
+def client_of(served: Served, key: str | None, timeout: float | None = None) -> openai.AsyncOpenAI:
+    """Retries and time-outs of whole requests are the caller's affair. `timeout`: seconds for each part of one."""
     most = httpx2.Limits(max_connections=served.concurrency, max_keepalive_connections=served.concurrency)
     client = openai.AsyncOpenAI(
         api_key=key or "none",
         base_url=served.url,
-        timeout=None,
+        timeout=timeout,
         max_retries=0,
         http_client=openai.DefaultAsyncHttpxClient(limits=most, timeout=None),
     )

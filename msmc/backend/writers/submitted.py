@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msmc.backend.ledger import BATCH, Ledger, Request
 from msmc.build import JudgeRow, Message, Prefix
@@ -89,7 +89,8 @@ class Submitted(Ledger):
 
     def in_state(self, state: str) -> dict[str, str]:
         """Digests and ids."""
-        return dict(self._rows("select digest, id from batches where provider = ? and state = ?", self.provider, state))
+        select = "select digest, id from batches where provider = ? and state = ?"
+        return {batch: batch_id for batch, batch_id in self._rows(select, self.provider, state)}
 
     def ids(self) -> set[str]:
         """Of all batches that the ledger knows."""
@@ -116,7 +117,7 @@ class Submitted(Ledger):
                 asked = JudgeRow(id=row, seed=seed, prompt=prompt)
                 yield Request(asked, _prefix(messages), writer, schema)
 
-    def _rows(self, select: str, *values: str) -> list[tuple[str, ...]]:
+    def _rows(self, select: str, *values: str) -> list[tuple[Any, ...]]:
         with self._told():
             return self._db.execute(select, values).fetchall()
 

@@ -36,11 +36,11 @@ def words(text: str) -> int:
 
 
 def says(messages: list[Any], *_: int) -> tuple[str, str]:
-    return f"To: {messages[-1]['content']}", "end_turn"
+    return f"To:\u2028{messages[-1]['content']}", "end_turn"
 
 
 def says_chat(messages: list[Any], seed: int, most: int) -> tuple[str, str]:
-    return f"To: {messages[-1]['content']}", "stop"
+    return f"To:\u2028{messages[-1]['content']}", "stop"
 
 
 def stand_in(kind: str, **keys: Any) -> Any:
@@ -55,7 +55,7 @@ def there(kind: str, **keys: Any) -> Iterator[tuple[Any, str]]:
 
 
 def whole(number: int) -> dict[str, str]:
-    return {f"doc-{n}": f"To: Write {n}." for n in range(number)}
+    return {f"doc-{n}": f"To:\u2028Write {n}." for n in range(number)}
 
 
 def raw(found: dict[str, Reply]) -> dict[str, str]:
