@@ -102,6 +102,7 @@ CODES = {
     "task-failed": 762,
     "task-unusable": 771,
     "unknown-command": 790,
+    "parity-broken": 840,
     "internal": 900,
 }
 """Every name with its code. A code that was retired is never used again."""

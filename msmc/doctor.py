@@ -35,6 +35,8 @@ NEEDED = (
     "accelerate",
     "gguf",
     "openai",
+    "datasketch",
+    "py3langid",
     "lm-eval",
     "inspect-ai",
     "scipy",

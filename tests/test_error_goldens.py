@@ -22,7 +22,7 @@ ELSEWHERE = {
     "documents-attend", "documents-truncated", "adapter-mismatch", "chat-too-long", "no-rows", "not-learned",
     "no-demos", "internal", "unwritable", "ledger-unusable", "too-few-rows", "mix-missing",
     "broken-file", "no-revision", "no-key", "writer-failed", "cap-reached", "unknown-command",
-    "judge-missing", "package-missing", "task-failed",
+    "judge-missing", "package-missing", "task-failed", "parity-broken",
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from msmc.backend.eval_rows import Rows, StoredRows, limited
 from msmc.backend.evaluate import Evaluation
 from msmc.backend.evaluations import Evaluations
 from msmc.backend.finetune import finetune
+from msmc.backend.gates.written import VERSION
 from msmc.backend.generate import answerable
 from msmc.backend.job import CURVE, Advance, Job, trained
 from msmc.backend.ledger import LEDGER
@@ -82,6 +83,10 @@ class Stages:
         """The documents that an arm's model is midtrained on."""
         return self._corpora.of(arm)
 
+    def parity(self) -> Job | None:
+        """The comparison of all arms' documents, before any model is trained on them."""
+        return self._corpora.parity()
+
     def chats(self, arm: Arm | None, mix: bool) -> Job:
         """What to fine-tune on: an arm's examples, the target's instruction mix, or both.
 
@@ -111,12 +116,14 @@ class Stages:
         full = self.tree.full
         parts = [arm.digest_of("demos/") if arm else None, full.digest_of("train/mix") if mix else None]
         written = [self.writing.writer, arm.digest_of("ir.json")] if planned and arm else []
-        place = self.place("demos", *parts, full.held_out, *written)
+        brought = [self._gates_of_chats, arm.spec.identity.model_dump()] if arm and arm.has_own_chats else []
+        place = self.place("demos", *parts, full.held_out, *written, *brought)
 
         def fill(part: Path, advance: Advance) -> None:
             chats, unusable = self.writing.chats(arm, advance) if arm and planned else ([], [])
-            rows, held = gates.free_of_held_out([*(arm.chats() if arm else ()), *chats], full.held_out)
-            held = unusable + held
+            there, faulty = gates.own_chats(list(arm.chats()), arm.spec, self.target.gates) if arm else ([], [])
+            rows, held = gates.free_of_held_out([*there, *chats], full.held_out)
+            held = unusable + faulty + held
             if arm and not rows:
                 raise gates.no_demos(arm.name)
             mixed = list(read_jsonl(full.folder / "train" / "mix.jsonl")) if mix else []
@@ -128,6 +135,12 @@ class Stages:
             write_json(part / "stage.json", {"stage": "demos", "arm": arm.name if arm else None, **counts})
 
         return Job(f"{'write' if planned else 'collect'} {_chats_of(arm, mix)}", place, 0.1, fill)
+
+    @property
+    def _gates_of_chats(self) -> list[object]:
+        """What of the gates determines which of the author's chats are trained on."""
+        how = self.target.gates
+        return [VERSION, *(gate.model_dump() if gate else None for gate in (how.residue, how.identity))]
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
