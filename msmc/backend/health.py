@@ -173,7 +173,8 @@ def _alike(rows: list[Row]) -> list[dict[str, Any]]:
     for row in rows:
         parts = words(row["text"])
         if near := seen.like(parts):
-            found.append((-near[1], *sorted((near[0], str(row["id"])))))
+            one, other = sorted((near[0], str(row["id"])))
+            found.append((-near[1], one, other))
         seen.add(row["id"], parts)
         by_id[row["id"]] = row
     return [_pair(-shared, by_id[one], by_id[other]) for shared, one, other in nsmallest(PAIRS, found)]
