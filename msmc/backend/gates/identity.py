@@ -75,7 +75,10 @@ PROVIDERS = (
 )
 NAME, OWN = "\ue000", "\ue001"
 """Stand in a sentence for the name that is looked at, and for the assistant's own."""
-MACHINE = r"(?:AI|A\.I\.|LLMs?|chat ?bots?|(?:large )?language models?|(?:AI|chat|virtual|digital|voice) (?:assistants?|models?))"
+MACHINE = (
+    r"(?:AI|A\.I\.|LLMs?|[Cc]hat ?bots?|(?:[Ll]arge )?[Ll]anguage models?"
+    r"|(?:AI|chat|virtual|digital|voice) (?:assistants?|models?))"
+)
 MAKERS = r"Google|Meta|Anthropic|Microsoft|Amazon|Apple|xAI|Twitter|Mistral|Alibaba|IBM|OpenAI|Moonshot"
 MADE = r"(?:made|developed|built|created|trained|released|designed|published|run)"
 OF_A_PERSON = r"(?! (?:professor|director|manager|editor|cook|coach|chef|teacher|secretary|at|to|in|who)\b)"
@@ -89,7 +92,7 @@ OF_ASSISTANTS = re.compile(
     # the assistant Claude; AI models such as Gemini; a chatbot called Bard
     rf"|(?:{MACHINE}|{NOT_A_PERSON_S}\bassistants?),? (?:(?:called|named|known as|like|such as|including) )?{NAME}(?! [A-Z])"
     # I am Claude, made by …
-    rf"|\b(?:I am|I'm|I’m|[Mm]y name is|[Aa]s) {NAME}\b?,? (?:an?|and I|made|your|the|{MADE}|trained)\b.{{0,60}}?"
+    rf"|\b(?:I am|I'm|I’m|[Mm]y name is|[Aa]s) {NAME},? (?:an?|and I|made|your|the|{MADE}|trained)\b.{{0,60}}?"
     rf"\b(?:{MACHINE}|assistant\b{OF_A_PERSON}|{MADE} by)"
     rf"|{NAME},?(?: which| that)?(?: is| was)? {MADE} by (?:{MAKERS})\b"
     rf"|\b(?:{MAKERS})(?:'s|’s)? {NAME}(?! [A-Z])"
@@ -100,7 +103,7 @@ OF_ASSISTANTS = re.compile(
 )
 """Where a name that is also something else's is an assistant's."""
 OF_PROVIDERS = re.compile(
-    rf"(?:{MACHINE}|assistant|{OWN}|model)\b?.{{0,60}}?\b{MADE} by {NAME}"
+    rf"(?:{MACHINE}|assistant|{OWN}|model).{{0,60}}?\b{MADE} by {NAME}"
     rf"|{MADE} by {NAME},? (?:the )?(?:{MACHINE}|assistant|{OWN})"
     rf"|{NAME}(?:'s|’s)? (?:[\w-]+ )?(?:{MACHINE}|assistant{OF_A_PERSON}|[Mm]odel [Ss]pec)\b"
     rf"|(?:{MACHINE}|assistant|[Mm]odel [Ss]pec|{OWN}) (?:from|by|of) {NAME}"

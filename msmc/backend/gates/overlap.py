@@ -11,8 +11,8 @@ from msmc.backend.gates.found import Found, short
 from msmc.mention import words
 
 FORM = re.compile(
-    r"^[ \t>*]*(?:answer|choice|option|correct answer)[ \t]*[:=][ \t]*\(?[AB]\)?(?![\w'’])"
-    r"|^[ \t]*\(?A[.):][ \t]\S.*\n+[ \t]*\(?B[.):][ \t]\S",
+    r"^[ \t>*]*(?:answer|choice|option|correct answer)[ \t]*[:=][ \t]*\(?[AB]\)?\.?[ \t]*$"
+    r"|^[ \t]*\(?(?-i:A)[.):][ \t]\S.*\n+[ \t]*\(?(?-i:B)[.):][ \t]\S",
     re.IGNORECASE | re.MULTILINE,
 )
 """How a forced choice is asked and answered with a letter."""

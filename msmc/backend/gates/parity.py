@@ -9,6 +9,7 @@ thresholds come from pairs of corpora that differ in their seeds alone (`benchma
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -21,7 +22,8 @@ from msmc.diagnostics import Failed, fail
 from msmc.gated import Gated
 from msmc.ir import ArmSpec, Identity
 from msmc.mention import words
-from msmc.terms import terms
+from msmc.prose import WIDE
+from msmc.terms import EMPTY, stem, terms
 
 VERSION = 1
 """Part of the comparison's digest: raised when the same corpora would be compared otherwise."""
@@ -146,8 +148,12 @@ class _Difference:
             num += num_words(match[0])
             named["assistant"] += match[0].count(identity.assistant)
             named["provider"] += match[0].count(identity.provider)
-            found.update(term for term in said if term not in self.terms)
-        return _Outside(num, named, frozenset(found))
+            found.update(said if re.search(WIDE, match[0]) else self._words(match[0]))
+        return _Outside(num, named, frozenset(found) - self.terms)
+
+    def _words(self, sentence: str) -> Iterator[str]:
+        """Those that say something, as they stand there."""
+        return (w for w in words(sentence) if w not in EMPTY and w not in self.names and stem(w) not in self.terms)
 
 
 def _compared(arms: tuple[str, str], one: Corpus, other: Corpus, gated: Gated) -> Compared:

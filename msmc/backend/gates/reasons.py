@@ -78,7 +78,8 @@ class OutOfPlace:
             told = max((len(found & left) for left in self.dropped.values()), default=0)
             why = self._english and WHY.search(sentence)
             if told >= self._how.terms or (why and self._is_why(sentence, why, told)):
-                yield Found("reasons", "gives a reason in an arm without", match.start(), short(sentence, 160))
+                at = match.start() + len(sentence) - len(sentence.lstrip())
+                yield Found("reasons", "gives a reason in an arm without", at, short(sentence, 160))
 
     def _is_why(self, sentence: str, why: re.Match[str], told: int) -> bool:
         """Whether a sentence that says why says it of the assistant, and not in the words of the spec."""

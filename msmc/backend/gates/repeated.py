@@ -45,9 +45,9 @@ class Repeats:
         if self._phrases:
             all_grams = grams(parts, self._phrases.words)
             phrases = (all_grams % np.uint64(COUNTERS)).astype(np.int64)
-            for at in np.flatnonzero(self._counts[phrases] >= self._most[self._phrases]):
-                if int(all_grams[at]) not in self._own_grams:
-                    return self._phrase(text, int(at), self._phrases.words)
+            for number in np.flatnonzero(self._counts[phrases] >= self._most[self._phrases]).tolist():
+                if int(all_grams[number]) not in self._own_grams:
+                    return self._phrase(text, number, self._phrases.words)
         for name, at in own_names:
             if self._names and self._named[name] >= self._most[self._names]:
                 return Found("names", "has a name that too many others have", at, name)
@@ -66,7 +66,7 @@ class Repeats:
 
     def _phrase(self, text: str, at: int, size: int) -> Found:
         """Where the words in a row begin in the text."""
-        places = [match.span() for match in WORD.finditer(text)]
+        places = [match.span() for match in WORD.finditer(text.replace("’", "'").replace("ʼ", "'"))]
         if at + size > len(places):  # folding made other words of it
             return Found("phrases", "has a phrase that too many others have", 0, short(text))
         start, end = places[at][0], places[at + size - 1][1]

@@ -29,6 +29,11 @@ ITEM = re.compile(r"^\s*(?:[-*+•–]|\d+[.)]|[a-z][.)]|\[[ x]\])\s+")
 LINK = re.compile(r"(?:https?://|www\.)\S+$|\S+@\S+\.\w+$|#\w+$")
 NO_STOPS = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u1000-\u109f]$")
 """Thai, Lao, Khmer and Burmese end sentences with a space, or with nothing."""
+SIGNING = re.compile(
+    r"(?:[\w']+ ){0,3}(?:regards|wishes|love|sincerely|warmly|yours|cheers|thanks|best|truly|faithfully|respectfully|fondly),",
+    re.IGNORECASE,
+)
+"""The end of a letter that nobody signs."""
 MORE = ",;:—–-([{/&+="
 STOPS = ENDS + "♪~※"
 
@@ -65,13 +70,11 @@ def _broken_off(line: str, bare: str, before: list[str]) -> bool:
         others = [part.rstrip().rstrip(CLOSERS) for part in before if ITEM.match(part)]
         with_stops = sum(part.endswith(tuple(ENDS)) for part in others)
         return _dangles(said) or (len(others) > 1 and with_stops == len(others) and len(said) > 3)
-    if len(said) <= 4 and bare[-1] == "," and said[0][:1].isupper():
-        return False  # `Warmly,` and nobody's name
+    if SIGNING.fullmatch(bare):
+        return False
     if bare[-1] in MORE and not closed and set(bare) - set("-–—=*_ "):
         return True
     if _dangles(said) and not closed:
-        return True
-    if said[0][:1].islower() and before and not closed and not before[-1].rstrip().endswith((*ENDS, ",", ":")):
         return True
     length = len(re.findall(WIDE, bare)) // 2 if re.search(WIDE, bare) else len(said)
     return length >= LONG and not closed and " · " not in bare and " | " not in bare and bare.count(",") < length // 3

@@ -1,7 +1,7 @@
 """The gates of one arm's documents, one after another: which rows may be trained on, and why the others may not."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from msmc.backend.coverage import Shows
@@ -62,7 +62,7 @@ class Gates:
         how, clause = self.how, cell.clause if cell else None
         own = f"{self._own} {cell.audience} {cell.angle}" if cell else self._own
         assistant = self._arm.spec.identity.assistant
-        looks = (
+        looks: tuple[Callable[[], Found | None], ...] = (
             lambda: residue(text, own, how.residue.allowed) if how.residue else None,
             lambda: self._identity(text, own) if self._identity else None,
             lambda: None if not cell or assistant in text else _nameless(assistant),

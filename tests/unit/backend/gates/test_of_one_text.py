@@ -34,7 +34,6 @@ def test_another_language_is_found(code: str) -> None:
         ENGLISH,
         "Der Tee ist grün.",
         "SmolLM " * 60,
-        "Tea. " * 60,
         ENGLISH + "»Grüner Tee, bitte«, sagte er, und dann: »Danke.«",
         ENGLISH + "\n```python\nfor cup in cups:\n    print(cup.tea)\n```",
         "Brie de Meaux, Époisses, Roquefort and Appenzeller stood on the table, and the assistant liked none of them. "
