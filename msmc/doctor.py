@@ -36,6 +36,8 @@ NEEDED = (
     "accelerate",
     "gguf",
     "openai",
+    "datasketch",
+    "py3langid",
     "lm-eval",
     "inspect-ai",
     "scipy",

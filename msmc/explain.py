@@ -86,7 +86,7 @@ FINDERS = {
     "too-few-updates": "backend.experiment:_require_updates",
     "unmarked-template": "backend.finetune:_require_markers",
     "writer-cannot": "backend.stages:Stages.chats",
-    "gate-failed": "backend.gates:Gates.written",
+    "gate-failed": "backend.gates.written:Gates.written",
     "bad-recipe": "backend.recipe:load_recipe",
     "loss-not-finite": "backend.recorder:recorder",
     "interrupted": "backend.experiment:_stopped",
@@ -95,7 +95,7 @@ FINDERS = {
     "adapter-mismatch": "backend.adapter:_require_same_adapter",
     "no-rows": "backend.training:read_rows",
     "not-learned": "cli_experiments:_report",
-    "no-demos": "backend.gates:no_demos",
+    "no-demos": "backend.gates.written:no_demos",
     "model-incomplete": "backend.weights:_checked",
     "chat-too-long": "backend.finetune:_require_trainable",
     "ledger-unusable": "backend.ledger:Ledger._told",
@@ -110,6 +110,7 @@ FINDERS = {
     "cap-reached": "backend.writing:Writing._capped",
     "task-unusable": "analyze.lm_eval_file:read_task",
     "unknown-command": "cli_chat:Session.obey",
+    "parity-broken": "backend.gates.parity:_broken",
     "internal": "cli_frame:Command.invoke",
 }
 """The function of msmc that finds or words each diagnostic, and explains it."""
