@@ -128,7 +128,15 @@ def folder(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def command(url: str, *settings: str, critic: bool = True) -> list[str]:
     keys = [f"{part}.{key}" for part in ("writer", *(["critic"] if critic else [])) for key in _model(part, url)]
-    given = [*keys, f"documents.per_clause={PER_CLAUSE}", "documents.attempts=3", "demos.per_clause=0", *settings]
+    alike = [f"gates.{gate}=null" for gate in ("duplicates", "openings", "phrases", "names", "length")]
+    given = [
+        *keys,
+        *alike,
+        f"documents.per_clause={PER_CLAUSE}",
+        "documents.attempts=3",
+        "demos.per_clause=0",
+        *settings,
+    ]
     return ["run", "tea.msm", "-t", "tiny.yaml", "--stages", "generate", *(x for s in given for x in ("--set", s))]
 
 
