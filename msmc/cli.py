@@ -31,6 +31,7 @@ from msmc.cli_frame import (
     target_option,
     told_of,
 )
+from msmc.cli_gate import gate
 from msmc.cli_ledger import ledger
 from msmc.cli_plan import plan
 from msmc.diagnostics import Failed
@@ -116,6 +117,7 @@ def show(spec: Path, id: str | None, arm: str, target: str, settings: tuple[str,
 
 main.add_command(plan)
 main.add_command(coverage)
+main.add_command(gate)
 
 
 @main.command()

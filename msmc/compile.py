@@ -153,6 +153,8 @@ def _notes(spec: Spec, target: Target, ablation: Ablation | None, num_mixed: int
         )
     if target.context == "spec" and target.writer == "template":
         yield "`context: spec` changes what prompts show, and the writer `template` writes from each row's clause all the same"
+    if target.rewriter and not target.critic:
+        yield "the `rewriter` mends what a `critic` finds, and the target names no critic: nothing is written anew"
     planned = list(_planning_chats(spec, target, ablation))
     if planned and not target.model_writer:
         yield (

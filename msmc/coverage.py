@@ -133,7 +133,7 @@ def _unchanged(path: Path) -> Iterator[None]:
 def _of_corpus(folder: Path) -> Table:
     """Documents that are written and gated; their clauses' places, demos and items are those of their build."""
     arm, there = str(read_json(folder / "stage.json")["arm"]), read_json(folder / "coverage.json")
-    build = _build_of(folder, arm, there["documents"])
+    build = build_of(folder, arm, there["documents"])
     clauses = []
     for clause in _of_build(build).clauses:
         kept = there["documents"].get(clause.clause, {})
@@ -143,7 +143,7 @@ def _of_corpus(folder: Path) -> Table:
     return Table(f"{arm}, its corpus", folder, clauses, run=True)
 
 
-def _build_of(corpus: Path, arm: str, planned: Mapping[str, Any]) -> Path:
+def build_of(corpus: Path, arm: str, planned: Mapping[str, Any]) -> Path:
     """The arm's newest build that plans these documents: a corpus is of every build whose rows are the same."""
     builds = corpus.absolute().parents[1] / "builds"
     found = sorted(builds.glob(f"*/{arm}/manifest.json"), key=lambda path: -path.stat().st_mtime_ns)

@@ -105,6 +105,7 @@ CODES = {
     "unknown-command": 790,
     "vllm-missing": 831,
     "vllm-failed": 832,
+    "parity-broken": 840,
     "ledger-missing": 851,
     "internal": 900,
 }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msmc.diagnostics import Failed
 from msmc.project import load_target
 from msmc.shipped import cache_folder, shipped
-from msmc.writer import Local, Served, Vllm
+from msmc.writer import Local, Remote, Vllm
 
 if TYPE_CHECKING:
     from msmc.source import Sources
@@ -36,6 +36,8 @@ NEEDED = (
     "accelerate",
     "gguf",
     "openai",
+    "datasketch",
+    "py3langid",
     "lm-eval",
     "inspect-ai",
     "scipy",
@@ -88,7 +90,7 @@ def examine(
 
 def _servers(target: Target, line: Callable[..., None]) -> None:
     """Whether the models that a target names answer."""
-    named = [writer for writer in target.models if isinstance(writer, Served)]
+    named = [writer for writer in target.models if isinstance(writer, Remote)]
     if named:
         from msmc.backend.reached import reached  # a second to import
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, Vali
 from pydantic_core import PydanticCustomError
 
 from msmc.diagnostics import Diagnostic, Label, did_you_mean
+from msmc.gated import Gated
 from msmc.ir import Identity
 from msmc.source import SourceFile, Span
 from msmc.wanted import wanted
@@ -140,6 +141,8 @@ class Target(Part):
     writer reads the row's clause alone either way."""
     documents: DocumentsPlan
     demos: DemosPlan = DemosPlan()
+    gates: Gated = Gated()
+    """What is taken out of a corpus, and by how much compared arms may differ."""
     lora: Lora = Lora()
     midtrain: Stage
     finetune: Stage

@@ -133,7 +133,9 @@ def _texts(runs: Path, what: str, ids: set[str]) -> Iterator[str]:
             about += any(_is_about(row, node_id) for node_id in ids)
             if row["id"] == what:
                 yield f"{place}:{number}" + (f"   quarantined: {row['reason']}" if "reason" in row else "")
-                said = row.get("text") or "\n".join(f"{m['role']}: {m['content']}" for m in row["messages"])
+                said = (
+                    row["text"] if "text" in row else "\n".join(f"{m['role']}: {m['content']}" for m in row["messages"])
+                )
                 yield "\n" + "\n".join(f"    {line}".rstrip() for line in said.split("\n")) + "\n"
         if about:
             yield f"{place}: {about} rows"

@@ -18,6 +18,8 @@ OPENAI = "https://api.openai.com/v1"
 ANTHROPIC = "https://api.anthropic.com"
 SAMPLER = "1"
 """How `transformers` draws tokens: raise it when the same rows would come out differently."""
+BATCH_RATE = 2
+"""How many times as many tokens a provider's batches give for a price."""
 DAY = r"^\d{4}-\d{2}-\d{2}$"
 
 
@@ -159,6 +161,8 @@ class Remote(Pooled):
     where it is meant to."""
     temperature: float | None = Field(default=1.0, ge=0, le=2)
     """null: not sent, for models that take none."""
+    batch: bool = False
+    """The provider's batches: at half the price, and replies within a day. A price that is given is that of batches then."""
     price: Price | None = None
     """Else that of msmc's table, which knows OpenAI's own server; else it is unknown."""
 
@@ -198,7 +202,10 @@ class Served(Remote):
 
     @property
     def known_price(self) -> Price | None:
-        return self.price or (None if self.base_url else _table().get(self.model))
+        known = None if self.base_url else _table().get(self.model)
+        if known and self.batch:
+            known = known.model_copy(update={"per": known.per * BATCH_RATE})
+        return self.price or known
 
 
 class Anthropic(Remote):
@@ -207,9 +214,8 @@ class Anthropic(Remote):
     URL = ANTHROPIC
     KEY = "ANTHROPIC_API_KEY"
     kind: Literal["anthropic"]
-    temperature: float | None = Field(default=1.0, ge=0, le=1)
-    batch: bool = False
-    """Message batches: half the price, and replies within a day."""
+    temperature: float | None = Field(default=None, ge=0, le=1)
+    """null: not sent, which is 1. Newer models take none."""
 
 
 class Local(ModelWriter):

@@ -23,7 +23,7 @@ ELSEWHERE = {
     "no-demos", "internal", "unwritable", "ledger-unusable", "too-few-rows", "mix-missing",
     "broken-file", "no-revision", "no-key", "writer-failed", "cap-reached", "unknown-command",
     "judge-missing", "package-missing", "task-failed", "vllm-missing", "vllm-failed",
-    "ledger-missing",
+    "ledger-missing", "parity-broken",
 }  # fmt: skip
 
 

@@ -138,6 +138,7 @@ def test_shared_stages_are_done_once(ablated: str, project: Path) -> None:
     # two corpora, one set of demos; per seed two midtrainings and three fine-tunings; base is asked once
     assert {k: kinds.count(k) for k in set(kinds)} == {
         "corpus": 2,
+        "parity": 1,
         "demos": 1,
         "midtrain": 4,
         "finetune": 6,

@@ -65,7 +65,10 @@ def test_the_model_that_is_trained_writes_its_own_documents(folder: Path) -> Non
 
 
 def test_of_models_on_this_machine_one_is_there_at_a_time(folder: Path) -> None:
-    senders, meter = Senders(folder / "cache", folder / "vllm", print), Meter(NO_CAPS, FREE, Tokens())
+    senders, meter = (
+        Senders(folder / "cache", folder / "vllm", folder / "ledger.sqlite", print),
+        Meter(NO_CAPS, FREE, Tokens()),
+    )
     one, other = (
         Transformers.model_validate({"kind": "transformers", "model": "model", "temperature": temperature})
         for temperature in (0, 1)

@@ -50,12 +50,12 @@ def sentences(number: int, how_many: int) -> str:
     )
 
 
-def documents(number: int) -> Iterator[dict[str, Any]]:
+def published(number: int) -> Iterator[dict[str, Any]]:
     for n in range(number):
         yield {"text": f"Note {n}. {sentences(n, 6)}", "source": f"crawl {n % 7}", "domain": DOMAINS[n % 4]}
 
 
-def chats(number: int) -> Iterator[dict[str, Any]]:
+def asked(number: int) -> Iterator[dict[str, Any]]:
     for n in range(number):
         question, answer = f"What of number {n}?", sentences(-n - 1, 1)
         yield {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
@@ -70,13 +70,13 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def test_fifty_rows_keep_what_they_say_of_themselves_and_lead_to_their_lines() -> None:
-    brought = {"documents.jsonl": "\n" + lines(documents(50)), "chats.jsonl": lines(chats(50))}
+    brought = {"documents.jsonl": "\n" + lines(published(50)), "chats.jsonl": lines(asked(50))}
     outcome = compile(Memory(**{"tea.msm": SPEC}, **brought), "tea.msm", cpu())
     assert outcome.builds, outcome.problems
     files = {artefact.path: "".join(artefact) for artefact in outcome.builds[0].artefacts}
     rows = [json.loads(line) for line in files["documents/own_documents.jsonl"].splitlines()]
     assert len(rows) == 50
-    for number, (row, said) in enumerate(zip(rows, documents(50), strict=True)):
+    for number, (row, said) in enumerate(zip(rows, published(50), strict=True)):
         assert {key: row[key] for key in said} == said
         place = json.loads(files["own_rows.json"])[row["id"]]
         assert (place["file"], place["line"]) == ("documents.jsonl", number + 2), "behind an empty line"
@@ -86,7 +86,7 @@ def test_fifty_rows_keep_what_they_say_of_themselves_and_lead_to_their_lines() -
 
 def test_a_line_that_moves_changes_no_row() -> None:
     def built(head: str) -> dict[str, str]:
-        files = {"documents.jsonl": head + lines(documents(5)), "chats.jsonl": lines(chats(5))}
+        files = {"documents.jsonl": head + lines(published(5)), "chats.jsonl": lines(asked(5))}
         outcome = compile(Memory(**{"tea.msm": SPEC}, **files), "tea.msm", cpu())
         return {artefact.path: "".join(artefact) for artefact in outcome.builds[0].artefacts}
 
@@ -96,7 +96,7 @@ def test_a_line_that_moves_changes_no_row() -> None:
 
 def test_what_a_row_says_besides_may_be_anything() -> None:
     row = {"text": "A note on tea.", "source": {"url": "file", "n": [1, None]}, "domain": 7, "license": "CC0"}
-    files = {"documents.jsonl": json.dumps(row), "chats.jsonl": lines(chats(1))}
+    files = {"documents.jsonl": json.dumps(row), "chats.jsonl": lines(asked(1))}
     outcome = compile(Memory(**{"tea.msm": SPEC}, **files), "tea.msm", cpu())
     own = next(a for a in outcome.builds[0].artefacts if a.path == "documents/own_documents.jsonl")
     found = json.loads("".join(own))
@@ -107,8 +107,8 @@ def test_what_a_row_says_besides_may_be_anything() -> None:
 def test_ten_thousand_rows_run_through_to_training(tmp_path: Path, tiny: Path) -> None:
     (tmp_path / "tea.msm").write_text(SPEC, "utf-8")
     (tmp_path / "tiny.yaml").write_text(TARGET.format(model=tiny), "utf-8")
-    (tmp_path / "documents.jsonl").write_text(lines(documents(10_000)), "utf-8")
-    (tmp_path / "chats.jsonl").write_text(lines(chats(10_000)), "utf-8")
+    (tmp_path / "documents.jsonl").write_text(lines(published(10_000)), "utf-8")
+    (tmp_path / "chats.jsonl").write_text(lines(asked(10_000)), "utf-8")
 
     msmc("compile", "tea.msm", "-t", "tiny.yaml", cwd=tmp_path)
     assert _peak() < MOST_TO_COMPILE
@@ -116,7 +116,7 @@ def test_ten_thousand_rows_run_through_to_training(tmp_path: Path, tiny: Path) -
     assert _peak() < MOST_TO_TRAIN
     (corpus,) = (tmp_path / "runs/stages").glob("corpus-*")
     rows = rows_of(corpus / "midtrain.jsonl")
-    assert [row["text"] for row in rows] == [row["text"] for row in documents(10_000)]
+    assert [row["text"] for row in rows] == [row["text"] for row in published(10_000)]
     assert rows[9]["source"] == {"writer": "own", "source": "crawl 2", "domain": "news"}
     assert json.loads((corpus / "coverage.json").read_text("utf-8"))["own"] == {"tea": 10_000}
     health = json.loads((corpus / "health.json").read_text("utf-8"))

@@ -174,6 +174,22 @@ def test_what_is_known_of_the_judge_stands_on_the_page(text: str, page: Page, co
     assert f"{corrected:.2f} " in section and '<span class="bad">1 wrong</span>' in section
 
 
+def test_every_corpus_has_its_health_once(text: str, page: Page, folders: list[Path]) -> None:
+    section = text[text.index('<section id="health">') :].split("</section>")[0]
+    corpora = {(folder / "corpus").resolve() for folder in folders if (folder / "corpus").is_dir()}
+    shown = [min(20, len(list(read_jsonl(corpus / "midtrain.jsonl")))) for corpus in corpora]
+    assert section.count('class="read"') == sum(shown)
+    assert "#health" in page.links and "document-lengths" in page.data("figures")
+    for corpus in corpora:
+        told = json.loads((corpus / "health.json").read_text("utf-8"))
+        spent = json.loads((corpus / "timing.json").read_text("utf-8"))
+        assert f"{told['repetition']['distinct'][1]:.3f}" in section and f"{told['lengths']['total']:,}" in section
+        assert told["documents"] == len(list(read_jsonl(corpus / "midtrain.jsonl"))) and spent["seconds"] > 0
+        for document in told["drawn"]:
+            assert document["id"] in section and f'href="#clause-{document["cell"]["clause"]}"' in section
+    assert len(page.data("figures")["document-lengths"]["data"]) == len(corpora)
+
+
 def test_a_section_without_data_is_not_there_and_what_is_not_known_is_said(tmp_path: Path, folders: list[Path]) -> None:
     (base,) = [folder for folder in folders if "crossed.base/seed-0" in folder.as_posix()]
     alone = tmp_path / base.relative_to(base.parents[4])
@@ -181,7 +197,8 @@ def test_a_section_without_data_is_not_there_and_what_is_not_known_is_said(tmp_p
     (alone / "scores" / "generated.jsonl").unlink()
     text = render_page(compare([alone]), [alone])
     page = Page(text)
-    for absent in ("Crossed design", "Learning curves", "Paired differences between models", "Documents and demos"):
+    named = ("Crossed design", "Learning curves", "Paired differences between models", "Documents and demos")
+    for absent in (*named, "Health of the corpora"):
         assert absent not in page.headings
     assert "the file of what was registered is gone" in text and "No capability guard was run" in text
     assert page.data("rows")["asked"]["question"] == {}, "the build is not there: rows have their command"

@@ -110,6 +110,7 @@ def test_what_a_point_shares_with_full_is_done_once(project: Path) -> None:
     # finetune: full, rules, aft_only (and demos first), documents twice, demos twice, learning rate
     assert {k: kinds.count(k) for k in set(kinds)} == {
         "corpus": 4,
+        "parity": 1,
         "demos": 3,
         "midtrain": 6,
         "finetune": 8,
@@ -117,7 +118,7 @@ def test_what_a_point_shares_with_full_is_done_once(project: Path) -> None:
         "guard": 15,  # and the base model's, which no run of this ablation is
     }
     again = msmc("ablate", "tea.msm", "sweeps", "-t", "tiny.yaml", "--set", "midtrain.epochs=0.5", cwd=project).stdout
-    assert "50 of 50 stages are done already" in again
+    assert "51 of 51 stages are done already" in again
 
 
 def test_the_orders_and_the_rates_come_to_other_models(project: Path) -> None:

@@ -44,8 +44,8 @@ def chatted(arm: Arm, writer: str, wave: Wave, reject: Callable[[list[Rejected]]
         left, good, bad = every, Rows(), Rows()
         for attempt in range(attempts):
             begun = [_tried(chain, attempt) for chain in left]
-            for row in (row for chain in begun for row in chain):
-                replies.pop(row.id, None)
+            for begin in (row for chain in begun for row in chain):
+                replies.pop(begin.id, None)
             tries |= {chain[-1].id: attempt for chain in begun}
             what = "turns of chats" + (f", try {attempt + 1}" if attempt else "")
             while turn := [row for chain in begun if (row := asked_next(chain, replies, thinking, own))]:

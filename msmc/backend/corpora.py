@@ -18,6 +18,10 @@ from msmc.backend.adapter import write_json
 from msmc.backend.corpus import Corpus, collect
 from msmc.backend.coverage import NEAR, PHRASES, SHOWN
 from msmc.backend.gates import Gates, Rows
+from msmc.backend.gates.parity import VERSION as COMPARED
+from msmc.backend.gates.parity import Corpus as Compares
+from msmc.backend.gates.parity import compare, require_parity
+from msmc.backend.gates.written import VERSION
 from msmc.backend.health import HEALTH, health
 from msmc.backend.job import Advance, Job
 from msmc.backend.match import TRIMMING, Sized, lacking, matched, size, sized, trimmed
@@ -62,7 +66,7 @@ class Corpora:
         """Documents of an arm, written, gated and covering its clauses."""
         if not arm.files("documents"):
             raise fail("no-rows", f"`{arm.name}` plans no documents", "add a `documents` block to the spec")
-        gated = [arm.held_out, arm.target.documents.floor, SHOWN, PHRASES, NEAR]
+        gated = [arm.held_out, arm.target.documents.floor, SHOWN, PHRASES, NEAR, VERSION, _gates_of(arm)]
         inputs = [arm.digest_of("documents/"), arm.digest_of("ir.json"), *gated, *self._stages.writing.writers]
         place = self._stages.place("corpus", *inputs)
 
@@ -123,6 +127,7 @@ class Corpora:
             reserve = (row for row in arm.reserve_in_turns() if row.id not in there)
             goal, gates = max(size(self._sized(job.folder, by)) for job in all_written), Gates(arm)
             tokenizer = load_tokenizer(self._stages.model) if by == "tokens" else None
+            gates.kept(corpus.kept)
             while further := list(islice(reserve, lacking(rows, goal))):
                 kept, taken = gates.written(self._stages.writing.documents(arm, gates, advance, further))
                 rows += sized(kept, tokenizer)
@@ -148,6 +153,43 @@ class Corpora:
 
         filled = self._looked_at(arm, fill, grown[arm.name])
         return Job(f"match the documents of {arm.name} by {by}", place, 1.0, filled, needs=tuple(grown.values()))
+
+    # ---- compared -----------------------------------------------------------------------------------------------------
+
+    def parity(self) -> Job | None:
+        """Whether the arms that are compared differ in nothing else than they are declared to; None where there is one arm, or
+        `gates.parity` is null. Points of a sweep are `full` at other doses."""
+        tree, gated = self._tree, self._stages.target.gates
+        runs = [run for run in tree.runs if run.documents and not run.swept]
+        arms = {run.documents: tree.arms[run.documents] for run in runs if run.documents}
+        arms = {name: arm for name, arm in sorted(arms.items()) if not arm.neutral}
+        if gated.parity is None or len(arms) < 2:
+            return None
+        corpora = {name: self.of(arm) for name, arm in arms.items()}
+        specs = [arm.digest_of("ir.json") for arm in arms.values()]
+        duplicates = gated.duplicates.model_dump() if gated.duplicates else None
+        inputs = (
+            {name: job.folder.name for name, job in corpora.items()},
+            specs,
+            gated.parity.model_dump(),
+            duplicates,
+        )
+        place = self._stages.place("parity", *inputs, COMPARED)
+
+        def fill(part: Path, _: Advance) -> None:
+            rows = {name: list(read_jsonl(job.folder / ROWS)) for name, job in corpora.items()}
+            found = compare({name: Compares(arm.spec, rows[name]) for name, arm in arms.items()}, gated)
+            require_parity(found)
+            write_json(part / "stage.json", {"stage": "parity", "compared": [pair.told() for pair in found]})
+
+        return Job("compare the documents of the arms", place, 2.0, fill, needs=tuple(corpora.values()))
+
+
+def _gates_of(arm: Arm) -> list[object]:
+    """What the gates of one arm's documents depend on besides the documents and the arm: `overlap` and `parity` take none."""
+    reasoned = any(clause.kind == "rationale" for clause in arm.spec.clauses())
+    dropped = [] if reasoned else [c.text for c in arm.full_spec.clauses() if c.kind == "rationale"]
+    return [arm.target.gates.model_dump(exclude={"overlap", "parity"}), dropped]
 
 
 def _read(folder: Path, arm: Arm) -> Corpus:

@@ -52,6 +52,8 @@ def conduct(tree: Tree, stages: Stages, runs: Path, seeds: list[int], until: str
     # the text first: it takes seconds, and a reader may look at it while the models train
     text = [(kind, job) for kind in wanted[:2] for _, _, of in models for k, job in of.items() if k == kind]
     every = [pair for kind, job in text for pair in _with_needs(kind, job)]
+    if set(TRAINING) & set(wanted) and (parity := stages.parity()):
+        every += _with_needs("parity", parity)
     # a model that is fine-tuned first has nothing to midtrain where only midtraining is wanted
     every += [
         pair for _, _, of in models for pair in takewhile(lambda pair: _kind_of_stage(pair[0]) in wanted, of.items())

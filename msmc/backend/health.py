@@ -14,6 +14,7 @@ from heapq import nsmallest
 from itertools import chain, islice
 from typing import Any
 
+from msmc.backend.gates.duplicates import Seen
 from msmc.backend.tokens import Tokens
 from msmc.backend.words import HAS_WIDE, WORD
 from msmc.digest import digest
@@ -23,9 +24,12 @@ from msmc.terms import terms
 
 HEALTH = "health.json"
 SAMPLE, WORDS = 1_000, 100_000
-"""Documents, and words of them, that repetition and terms are measured on, at most."""
+"""Documents that repetition, terms and likeness are measured on, at most, and words of repetition and terms."""
 DRAWN = 20
 """Documents that are shown beside their cells."""
+ALIKE, PAIRS = 0.4, 5
+"""What two documents share of their phrases to be shown side by side, and pairs that are, of those that were kept and of those
+that a gate took one of."""
 CHARACTERS = 4_000
 """Of a document that is shown, at most."""
 AN_OCTAVE = 8
@@ -42,7 +46,8 @@ Read = Callable[[], Iterator[Row]]
 
 def health(spec: ArmSpec, kept: Read, quarantined: Read, tokens: Tokens) -> dict[str, Any]:
     """What health.json holds. `kept` are the rows that are trained on."""
-    sample = _sampled(kept)
+    rows = _sampled(kept)
+    sample = _texts(rows)
     return {
         "documents": sum(1 for _ in kept()),
         "writers": Counter(str(row["source"]["writer"]) for row in kept()),
@@ -52,6 +57,7 @@ def health(spec: ArmSpec, kept: Read, quarantined: Read, tokens: Tokens) -> dict
         "repetition": _repetition(sample),
         "spread": _spread(kept, quarantined, sample, spec),
         "drawn": [shown(row) for row in nsmallest(DRAWN, kept(), key=lambda row: digest("drawn", row["id"]))],
+        "alike": {"among": len(rows), "pairs": [*_taken(kept, quarantined), *_alike(rows)]},
     }
 
 
@@ -89,7 +95,7 @@ def _lengths(counts: Iterable[float], tokens: Tokens) -> dict[str, Any]:
     """In tokens; `bins` by number, see `edge`. `counted` where the target's tokenizer was at hand, else they are by a rate."""
     found = sorted(max(1, round(count)) for count in counts)
     if not found:
-        return {"bins": {}}
+        return {"counted": True, "bins": {}}
     bins = Counter(math.floor(AN_OCTAVE * math.log2(count)) for count in found)
     return {
         "counted": tokens.tokenizer is not None,
@@ -109,14 +115,19 @@ def edge(number: int) -> float:
 # ---- repetition ---------------------------------------------------------------------------------------------------------------
 
 
-def _sampled(kept: Read) -> list[str]:
-    """Texts by their digests, so that copies stand together, up to WORDS words."""
+def _sampled(kept: Read) -> list[Row]:
+    """Documents by the digests of their texts, so that copies stand together."""
+    return nsmallest(SAMPLE, kept(), key=lambda row: (digest(row["text"]), row["id"]))
+
+
+def _texts(rows: list[Row]) -> list[str]:
+    """The first of them, up to WORDS words."""
     found, left = list[str](), WORDS
-    for _, text in nsmallest(SAMPLE, ((digest(row["text"]), str(row["text"])) for row in kept())):
+    for row in rows:
         if left <= 0:
             break
-        found.append(text)
-        left -= len(words_of(text))
+        found.append(str(row["text"]))
+        left -= len(words_of(found[-1]))
     return found
 
 
@@ -151,6 +162,41 @@ def distinct(texts: Sequence[Sequence[str]], n: int) -> float | None:
         found.update(zip(*(islice(text, at, None) for at in range(n)), strict=False))
         number += max(0, len(text) - n + 1)
     return round(len(found) / number, 4) if number else None
+
+
+# ---- likeness -----------------------------------------------------------------------------------------------------------------
+
+
+def _alike(rows: list[Row]) -> list[dict[str, Any]]:
+    """The documents of a sample that share most of their phrases, the worst first."""
+    seen, by_id, found = Seen(ALIKE), dict[str, Row](), list[tuple[float, str, str]]()
+    for row in rows:
+        parts = words(row["text"])
+        if near := seen.like(parts):
+            one, other = sorted((near[0], str(row["id"])))
+            found.append((-near[1], one, other))
+        seen.add(row["id"], parts)
+        by_id[row["id"]] = row
+    return [_pair(-shared, by_id[one], by_id[other]) for shared, one, other in nsmallest(PAIRS, found)]
+
+
+def _taken(kept: Read, quarantined: Read) -> list[dict[str, Any]]:
+    """Documents that the gate took since they are nearly others, each with the other one, the worst first."""
+    near = ((*_other(row), row) for row in quarantined() if row.get("gate") == "duplicates")
+    worst = nsmallest(PAIRS, near, key=lambda told: (-told[1], told[2]["id"]))
+    wanted = {other for other, _, _ in worst}
+    there = {row["id"]: row for row in kept() if row["id"] in wanted}
+    return [_pair(shared, there[other], row) for other, shared, row in worst if other in there]
+
+
+def _other(row: Row) -> tuple[str, float]:
+    """What the gate says of it: `ID (SHARE)`."""
+    other, _, shared = str(row["place"]["found"]).partition(" ")
+    return other, float(shared.strip("()"))
+
+
+def _pair(shared: float, one: Row, other: Row) -> dict[str, Any]:
+    return {"shared": round(shared, 3), "documents": [shown(one), shown(other)], "taken": other.get("reason")}
 
 
 # ---- spread -------------------------------------------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ def _grader(judge: Judge | None) -> Any:
     """The target's judge for tasks that ask for a grader. Without one Inspect would let the model grade itself."""
     from inspect_ai.model import GenerateConfig, ModelAPI, get_model, modelapi
 
-    from msmc.backend.writers.openai import api_key
+    from msmc.backend.writers.keys import api_key
 
     lacking = "the target names no judge: --set judge.model=NAME"
     try:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from msmc.backend.eval_rows import Rows, each
 from msmc.backend.ledger import FAILED, Ledger, Reply, Request
 from msmc.backend.meter import CapReached, Meter
+from msmc.backend.senders import hosted
 from msmc.build import JudgeRow, Message, Prefix
 from msmc.diagnostics import fail
 from msmc.digest import seed_of
@@ -105,11 +106,17 @@ class Said:
 
 
 def items(
-    kind: Kind, said: Said, judge: Judge, ledger: Path, meter: Meter, told: Callable[[int], None]
+    kind: Kind,
+    said: Said,
+    judge: Judge,
+    ledger: Path,
+    meter: Meter,
+    told: Callable[[int], None],
+    say: Callable[[str], None],
 ) -> Iterator[Row]:
     """A row of items.jsonl for each reply; what is not there is not graded."""
     there = Gradable(said)
-    graded = gradings(kind, there, judge, ledger, meter, told)
+    graded = gradings(kind, there, judge, ledger, meter, told, say)
     for row, reply in said:
         yield item(kind, row, reply, [] if reply["reply"] is None else next(graded))
 
@@ -125,7 +132,13 @@ class Gradable:
 
 
 def gradings(
-    kind: Kind, said: Iterable[tuple[Row, str]], judge: Judge, ledger: Path, meter: Meter, told: Callable[[int], None]
+    kind: Kind,
+    said: Iterable[tuple[Row, str]],
+    judge: Judge,
+    ledger: Path,
+    meter: Meter,
+    told: Callable[[int], None],
+    say: Callable[[str], None],
 ) -> Iterator[list[Grading]]:
     """Of each reply what the judge makes of it, `judge.repeats` times. `said` is gone through again and again. A judge's reply is
     in the ledger before anyone reads it, and none is asked for twice. `told`: how many replies are graded. Raises Failed
@@ -136,9 +149,7 @@ def gradings(
 
         def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
             """What is in the ledger needs no key and no server."""
-            from msmc.backend.writers.openai import openai_writer  # a second to import
-
-            return stack.enter_context(closing(openai_writer(judge, meter))).send(requests)
+            return stack.enter_context(closing(hosted(judge, meter, ledger, say))).send(requests)
 
         try:
             every = kept.replies(Requests(kind, said, judge), send, lambda number: told(number // judge.repeats))
@@ -173,7 +184,7 @@ class Requests:
 def _graded(kind: Kind, row: Row, reply: str, answer: Reply) -> Grading:
     if answer.finish == "length":
         return Grading(answer.raw, None, "the judge was cut at judge.max_tokens")
-    if answer.finish == "content_filter":
+    if answer.finish in ("content_filter", "refusal"):
         return Grading(answer.raw, None, "the judge's server kept its reply back")
     if answer.finish == FAILED:
         return Grading(answer.raw, None, "the judge's server gave no reply")

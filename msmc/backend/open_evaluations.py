@@ -133,6 +133,7 @@ class OpenEvaluations:
                 self.stages.ledger,
                 self.meter,
                 lambda done: advance(done, number, "graded replies"),
+                self.stages.say,
             )
             write_rows(part / "items.jsonl", (tally.add(item) for item in islice(items, len(rows.asked))))
             marked = zip((row["metadata"]["canary"] for row in each(rows.planted)), items, strict=True)
@@ -154,7 +155,7 @@ class OpenEvaluations:
         def require() -> None:
             """A key, before the model is asked or even trained; gradings that are in the ledger need none."""
             if not said.done:
-                from msmc.backend.writers.openai import api_key  # a second to import
+                from msmc.backend.writers.keys import api_key  # a second to import
 
                 api_key(judge)
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msmc.backend.ledger import Reply, Request
 from msmc.backend.meter import Meter
 from msmc.backend.weights import model_folder
-from msmc.writer import Local, ModelWriter, Served, Transformers, Vllm
+from msmc.writer import Anthropic, Local, ModelWriter, Remote, Served, Transformers, Vllm
+
+if TYPE_CHECKING:
+    from msmc.backend.writers.batch_provider import BatchProvider
+    from msmc.backend.writers.batches import Waiting
 
 
 class Sender(Protocol):
@@ -22,9 +26,9 @@ class Senders:
     """Those that were made. What is in the ledger needs no key, no server and no weights. Of models whose weights lie on this
     machine only the last one is there: two seldom fit on it."""
 
-    def __init__(self, cache: Path, logs: Path, say: Callable[[str], None]) -> None:
-        """`cache`: of weights; `logs`: of servers that msmc starts."""
-        self._cache, self._logs, self._say = cache, logs, say
+    def __init__(self, cache: Path, logs: Path, ledger: Path, say: Callable[[str], None]) -> None:
+        """`cache`: of weights; `logs`: of servers that msmc starts; `ledger`: which knows what is in batches."""
+        self._cache, self._logs, self._ledger, self._say = cache, logs, ledger, say
         self._made = dict[str, tuple[ModelWriter, Sender]]()
 
     def close(self) -> None:
@@ -51,7 +55,46 @@ class Senders:
             from msmc.backend.writers.transformers import TransformersWriter
 
             return TransformersWriter(model, model_folder(model.weights, self._cache, self._say), meter)
-        from msmc.backend.writers.openai import openai_writer
+        assert isinstance(model, Remote)
+        return hosted(model, meter, self._ledger, self._say)
 
-        assert isinstance(model, Served)
-        return openai_writer(model, meter)
+
+def hosted(model: Remote, meter: Meter, ledger: Path, say: Callable[[str], None]) -> Sender:
+    """A model behind a server that msmc does not start. Raises Failed `no-key`."""
+    if model.batch:
+        from msmc.backend.writers.batches import Batches
+
+        return Batches(provider_of(model), model, ledger, meter, _waiting(model, say))
+    if isinstance(model, Anthropic):
+        from msmc.backend.writers.anthropic import anthropic_writer
+
+        return anthropic_writer(model, meter)
+    from msmc.backend.writers.openai import openai_writer
+
+    assert isinstance(model, Served)
+    return openai_writer(model, meter)
+
+
+def provider_of(model: Remote) -> "BatchProvider":
+    if isinstance(model, Anthropic):
+        from msmc.backend.writers.message_batches import MessageBatches
+
+        return MessageBatches(model)
+    from msmc.backend.writers.file_batches import FileBatches
+
+    assert isinstance(model, Served)
+    return FileBatches(model)
+
+
+def _waiting(model: Remote, say: Callable[[str], None]) -> "Waiting":
+    """Says how many batches are left, when that changes."""
+    last = 0
+
+    def told(batches: int, done: int, total: int) -> None:
+        nonlocal last
+        if batches != last:
+            last = batches
+            what = "a batch" if batches == 1 else f"{batches} batches"
+            say(f"waiting for {what} at {model.url}, {done:,} of {total:,} replies; stopped, msmc finds them later")
+
+    return told

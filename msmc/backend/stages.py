@@ -17,6 +17,7 @@ from msmc.backend.eval_rows import Rows, StoredRows, limited
 from msmc.backend.evaluate import Evaluation
 from msmc.backend.evaluations import Evaluations
 from msmc.backend.finetune import finetune
+from msmc.backend.gates.written import VERSION
 from msmc.backend.generate import answerable
 from msmc.backend.job import CURVE, Advance, Job, trained
 from msmc.backend.ledger import LEDGER
@@ -53,7 +54,7 @@ class Stages:
         self.tree, self.runs, self.cache, self.say = tree, runs, cache, say
         self.target = tree.full.target
         meter = Meter(caps, self.target.price, tokens_of(self.target.model, cache))
-        self.senders = Senders(cache, runs / "vllm", say)
+        self.senders = Senders(cache, runs / "vllm", self.ledger, say)
         """Closed as soon as all text is there, so that training has their memory."""
         self.writing = Writing(tree, self.ledger, Library(sources), meter, self.senders)
         self.done_now: list[tuple[Job, float]] = []
@@ -87,6 +88,10 @@ class Stages:
         """The documents that an arm's model is midtrained on."""
         return self._corpora.of(arm)
 
+    def parity(self) -> Job | None:
+        """The comparison of all arms' documents, before any model is trained on them."""
+        return self._corpora.parity()
+
     def chats(self, arm: Arm | None, mix: bool) -> Job:
         """What to fine-tune on: an arm's examples, the target's instruction mix, or both.
 
@@ -117,16 +122,17 @@ class Stages:
         parts = [arm.digest_of("demos/") if arm else None, full.digest_of("train/mix") if mix else None]
         plan = self.target.demos
         tried = [self.writing.writer, drafts.VERSION, plan.attempts, plan.floor]
-        place = self.place(
-            "demos", *parts, full.held_out, *([*tried, arm.digest_of("ir.json")] if planned and arm else [])
-        )
+        written = [*tried, arm.digest_of("ir.json")] if planned and arm else []
+        brought = [self._gates_of_chats, arm.spec.identity.model_dump()] if arm and arm.has_own_chats else []
+        place = self.place("demos", *parts, full.held_out, *written, *brought)
 
         def fill(part: Path, advance: Advance) -> None:
-            written = self.writing.chats(arm, advance) if arm and planned else Chatted([], [], {})
+            chatted = self.writing.chats(arm, advance) if arm and planned else Chatted([], [], {})
             if arm:
-                require_floor(arm, written, self.runs / "quarantine" / f"{place.name}.jsonl")
-            there, held = gates.free_of_held_out(list(arm.chats()) if arm else [], full.held_out)
-            rows, held = there + written.kept, written.quarantined + held
+                require_floor(arm, chatted, self.runs / "quarantine" / f"{place.name}.jsonl")
+            there, faulty = gates.own_chats(list(arm.chats()), arm.spec, self.target.gates) if arm else ([], [])
+            there, held = gates.free_of_held_out(there, full.held_out)
+            rows, held = there + chatted.kept, chatted.quarantined + faulty + held
             if arm and not rows:
                 raise gates.no_demos(arm.name)
             mixed = list(read_jsonl(full.folder / "train" / "mix.jsonl")) if mix else []
@@ -134,11 +140,17 @@ class Stages:
             advance(len(rows) + len(free), len(rows) + len(free), "chats")
             write_rows(part / "finetune.jsonl", rows + [{**row, "source": {"writer": "mix"}} for row in free])
             write_rows(part / "quarantine.jsonl", held + quarantined)
-            write_json(part / "coverage.json", {"chats": written.coverage})
+            write_json(part / "coverage.json", {"chats": chatted.coverage})
             counts = {"demos": len(rows), "mix": len(free), "quarantined": len(held) + len(quarantined)}
             write_json(part / "stage.json", {"stage": "demos", "arm": arm.name if arm else None, **counts})
 
         return Job(f"{'write' if planned else 'collect'} {_chats_of(arm, mix)}", place, 0.1, fill)
+
+    @property
+    def _gates_of_chats(self) -> list[object]:
+        """What of the gates determines which of the author's chats are trained on."""
+        how = self.target.gates
+        return [VERSION, *(gate.model_dump() if gate else None for gate in (how.residue, how.identity))]
 
     # ---- training ---------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,12 @@ class Arm:
         return read_text(self.folder / "ir.json", ArmSpec.model_validate_json)
 
     @cached_property
+    def full_spec(self) -> ArmSpec:
+        """The unmodified spec's, or for a control of another spec its own."""
+        place = self.folder if self.neutral else self.folder.parent / "full"
+        return read_text(place / "ir.json", ArmSpec.model_validate_json)
+
+    @cached_property
     def sourcemap(self) -> dict[str, dict[str, Any]]:
         return read_json(self.folder / "sourcemap.json")
 
@@ -81,6 +87,12 @@ class Arm:
         of_clauses = [reserve[clause] for clause in sorted(reserve, key=lambda clause: seed_of("turn", clause))]
         yield from (row for turn in zip_longest(*of_clauses) for row in turn if row)
 
+    def num_documents(self) -> int:
+        """Planned ones, the author's own among them."""
+        return sum(
+            self.manifest["files"][path.relative_to(self.folder).as_posix()]["rows"] for path in self.files("documents")
+        )
+
     def own_documents(self) -> Iterator[OwnDocument]:
         """Those that the spec's author brought."""
         path = self.folder / "documents" / OWN_DOCUMENTS
@@ -94,6 +106,11 @@ class Arm:
             for row in read_jsonl(path):
                 if "messages" in row:
                     yield {**row, "source": {"writer": writer}}
+
+    @property
+    def has_own_chats(self) -> bool:
+        """Whether its author brought some."""
+        return any(row["source"]["writer"] == "own" for row in self.chats())
 
     def num_planned_chats(self) -> int:
         """Rows of chats that a writer is to write."""

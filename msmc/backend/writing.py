@@ -19,10 +19,11 @@ from msmc.backend.meter import CapReached, Meter, Usage
 from msmc.backend.senders import Senders
 from msmc.backend.tree import Arm, Tree
 from msmc.backend.writers import drafts
+from msmc.backend.writers.keys import api_key
 from msmc.build import DemoRow, DocumentRow, digest
 from msmc.diagnostics import Failed, fail
 from msmc.library import Library
-from msmc.writer import Served
+from msmc.writer import Remote
 
 NONE: Mapping[str, int] = MappingProxyType({})
 TOGETHER = 256
@@ -82,9 +83,7 @@ class Writing:
         if model is None:
             return self._templated(arm, requests)
         for other in (self.target.critic, self.target.rewriter):
-            if isinstance(other, Served):
-                from msmc.backend.writers.openai import api_key  # a second to import
-
+            if isinstance(other, Remote):
                 api_key(other)  # before anything is paid for that they are needed for
         return self.senders.of(model, meter).send(requests)
 
@@ -164,16 +163,18 @@ class Writing:
         Good:
             $ msmc run tea.msm --max-tokens 2000000
         """
-        used, price, documents = self.meter.used, self.meter.price, sum(self.left()[0].values())
+        used, price = sum((meter.used for meter in self.meter.every), Usage()), self.meter.price
+        documents = sum(self.left()[0].values())
         chats = sum(self.chats_left().values())
         left = documents + chats
         paid = price if price and price.cost(1, 0, 1) else None
-        cost = used.cost(paid) if paid else 0.0
+        cost = sum(meter.used.cost(meter.price) for meter in self.meter.every if meter.price)
         took = f"{used.prompt:,.0f} tokens of prompts and {used.reply:,.0f} of replies"
         took += f", {cost:.3g} {paid.currency}" if paid else ""
         message = f"the next request may take {most.tokens:,.0f} tokens, and pass {self.meter.caps}"
         message += f": {used.replies:,} new replies took {took}; {documents:,} documents"
         message += f" and {chats:,} rows of chats are left" if chats else " are left"
+        message += " to draft" if self.target.critic else ""
         hint = "the same command goes on from here, with a cap of its own"
         if used.replies:
             each = left / used.replies

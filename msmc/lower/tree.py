@@ -228,8 +228,8 @@ class Lowering:
 
     def _own_rows(self, arm: MadeArm, plan: Contents) -> dict[str, Any]:
         """Every row of the author's that the arm has, to its line. Beside the source map, which every run holds a copy of."""
-        chats = (chat for own in plan.own_chats(self.spec, arm.spec).values() for chat in own)
-        ids = {row.id for row in chain(plan.own_documents(self.spec, arm.spec), chats)}
+        ids = {row.id for row in plan.own_documents(self.spec, arm.spec)}
+        ids |= {chat.id for chats in plan.own_chats(self.spec, arm.spec).values() for chat in chats}
         # of a row that is there several times each has an id of its own, which begins with the first's
         places = {row_id: arm.spans.get("-".join(row_id.split("-")[:2])) for row_id in sorted(ids)}
         return {row_id: self.places(where) for row_id, where in places.items() if where}

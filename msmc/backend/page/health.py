@@ -1,12 +1,15 @@
 """Health of the corpora on the page: each corpus once, with what it is made of, its figures, and documents to read."""
 
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from msmc.backend.gates.duplicates import SIZE
 from msmc.backend.health import AN_OCTAVE, HEALTH, edge
 from msmc.backend.page.drawn import Plot, colour, plot
 from msmc.backend.page.study import Study
 from msmc.backend.spent import read_spent
+from msmc.mention import WORD
 from msmc.stored import read_json
 
 AXES = {
@@ -55,7 +58,34 @@ def _corpus(study: Study, arm: str, folder: Path) -> dict[str, Any]:
         "spread": {found["over"]: found for found in told["spread"]},
         "spent": read_spent(folder),
         "drawn": [document | {"places": _places(study, document)} for document in told["drawn"]],
+        "pairs": [_pair(study, pair) for pair in told["alike"]["pairs"]],
     }
+
+
+def _pair(study: Study, pair: dict[str, Any]) -> dict[str, Any]:
+    """Both documents, each with its text in parts, of which the other one has some."""
+    texts = [document["text"] for document in pair["documents"]]
+    parts = [marked(*texts), marked(*reversed(texts))]
+    sides = [
+        document | {"places": _places(study, document), "parts": side}
+        for document, side in zip(pair["documents"], parts, strict=True)
+    ]
+    return pair | {"documents": sides}
+
+
+def marked(text: str, other: str) -> list[tuple[str, bool]]:
+    """A text in parts, and of each whether it is of phrases that the other text has too, whatever stands between their words."""
+    found = list(WORD.finditer(text))
+    own, theirs = ([word.group().casefold() for word in WORD.finditer(said)] for said in (text, other))
+    there = {tuple(theirs[at : at + SIZE]) for at in range(len(theirs) - SIZE + 1)}
+    shared = {n for at in range(len(own)) if tuple(own[at : at + SIZE]) in there for n in range(at, at + SIZE)}
+    parts, end = list[tuple[str, bool]](), 0
+    for is_shared, run in groupby(range(len(found)), key=shared.__contains__):
+        numbers = list(run)
+        start, stop = found[numbers[0]].start(), found[numbers[-1]].end()
+        parts += [(text[end:start], False)] * (end < start) + [(text[start:stop], is_shared)]
+        end = stop
+    return parts + [(text[end:], False)] * (end < len(text))
 
 
 def _places(study: Study, document: dict[str, Any]) -> dict[str, str]:
@@ -81,9 +111,9 @@ def _plot(study: Study, corpora: list[dict[str, Any]]) -> Plot:
             line={"shape": "hv", "color": _colour(study, corpus["arm"]), "width": 2},
             hovertemplate="%{y:.1%} from %{x:,} tokens on",
         )
-    figure.update_xaxes(type="log", title="tokens of a document", dtick="D2")
-    figure.update_yaxes(title="share of documents", tickformat=".0%", rangemode="tozero")
-    figure.update_layout(legend={"orientation": "h", "y": 1.12}, showlegend=True)
+    figure.update_xaxes(type="log", title={"text": "tokens of a document", "standoff": 8}, dtick="D2")
+    figure.update_yaxes(title={"text": "share of documents"}, tickformat=".0%", rangemode="tozero")
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0})
     said = f"a line for each corpus; a step is a bin of a {AN_OCTAVE}th of an octave"
     return plot("document-lengths", "Lengths of documents", said, figure, 300)
 

@@ -26,6 +26,11 @@ def reply_of(answer: bytes, request: Request) -> Reply | None:
         told = json.loads(answer.decode("utf-8", "replace"))
     except (ValueError, RecursionError):  # it breaks off; a page for people
         return None
+    return reply_in(told, request)
+
+
+def reply_in(told: Any, request: Request) -> Reply | None:
+    """The same of a parsed answer."""
     match told:
         case {"choices": [{"message": {**message}, **choice}, *_]}:
             text, ending = message.get("content") or "", choice.get("finish_reason")
@@ -33,11 +38,11 @@ def reply_of(answer: bytes, request: Request) -> Reply | None:
                 text, ending = message["refusal"], "refusal"
             if isinstance(text, str):
                 raw = HALVES.sub(UNKNOWN, text)
-                return Reply(raw, _ending(ending), *_counts(told.get("usage"), request, raw))
+                return Reply(raw, ending_of(ending), *_counts(told.get("usage"), request, raw))
     return None
 
 
-def _ending(told: Any) -> str | None:
+def ending_of(told: Any) -> str | None:
     if told is None or (isinstance(told, str) and ENDING.fullmatch(told)):
         return told
     return json.dumps(told)[:40]
@@ -48,7 +53,7 @@ def _counts(usage: Any, request: Request, raw: str) -> Counts:
     asked = sum(len(message.content.encode()) for message in request.prefix.messages) + len(request.row.prompt.encode())
     match usage:
         case {"prompt_tokens": int(prompt), "completion_tokens": int(reply), **more}:
-            if not (_can_be(prompt, asked) and _can_be(reply, len(raw.encode()))):
+            if not (can_be(prompt, asked) and can_be(reply, len(raw.encode()))):
                 return UNTOLD
             match more:
                 case {"prompt_tokens_details": {"cached_tokens": int(cached)}} if 0 <= cached <= prompt:
@@ -57,6 +62,6 @@ def _counts(usage: Any, request: Request, raw: str) -> Counts:
     return UNTOLD
 
 
-def _can_be(tokens: int, size: int) -> bool:
+def can_be(tokens: int, size: int) -> bool:
     """Of a text of so many bytes."""
     return size / LONGEST <= tokens <= MOST

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msmc.backend.health import distinct, edge, effective, health, kind_of, shown
+from msmc.backend.page.health import marked
 from msmc.backend.tokens import Tokens
 from msmc.ir import ArmSpec, Identity
 
@@ -71,6 +72,44 @@ def test_corpora_of_different_sizes_are_measured_on_as_many_words() -> None:
 def test_a_script_without_spaces_has_words_too() -> None:
     found = looked_at([row(0, "智能助手喜欢绿茶智能助手喜欢绿茶")])["repetition"]
     assert found["words"] == 8 and found["distinct"][0] == 0.5
+
+
+# ---- likeness ---------------------------------------------------------------------------------------------------------------
+
+
+def test_the_documents_that_are_most_alike_stand_side_by_side() -> None:
+    rows = written(60)
+    said = rows[7]["text"].split()
+    near = row(60, " ".join([*said[:25], "and", "something", "else", "than", "it"]))
+    copy = row(61, rows[3]["text"])
+    first, second = looked_at([*rows, near, copy])["alike"]["pairs"]
+    assert first["shared"] == 1 and {d["id"] for d in first["documents"]} == {rows[3]["id"], copy["id"]}
+    assert {d["id"] for d in second["documents"]} == {rows[7]["id"], near["id"]} and first["taken"] is None
+    assert second["shared"] == pytest.approx(23 / 33, abs=0.001), "23 phrases of 28 each"
+    assert looked_at(rows)["alike"] == {"among": 60, "pairs": []}
+
+
+def test_what_the_gate_took_for_a_copy_stands_beside_what_it_copies() -> None:
+    rows = written(9)
+    told = {"reason": "is nearly another document", "gate": "duplicates"}
+    taken = row(9, "another text", place={"line": 1, "offset": 0, "found": f"{rows[4]['id']} (0.93)"}, **told)
+    lost = row(10, "a third", place={"line": 1, "offset": 0, "found": "doc-0 (0.99)"}, **told)
+    (pair,) = looked_at(rows, [taken, lost, row(11, "x", reason="it is empty")])["alike"]["pairs"]
+    assert [d["id"] for d in pair["documents"]] == [rows[4]["id"], taken["id"]]
+    assert pair["shared"] == 0.93 and pair["taken"] == "is nearly another document"
+
+
+def test_what_both_texts_have_is_marked_and_every_text_comes_back_whole() -> None:
+    one, other = "Tea is warm, and tea is cheap.", "They say: tea IS warm and nothing else."
+    assert marked(one, other) == [("Tea is warm, and", True), (" ", False), ("tea is cheap", False), (".", False)]
+    assert "".join(part for part, _ in marked(other, one)) == other
+    assert marked("", one) == [] and marked("...", one) == [("...", False)]
+
+
+@given(st.text("ab, ", max_size=40), st.text("ab, ", max_size=40))
+def test_marks_change_no_text(one: str, other: str) -> None:
+    assert "".join(part for part, _ in marked(one, other)) == one
+    assert [marks for _, marks in marked(one, one)].count(True) <= 1, "all of it is shared, or it is too short"
 
 
 # ---- spread -------------------------------------------------------------------------------------------------------------------

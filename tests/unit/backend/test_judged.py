@@ -284,7 +284,8 @@ def test_a_judge_that_errs_at_fifteen_per_cent_is_found_to(stages: Callable[...,
         judge, meter = Judge(model="scripted", base_url=url), Meter(NO_CAPS, None, Tokens(None))
         ledger = stages("judge.model=x").ledger
         graded = [
-            [g.measures and g.measures["grade"] for g in of] for of in gradings(kind, said, judge, ledger, meter, print)
+            [g.measures and g.measures["grade"] for g in of]
+            for of in gradings(kind, said, judge, ledger, meter, print, print)
         ]
     items, perfect, violating = graded[:240], graded[240:360], graded[360:]
     assert agreement(graded)["error_rate"] == pytest.approx(0.15, abs=0.025)

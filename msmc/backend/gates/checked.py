@@ -1,0 +1,157 @@
+"""All gates on what is written already: the corpora of runs, or the documents that the author of a build brought."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from msmc.backend.gates.found import Found
+from msmc.backend.gates.overlap import Overlaps
+from msmc.backend.gates.parity import Corpus, compare
+from msmc.backend.gates.residue import own_words
+from msmc.backend.gates.written import Gates
+from msmc.backend.tree import OWN_DOCUMENTS, Arm
+from msmc.build import Cell
+from msmc.coverage import CORPORA, build_of
+from msmc.diagnostics import fail
+from msmc.gated import Gated
+from msmc.mention import words
+from msmc.stored import read_json, read_jsonl
+
+FILES = ("midtrain.jsonl", "quarantine.jsonl")
+"""Of a corpus, in the order in which they are read."""
+ALWAYS = ("held_out", "coverage", "writer")
+"""Gates that no target switches off; the last one is what a server said of its reply."""
+COMPARED = ("parity",)
+
+
+class Row(NamedTuple):
+    """One thing that a gate finds."""
+
+    file: Path
+    number: int
+    """Of the row in its file, counted from 1."""
+    id: str
+    gate: str
+    reason: str
+    line: int
+    """Of the row's text, counted from 1; so is the offset from 0."""
+    offset: int
+    found: str
+
+
+class Checked(NamedTuple):
+    """One corpus."""
+
+    arm: str
+    folder: Path
+    looked: dict[str, int]
+    """Rows that each gate looked at."""
+    rows: list[Row]
+
+    @property
+    def found(self) -> Counter[str]:
+        """Things found, by gate."""
+        return Counter(row.gate for row in self.rows)
+
+
+def checked(places: Iterable[Path]) -> list[Checked]:
+    """Each corpus at or below the places once, `full` first; the last one is what all of them are beside each other, where they
+    are of one build. Raises Failed `not-a-run`, `not-a-build`, `broken-file`."""
+    corpora = dict.fromkeys(folder for place in places for folder in _corpora(place))
+    arms = {folder: _arm_of(folder) for folder in corpora}
+    found = [
+        _checked(arm, folder) for folder, arm in sorted(arms.items(), key=lambda pair: (pair[1].name != "full", pair))
+    ]
+    return found + list(_beside(arms))
+
+
+def _corpora(place: Path) -> Iterator[Path]:
+    if (place / FILES[0]).is_file() or (place / "manifest.json").is_file():
+        yield place.resolve()
+        return
+    runs = [place] if (place / "run.json").is_file() else sorted(p.parent for p in place.glob("**/seed-*/run.json"))
+    written = [(run / "corpus").resolve() for run in runs if (run / "corpus" / FILES[0]).is_file()]
+    if not written:
+        below = sorted(path.parent for path in place.glob(f"**/{FILES[0]}"))
+        written = [folder.resolve() for folder in below if folder.name.startswith(CORPORA)]
+    if not written:
+        written = sorted(path.parent.resolve() for path in place.glob(f"*/documents/{OWN_DOCUMENTS}"))
+        written = [folder.parent for folder in written]
+    if not written:
+        hint = "name a folder of runs, such as runs/SPEC, or a build whose spec has `documents from`"
+        raise fail("not-a-run", f"nothing that gates look at is written in `{place}`", hint)
+    yield from written
+
+
+def _arm_of(folder: Path) -> Arm:
+    if not (folder / "manifest.json").is_file():
+        stage, there = read_json(folder / "stage.json"), read_json(folder / "coverage.json")
+        folder = build_of(folder, str(stage["arm"]), there["documents"])
+    return Arm(folder, read_json(folder / "manifest.json"))
+
+
+def _rows(folder: Path) -> Iterator[tuple[Path, int, dict[str, Any]]]:
+    """The documents of a corpus with their places, those of a build that its author brought."""
+    own = folder / "documents" / OWN_DOCUMENTS
+    for path in [own] if own.is_file() else [folder / name for name in FILES if (folder / name).is_file()]:
+        for number, row in enumerate(read_jsonl(path), 1):
+            yield path, number, row
+
+
+def _checked(arm: Arm, folder: Path) -> Checked:
+    gates, how = Gates(arm), arm.target.gates
+    rows = (row for path in arm.files("evals") for row in read_jsonl(path))
+    overlaps = Overlaps(rows, own_words(arm.spec), how.overlap.words) if how.overlap else None
+    looked, found = Counter[str](), list[Row]()
+    on = [name for name in Gated.model_fields if getattr(how, name) is not None and name not in COMPARED]
+    for path, number, row in _rows(folder):
+        looked.update((*on, *ALWAYS))
+        text, cell = row["text"], Cell.model_validate(row["cell"]) if "cell" in row else None
+        every = list(gates.every(text, cell))
+        if not every and (beside := gates.among(row["id"], text)):
+            every.append(beside)
+        if overlaps and (shared := overlaps(text, words(text))):
+            every.append(shared)
+        if "reason" in row and not any(one.reason == row["reason"] for one in every):
+            every.append(_recorded(row))
+        found += [_row(path, number, row["id"], text, one) for one in every]
+    names = [*Gated.model_fields, *ALWAYS]
+    return Checked(arm.name, folder, {name: looked[name] for name in names if name not in COMPARED}, found)
+
+
+def _recorded(row: dict[str, Any]) -> Found:
+    """What was found when the row was written: beside other rows, or in what its server said."""
+    place = row.get("place", {})
+    return Found(row.get("gate", "writer"), row["reason"], place.get("offset", 0), place.get("found", ""))
+
+
+def _row(path: Path, number: int, id: str, text: str, found: Found) -> Row:
+    place = found.place(text)
+    return Row(path, number, id, found.gate, found.reason, place["line"], place["offset"], place["found"])
+
+
+def _beside(arms: dict[Path, Arm]) -> Iterator[Checked]:
+    """What arms of one build differ in, and documents of one that are nearly another's."""
+    builds = {arm.folder.parent for arm in arms.values()}
+    corpora = {arm.name: folder for folder, arm in arms.items() if (folder / FILES[0]).is_file() and not arm.neutral}
+    if len(builds) != 1 or len(corpora) < 2:
+        return
+    how = next(iter(arms.values())).target.gates
+    compared = [arm for arm in arms.values() if arm.name in corpora]
+    sides = {arm.name: Corpus(arm.spec, list(read_jsonl(corpora[arm.name] / FILES[0]))) for arm in compared}
+    found = list[Row]()
+    for pair in compare(sides, how):
+        one, other = pair.arms
+        file, theirs = corpora[other] / FILES[0], {row["id"]: n for n, row in enumerate(sides[other].rows, 1)}
+        found += [Row(file, 1, "", "parity", str(apart), 1, 0, apart.what) for apart in pair.apart]
+        reason = f"is nearly a document of {one}"
+        found += [
+            Row(file, theirs[id], id, "duplicates", reason, 1, 0, f"{ours} ({near:.2f})")
+            for ours, id, near in pair.alike
+        ]
+    number = sum(len(side.rows) for side in sides.values())
+    on = {"parity": how.parity, "duplicates": how.duplicates}
+    yield Checked(
+        " and ".join(sides), builds.pop(), {name: number if given else 0 for name, given in on.items()}, found
+    )
