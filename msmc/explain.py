@@ -107,7 +107,7 @@ FINDERS = {
     "vllm-failed": "backend.writers.vllm_server:Server.failed",
     "no-key": "backend.writers.keys:api_key",
     "writer-failed": "backend.writers.failures:failed",
-    "cap-reached": "backend.writing:Writing._capped",
+    "cap-reached": "backend.writing:Writing.capped",
     "task-unusable": "analyze.lm_eval_file:read_task",
     "unknown-command": "cli_chat:Session.obey",
     "parity-broken": "backend.gates.parity:_broken",

@@ -19,7 +19,7 @@ Model = Callable[[list[dict[str, Any]], int], tuple[str, str]]
 for module in (anthropic.types, message_create_params, batch_create_params):
     for kind in vars(module).values():
         if is_typeddict(kind):  # pydantic would pass over what they do not know
-            kind.__pydantic_config__ = ConfigDict(extra="forbid")
+            kind.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 MESSAGE = TypeAdapter[Any](message_create_params.MessageCreateParamsNonStreaming)
 REQUEST = TypeAdapter[Any](batch_create_params.Request)
 
