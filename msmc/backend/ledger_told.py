@@ -81,7 +81,7 @@ def stats(ledger: Ledger) -> list[OfWriter]:
     for writer, reason, number in ledger.select(REASONS):
         reasons.setdefault(writer, {})[reason] = number
     return [
-        OfWriter(writer, *(number or 0 for number in counts), reasons.get(writer, {}))
+        OfWriter._make((writer, *(number or 0 for number in counts), reasons.get(writer, {})))
         for writer, *counts in ledger.select(COUNTS)
     ]
 
@@ -163,8 +163,8 @@ class Asked:
             self.rows.setdefault(row.id, set()).add((writer, digest(request.messages), row.prompt))
             self.ids.setdefault(row.id, set()).update(models)
         for path in arm.files("evals"):
-            for row in read_jsonl(path):
-                self.ids.setdefault(row["id"], set()).update(models)
+            for asked in read_jsonl(path):
+                self.ids.setdefault(asked["id"], set()).update(models)
 
     def has(self, row: str, writer: str, prefix: str, prompt: str) -> bool:
         if row in self.rows:

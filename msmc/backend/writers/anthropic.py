@@ -34,9 +34,8 @@ CACHE = {"type": "ephemeral"}
 
 def anthropic_writer(served: Anthropic, meter: Meter) -> Pool:
     """Raises Failed `no-key`."""
-    limit = Limit(served.concurrency)
-    how = {"max_tokens": served.max_tokens, "timeout": served.timeout, "retries": served.retries}
-    return Pool(Messages(served), limit, meter, **how)
+    limit, most = Limit(served.concurrency), served.max_tokens
+    return Pool(Messages(served), limit, meter, max_tokens=most, timeout=served.timeout, retries=served.retries)
 
 
 class Messages:
@@ -128,10 +127,11 @@ def _counts(usage: Any, request: Request, raw: str) -> Counts:
     sizes = [*(message.content for message in request.prefix.messages), request.row.prompt]
     match usage:
         case {"input_tokens": int(new), "output_tokens": int(reply), **more}:
-            cached, written = (more.get(f"cache_{what}_input_tokens") or 0 for what in ("read", "creation"))
-            if not all(isinstance(n, int) and 0 <= n <= MOST for n in (new, cached, written)):
+            from_cache = [more.get(f"cache_{what}_input_tokens") or 0 for what in ("read", "creation")]
+            known = [n for n in (new, *from_cache) if isinstance(n, int) and 0 <= n <= MOST]
+            if len(known) < 3:
                 return UNTOLD
-            prompt = new + cached + written
+            prompt, cached = sum(known), known[1]
             if can_be(prompt, sum(len(text.encode()) for text in sizes)) and can_be(reply, len(raw.encode())):
                 return prompt, cached, reply
     return UNTOLD

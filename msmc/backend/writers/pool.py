@@ -207,8 +207,10 @@ class Pool:
             del self._running[task]
             if reply:
                 self._answered(attempt, reply)
-            elif error is None or isinstance(error, (TimeoutError, *self.provider.errors)):
-                self._unanswered(attempt, error or NoReply())
+            elif error is None:
+                self._unanswered(attempt, NoReply())
+            elif isinstance(error, Exception) and isinstance(error, (TimeoutError, *self.provider.errors)):
+                self._unanswered(attempt, error)
             else:
                 raise error
 

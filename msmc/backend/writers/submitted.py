@@ -104,10 +104,8 @@ class Submitted(Ledger):
 
     def unanswered(self, batch: str, keys: Iterable[str] | None = None) -> Iterator[Request]:
         """A batch's requests without a reply, in its order: those of some keys, or all."""
-        if keys is None:
-            left = (key for (key,) in self._rows("select key from batched where digest = ? order by n", batch))
-        else:
-            left = iter(keys)
+        every = (key for (key,) in self._rows("select key from batched where digest = ? order by n", batch))
+        left: Iterator[str] = every if keys is None else iter(keys)
         while some := list(islice(left, BATCH)):
             marks = ",".join("?" * len(some))
             select = f"""select row, seed, prompt, messages, writer, schema from batched join requests using (key)
