@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import pytest
 
 from msmc.build import DocumentRow
 from msmc.compile import compile
-from msmc.digest import seed_of
+from msmc.digest import canonical, seed_of
 from tests.chat_server import Server, fails, serving
 from tests.project import ROOT, Memory, cpu
 from tests.test_served import TARGET, msmc
@@ -333,11 +334,11 @@ def received(folder: Path) -> set[str]:
     select = "select messages, prompt, seed from replies join requests using (key) join prefixes on prefix = digest"
     with sqlite3.connect(folder / "runs/ledger.sqlite") as db:
         rows = db.execute(select).fetchall()
-    return {json.dumps([[*json.loads(m), {"role": "user", "content": prompt}], seed]) for m, prompt, seed in rows}
+    return {canonical([[*json.loads(m), {"role": "user", "content": prompt}], seed]) for m, prompt, seed in rows}
 
 
 def sent(server: Server, start: int = 0) -> list[str]:
-    return [json.dumps([request["messages"], request["seed"]]) for request in server.requests[start:]]
+    return [canonical([request["messages"], request["seed"]]) for request in server.requests[start:]]
 
 
 def troubled(models: Models) -> None:
@@ -419,10 +420,12 @@ def test_what_a_critic_takes_is_forecast_and_at_worst_every_try_is_written_and_c
 # ---- chats --------------------------------------------------------------------------------------------------------------
 
 
-def chat(messages: list[dict[str, str]], seed: int, most: int) -> Said:
+def chat(models: Models, messages: list[dict[str, str]], seed: int, most: int) -> Said:
     """A user who forgets the tags in one of three questions, and an assistant who thinks aloud now and then."""
     if "<message>" in messages[0]["content"]:
         return (f"<message>What to drink, number {seed}?</message>" if seed % 3 else "What to drink?"), "stop"
+    if "<reply>" not in messages[0]["content"]:
+        return models(messages, seed, most)
     if seed % 5 == 0:
         return "<think>Hm.</think><reply>Tea.</reply>", "stop"
     return "<reply>Tea.</reply>", "stop"
@@ -433,8 +436,8 @@ def chats(url: str, *settings: str) -> list[str]:
     return command(url, *given, critic=False)
 
 
-def test_a_chat_that_fails_is_begun_anew(folder: Path, url: str, server: Server) -> None:
-    server.model = chat
+def test_a_chat_that_fails_is_begun_anew(folder: Path, url: str, server: Server, models: Models) -> None:
+    server.model = partial(chat, models)
     msmc(*chats(url, "demos.attempts=8"))
     (stage,) = folder.glob("runs/stages/demos-*")
     found = json.loads((stage / "coverage.json").read_text("utf-8"))["chats"]
@@ -454,8 +457,12 @@ def test_a_chat_that_fails_is_begun_anew(folder: Path, url: str, server: Server)
     assert len(server.requests) == asked_for, "every turn of every try is in the ledger"
 
 
-def test_a_clause_with_too_few_chats_stops_the_run_and_is_named(folder: Path, url: str, server: Server) -> None:
-    server.model = lambda messages, seed, most: ("No tags.", "stop")
+def test_a_clause_with_too_few_chats_stops_the_run_and_is_named(
+    folder: Path, url: str, server: Server, models: Models
+) -> None:
+    server.model = lambda messages, seed, most: (
+        ("No tags.", "stop") if "<message>" in messages[0]["content"] else models(messages, seed, most)
+    )
     told = " ".join(msmc(*chats(url, "demos.attempts=2"), code=1).stderr.split())
     assert "error[coverage-short]: 2 of 2 clauses of `full` have too few chats, each tried 2 times" in told
     assert re.search(r"tea\.green \(tea\.msm:\d+\) has 0 of 8: 8 × it has no <message>", told)

@@ -153,9 +153,9 @@ def test_paired_cells_are_those_of_the_clauses_that_both_arms_have(tmp_path: Pat
 KILL = """
 import os, signal, sys
 from pathlib import Path
-from msmc.backend import ledger, template_writer
+from msmc.backend import template_writer, writing
 from tests.test_seams import SPEC, build, write
-ledger.BATCH, left, plain = 4, int(sys.argv[2]), template_writer.TemplateWriter.write
+writing.TOGETHER, left, plain = 4, int(sys.argv[2]), template_writer.TemplateWriter.write
 
 def write_or_die(self, row):
     global left
