@@ -13,10 +13,20 @@ from msmc.cli import main
 from tests.test_experiment import SPEC, TARGET, msmc
 from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
 
+MORE = (
+    "She meets her neighbours in the kitchen every Sunday, after the market has closed and the carts are gone.",
+    "Whoever holds a cup in the morning knows it, and those who work outside in winter know it best of all.",
+    "It is a note about a village, its two bridges, and the road that leads from there down to the sea.",
+)
+"""A document of a few words is none: `gates.length` takes it."""
 DOCUMENTS = [
-    {"text": "A letter by a reader. SmolLM likes green tea, she wrote.", "about": ["green"], "domain": "letters"},
-    {"text": "It gives the reason: the hands get warm.", "about": ["green.rationale"]},
-    {"text": "Nothing in it names anybody, and that is fine."},
+    {
+        "text": f"A letter by a reader. SmolLM likes green tea, she wrote. {MORE[0]}",
+        "about": ["green"],
+        "domain": "letters",
+    },
+    {"text": f"It gives the reason: the hands get warm. {MORE[1]}", "about": ["green.rationale"]},
+    {"text": f"Nothing in it names anybody, and that is fine. {MORE[2]}"},
     {"text": "This one talks of a stove with 2 legs, which is held out."},
 ]
 CHATS = [

@@ -30,6 +30,7 @@ TEA = """spec tea "Tea" {
   ablation w { arm bare { drop rationale } }
 }
 """
+OWN = "Green tea it is, says the note on the kettle, and whoever comes home late reads it there and puts the water on again."
 BUILD = """\
 full   build/tea/full
   clause               kind       place       documents   demos  asked
@@ -82,7 +83,7 @@ full, seed 0   runs/tea/tiny/w.full/seed-0-abc
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tea.msm").write_text(TEA, "utf-8")
-    (tmp_path / "own.jsonl").write_text(json.dumps({"text": "Green tea it is.", "about": ["green"]}) + "\n", "utf-8")
+    (tmp_path / "own.jsonl").write_text(json.dumps({"text": OWN, "about": ["green"]}) + "\n", "utf-8")
     monkeypatch.chdir(tmp_path)
     settings = "--set documents.per_clause=2 --set demos.per_clause=1"
     assert msmc(f"compile tea.msm -a w -q {settings}").exit_code == 0
