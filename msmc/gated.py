@@ -1,4 +1,4 @@
-"""Thresholds of the gates on a corpus, as a target says them under `gates`, each with its origin. A gate that is null is off."""
+"""Thresholds of the gates on a corpus, as a target says them under `gates`, with their origin. A gate that is null is off."""
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ class Allowing(Part):
 
 
 class Language(Part):
-    """A document in another language than the spec's. py3langid names one of 97; it is believed where it is sure."""
+    """A document in another language than the spec's. py3langid is believed where it is sure."""
 
     code: str | None = Field(default=None, pattern=r"^[a-z]{2,3}$")
     """As in ISO 639, such as `en`. null: that of the spec's own text, and where nobody is sure of that, any language."""
@@ -52,7 +52,7 @@ class Duplicates(Part):
 
 
 class Repeated(Part):
-    """What more documents of an arm have than chance would."""
+    """What too many documents of an arm have. The defaults are set by judgement, and not measured yet."""
 
     words: int = Field(ge=2)
     share: float = Field(gt=0, le=1)
@@ -62,7 +62,8 @@ class Repeated(Part):
 
 
 class Parity(Part):
-    """What two arms that are compared may differ in, outside of what they are declared to differ in."""
+    """What two arms that are compared may differ in, outside of what they are declared to differ in. The defaults are set by
+    judgement; `benchmarks/parity_of_same.py` measures what chance alone makes of them."""
 
     naming: float = Field(default=0.25, gt=0)
     """The rate of the assistant's name, or the provider's, for each 100 words: by how much one may be above the other."""

@@ -4,8 +4,9 @@ What two arms are declared to differ in is known from their specs: the terms tha
 these tells the difference, and so does one that argues where only one arm gives reasons; such sentences are left out. Compared
 are documents of the same cells where there are enough, else all.
 
-A difference counts as one that is above its threshold and more than chance: STEADY standard errors, by documents. The
-thresholds come from pairs of corpora that differ in their seeds alone (`benchmarks/parity_of_same.py`).
+A difference counts as one that is above its threshold and more than chance: STEADY standard errors, by documents. How
+far corpora are apart that differ in their seeds alone is what `benchmarks/parity_of_same.py` measures; the defaults of
+`gates.parity` are not measured yet.
 """
 
 import math
