@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -49,7 +49,13 @@ class Server:
     """A file that has a line for each request as it comes."""
     script: list[Callable[[BaseHTTPRequestHandler], bool]] = field(default_factory=list)
     """What is done with the next requests before any is answered; one says whether it has answered."""
+    of_request: Callable[[dict[str, Any]], Callable[[BaseHTTPRequestHandler], bool] | None] = lambda _: None
+    """The same for a request by what it asks, however often."""
+    takes: int | None = None
+    """Requests at a time; of more it says to come again in a twentieth of a second."""
     requests: list[dict[str, Any]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    """When each request came."""
     used: dict[str, int] = field(default_factory=lambda: {"prompt": 0, "cached": 0, "reply": 0, "replies": 0})
     at_once: int = 0
     _heads: set[str] = field(default_factory=set)
@@ -59,9 +65,12 @@ class Server:
     def answer(self, handler: BaseHTTPRequestHandler, asked: dict[str, Any]) -> None:
         with self._lock:
             self.requests.append(asked)
+            self.times.append(time.monotonic())
             self._busy += 1
             self.at_once = max(self.at_once, self._busy)
-            first = self.script.pop(0) if self.script else None
+            first = self.script.pop(0) if self.script else self.of_request(asked)
+            if self.takes is not None and self._busy > self.takes:
+                first = fails(429, "too many", Retry_After="0.05")
             if self.log:
                 with self.log.open("a") as stream:
                     stream.write(json.dumps([asked["messages"], asked.get("seed", 0)]) + "\n")
@@ -127,6 +136,33 @@ def breaks_off(handler: BaseHTTPRequestHandler) -> bool:
     return True
 
 
+def half_json(handler: BaseHTTPRequestHandler) -> bool:
+    """An answer that is whole, of JSON that is not."""
+    content = b'{"id": "x", "choices": [{"index": 0, "message": {"role": "assistant", "content": "SmolLM li'
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content)
+    return True
+
+
+def disconnects(handler: BaseHTTPRequestHandler) -> bool:
+    """Before a word is said."""
+    handler.connection.shutdown(2)
+    handler.close_connection = True
+    return True
+
+
+def hangs(handler: BaseHTTPRequestHandler) -> bool:
+    """Until whoever asked goes away."""
+    handler.connection.settimeout(60)
+    with suppress(OSError):
+        handler.connection.recv(1)
+    handler.close_connection = True
+    return True
+
+
 def says(body: Any) -> Callable[[BaseHTTPRequestHandler], bool]:
     def answer(handler: BaseHTTPRequestHandler) -> bool:
         send(handler, 200, body)
@@ -138,6 +174,10 @@ def says(body: Any) -> Callable[[BaseHTTPRequestHandler], bool]:
 def completion(content: Any = "SmolLM.", **keys: Any) -> dict[str, Any]:
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
     return {"choices": [choice | keys.pop("choice", {})], **keys}
+
+
+CUT_IN_THOUGHT = completion("<think>\nSmolLM likes", choice={"finish_reason": "length"})
+WRONG_USAGE = {"prompt_tokens": 10**30, "completion_tokens": -1, "total_tokens": 0}
 
 
 def trickles(handler: BaseHTTPRequestHandler) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -229,12 +230,13 @@ def test_an_odd_reply_is_kept_as_it_can_be_and_loses_no_other(folder: Path, serv
 
 
 def test_what_came_before_an_answer_that_is_no_reply_is_in_the_ledger(folder: Path, server: Server, url: str) -> None:
-    server.script = [lambda _: False] * 5 + [says({"choices": [{}]})]
+    server.script = [lambda _: False] * 5 + [says({"choices": [{}]})] * 9
     told = msmc(*documents(url, 6, "concurrency=3"), code=1).stderr
     assert "error[writer-failed]" in told and "the same command goes on" in told
     with sqlite3.connect(folder / "runs/ledger.sqlite") as db:
         assert db.execute("select count(*) from replies").fetchone() == (server.used["replies"],)
     assert server.used["replies"] >= 5
+    server.script = []
     msmc(*documents(url, 6))
     assert server.used["replies"] == 24
 
@@ -259,6 +261,75 @@ def test_the_key_is_written_nowhere(folder: Path, server: Server, url: str, monk
     assert "refuses the key" in told
     for content in [told.encode(), *(p.read_bytes() for p in folder.rglob("*") if p.is_file())]:
         assert server.key.encode() not in content and b"sk-another-key" not in content
+
+
+# ---- msmc ledger ----------------------------------------------------------------------------------------------------------
+
+
+def lines(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_the_ledger_tells_what_was_asked_answered_lost_and_quarantined(
+    folder: Path, server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.key = "sk-do-not-write-this-anywhere"
+    monkeypatch.setenv("MY_KEY", server.key)
+    server.script = [says(completion("", usage={"prompt_tokens": 50, "completion_tokens": 0}))]
+    msmc(*documents(url, 6, "key=MY_KEY", "concurrency=3", "max_tokens=450"))
+    (of,) = json.loads(msmc("ledger", "stats", "--format", "json").stdout)["writers"]
+    assert of["requests"] == of["replies"] == 24 and of["unanswered"] == of["lost"] == 0
+    assert of["writer"].startswith("openai ") and '"model":"chain"' in of["writer"]
+    told = [of["prompt_tokens"], of["cached_tokens"], of["completion_tokens"]]
+    assert told == [server.used[what] for what in ("prompt", "cached", "reply")]
+    assert of["quarantined"]["empty"] == 1 and of["quarantined"]["truncated"] > 0
+    text = msmc("ledger", "stats").stdout
+    assert "replies      24" in text and "truncated" in text
+    rows = lines(msmc("ledger", "export").stdout)
+    msmc("ledger", "export", "--to", "all/rows.jsonl")
+    written = (folder / "all" / "rows.jsonl").read_text("utf-8")
+    assert lines(written) == rows and len(rows) == 24
+    assert [row["row"] for row in rows] == sorted(str(row["row"]) for row in rows)
+    asked = {json.dumps([request["messages"], request["seed"]]) for request in server.requests}
+    assert {json.dumps([row["messages"], row["seed"]]) for row in rows} == asked
+    assert sum(row["quarantined"] == "truncated" for row in rows) == of["quarantined"]["truncated"]
+    assert server.key not in text + written
+
+
+def test_what_no_build_asks_for_is_removed_and_nothing_else(folder: Path, server: Server, url: str) -> None:
+    msmc(*documents(url, 3))
+    assert "nothing to remove" in msmc("ledger", "gc").stdout
+    (folder / "tea.msm").write_text(SPEC.replace("likes green tea", "likes oolong tea"), "utf-8")
+    msmc(*documents(url, 3))
+    assert "nothing to remove" in msmc("ledger", "gc").stdout, "a run keeps the build that it was made from"
+    before, replies = server.used["replies"], "select count(*) from replies"
+    old = min((folder / "runs" / "builds").iterdir(), key=lambda place: place.stat().st_mtime_ns)
+    shutil.rmtree(old)
+
+    def number() -> int:
+        with sqlite3.connect(folder / "runs/ledger.sqlite") as db:
+            return int(db.execute(replies).fetchone()[0])
+
+    there = number()
+    told = msmc("ledger", "gc", "--dry-run").stdout
+    stale = int(re.search(r"^(\d+) requests that none", told, re.MULTILINE)[1])  # type: ignore[index]
+    assert 0 < stale < there and number() == there
+    assert CliRunner().invoke(main, ["ledger", "gc"], input="n\n").exit_code == 1 and number() == there
+    msmc("ledger", "gc", "--yes")
+    assert number() == there - stale
+    shutil.rmtree(folder / "runs" / "stages")
+    msmc(*documents(url, 3))
+    assert server.used["replies"] == before, "what is asked for is still there"
+
+
+def test_without_a_ledger_or_a_build_it_says_so(folder: Path, server: Server, url: str) -> None:
+    for command in (["stats"], ["export"], ["gc"]):
+        told = msmc("ledger", *command, code=1).stderr
+        assert "error[ledger-missing]: there is no ledger `runs/ledger.sqlite`" in told and "--runs DIR" in told
+    msmc(*documents(url, 1))
+    shutil.rmtree(folder / "build")
+    shutil.rmtree(folder / "runs" / "builds")
+    assert "error[not-a-build]" in msmc("ledger", "gc", "--yes", code=1).stderr
 
 
 # ---- SmolLM2 ------------------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def test_from_twenty_replies_on_they_are_as_long_as_those_were(tmp_path: Path) -
     def keep(n: int) -> None:
         one = request(n, writer=SERVED.sampling)
         reply = Reply("word " * 50, "stop", 40, 30, 100 + n)
-        list(ledger.replies([one], lambda _: iter([[(one, reply)]])))
+        list(ledger.replies([one], lambda asked: iter([[(next(asked), reply)]])))
 
     for n in range(ENOUGH - 1):
         keep(n)

@@ -58,9 +58,11 @@ class Attempt:
     seen: int
     """Replies at its last failure, or when it was taken."""
     since: int = 0
-    """Replies at its first failure."""
+    """Replies at its first failure, or the first of those that count."""
     tries: int = 0
     """Those that failed."""
+    sent: int = 0
+    """Its number among those that the pool sent; when it is a suspect, how many it had sent by then."""
     round: int = 0
 
 
@@ -78,7 +80,7 @@ class Pool:
         self._runner = asyncio.Runner()
         self._something = asyncio.Event()
         self._jitter = random.Random()
-        self._replies = 0
+        self._replies = self._sent = 0
         self._paused = 0.0
         """The time of the loop at which the server may be asked again."""
         self._begin()
@@ -118,8 +120,10 @@ class Pool:
             self._runner.run(self._cancelled())
         if self._capped and not self._failure:
             raise CapReached(most_of(self._capped.request, self.max_tokens))
-        if failure := self._failure or next((error for _, error in self._suspects), None):
+        if failure := self._failure or self._last():
             raise self.provider.failure(failure) from None
+        if self._arrived:
+            yield self._arrived
 
     # ---- on their way ---------------------------------------------------------------------------------------------------
 
@@ -130,7 +134,8 @@ class Pool:
                 self._capped = attempt
                 break
             self._capped = None
-            attempt.round = self.limit.round
+            self._sent += 1
+            attempt.sent, attempt.round = self._sent, self.limit.round
             task = self._runner.get_loop().create_task(self._ask(attempt.request))
             self._running[task] = attempt
             task.add_done_callback(self._end)
@@ -198,19 +203,22 @@ class Pool:
             self._ended.popleft()  # now that an interrupt would not lose it
             del self._running[task]
             if reply:
-                self._answered(attempt.request, reply)
+                self._answered(attempt, reply)
             elif error is None or isinstance(error, (TimeoutError, *self.provider.errors)):
                 self._unanswered(attempt, error or NoReply())
             else:
                 raise error
 
-    def _answered(self, request: Request, reply: Reply) -> None:
-        self.meter.arrived(request, reply)
+    def _answered(self, answered: Attempt, reply: Reply) -> None:
+        """Proves that the server was well after every suspect that ended before this one was sent."""
+        self.meter.arrived(answered.request, reply)
         self.limit.answered()
         self._replies += 1
         suspects, self._suspects = self._suspects, []
         for attempt, error in suspects:
-            if _status(error) == 429:  # it was others' turn
+            if attempt.sent >= answered.sent:
+                self._suspects.append((attempt, error))
+            elif _status(error) == 429:  # it was others' turn
                 self._later(attempt, 0)
             else:
                 self._give_up(attempt)
@@ -229,10 +237,8 @@ class Pool:
         attempt.tries, attempt.seen = attempt.tries + 1, self._replies
         if status in EVERY:
             self._failure = self._failure or error
-        elif status is not None and status < 500 and status not in AGAIN:
-            self._suspect(attempt, error, self._replies > 0)
-        elif attempt.tries > self.retries:
-            self._suspect(attempt, error, self._replies > attempt.since)
+        elif attempt.tries > self.retries or (status is not None and status < 500 and status not in AGAIN):
+            self._suspect(attempt, error)
         elif isinstance(error, NoReply):
             self._later(attempt, 0)
         else:
@@ -251,13 +257,19 @@ class Pool:
     def _later(self, attempt: Attempt, seconds: float) -> None:
         heapq.heappush(self._waiting, (self._runner.get_loop().time() + seconds, id(attempt), attempt))
 
-    def _suspect(self, attempt: Attempt, error: Exception, answers: bool) -> None:
-        """`answers`: whether the server answers others."""
-        if answers:
-            return self._give_up(attempt)
+    def _suspect(self, attempt: Attempt, error: Exception) -> None:
+        """Of one that is not tried again: it, or the server? A reply to another one that is sent now will tell."""
+        attempt.sent = self._sent
         self._suspects.append((attempt, error))
-        if len(self._suspects) >= IN_A_ROW:
-            self._failure = self._failure or self._suspects[0][1]
+        if len(self._suspects) >= IN_A_ROW and self._suspects[-IN_A_ROW][0].seen == self._replies:
+            self._failure = self._failure or self._suspects[-IN_A_ROW][1]
+
+    def _last(self) -> Exception | None:
+        """There is no other one any more. Those while whose tries others got replies are given up; or else the server is."""
+        for attempt, error in self._suspects:
+            if self._replies == attempt.since or _status(error) == 429:
+                return error
+            self._give_up(attempt)
         return None
 
     def _give_up(self, attempt: Attempt) -> None:

@@ -4,11 +4,12 @@ import hashlib
 import multiprocessing
 import sqlite3
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from msmc.backend.ledger import Ledger, Reply, Request, past
+from msmc.backend.ledger import FAILED, Ledger, Reply, Request, past
 from msmc.build import Cell, DocumentRow, Message, Prefix
 from msmc.diagnostics import Failed
 
@@ -171,3 +172,114 @@ def test_an_interrupt_while_a_reply_is_kept_does_not_lose_it(tmp_path: Path, mon
     with pytest.raises(KeyboardInterrupt):
         list(ledger.replies([request()], echo))
     assert not list(Ledger(tmp_path / "l").missing([request()]))
+
+
+# ---- streaming ----------------------------------------------------------------------------------------------------------
+
+
+def test_requests_are_drawn_one_by_one_and_recorded_when_they_are_taken(tmp_path: Path) -> None:
+    """However many rows there are, none is held before a writer can send it."""
+    drawn = 0
+
+    class Rows:
+        def __iter__(self) -> Iterator[Request]:
+            nonlocal drawn
+            for drawn in range(1, 101):
+                yield request(drawn)
+
+    def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        for number, one in enumerate(requests, 1):
+            assert drawn == number == len(table(tmp_path / "l", "select * from requests"))
+            yield [(one, Reply("raw"))]
+
+    told = list[int]()
+    found = list(Ledger(tmp_path / "l").replies(Rows(), send, told.append))
+    assert [r.row.id for r, _ in found] == [f"doc-{n}" for n in range(1, 101)]
+    assert told == [*range(1, 101), 100]
+    assert not list(Ledger(tmp_path / "l").missing(Rows())), "and gone through anew"
+
+
+def test_what_is_asked_twice_is_sent_once(tmp_path: Path) -> None:
+    asked = list[str]()
+
+    def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        """Two at a time, so that a request comes again while it is on its way, and when it has its reply."""
+        while some := list(islice(requests, 2)):
+            asked.extend(r.row.id for r in some)
+            yield [(r, Reply(r.row.id)) for r in reversed(some)]
+
+    rows = [request(n) for n in (0, 0, 1, 0, 2, 1, 3)]
+    told = list[int]()
+    found = [reply.raw for _, reply in Ledger(tmp_path / "l").replies(rows, send, told.append)]
+    assert found == [f"doc-{n}" for n in (0, 0, 1, 0, 2, 1, 3)] and asked == ["doc-0", "doc-1", "doc-2", "doc-3"]
+    assert told[-1] == 7
+
+
+def test_nothing_to_send_needs_no_writer(tmp_path: Path) -> None:
+    list(Ledger(tmp_path / "l").replies([request()], echo))
+
+    def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        raise AssertionError
+
+    assert len(list(Ledger(tmp_path / "l").replies([request()], send))) == 1
+
+
+LOST = "select row from requests where sent > 0 and key not in (select key from replies)"
+
+
+@pytest.mark.parametrize(("error", "lost"), [(KeyboardInterrupt, [("doc-1",), ("doc-2",)]), (ConnectionError, [])])
+def test_what_was_on_its_way_when_msmc_was_stopped_is_lost_what_was_refused_is_not(
+    tmp_path: Path, error: type[BaseException], lost: list[tuple[str]]
+) -> None:
+    def send(requests: Iterator[Request]) -> Iterator[list[tuple[Request, Reply]]]:
+        some = list(islice(requests, 3))
+        yield [(some[0], Reply("raw"))]
+        raise error
+
+    rows = [request(n) for n in range(5)]
+    with pytest.raises(error):
+        list(Ledger(tmp_path / "l").replies(rows, send))
+    assert table(tmp_path / "l", LOST) == lost
+    list(Ledger(tmp_path / "l").replies(rows, echo))
+    assert table(tmp_path / "l", LOST) == []
+    assert table(tmp_path / "l", "select sum(sent) from requests") == [(5 + len(lost),)]
+
+
+# ---- quarantine ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_no_whole_text_is_in_quarantine_from_the_start_and_gates_add_theirs(tmp_path: Path) -> None:
+    replies = {
+        "doc-0": Reply("Half a", "length"),
+        "doc-1": Reply("", "content_filter"),
+        "doc-2": Reply("I cannot.", "refusal"),
+        "doc-3": Reply(" \n", "stop"),
+        "doc-4": Reply("", FAILED),
+        "doc-5": Reply("x", "tool_calls"),
+        "doc-6": Reply("A letter.", "stop"),
+        "doc-7": Reply("A letter."),
+    }
+    rows, ledger = [request(n) for n in range(8)], Ledger(tmp_path / "l")
+    list(ledger.replies(rows, lambda requests: iter([[(r, replies[r.row.id]) for r in requests]])))
+    told = "select row, reason, detail from quarantine join requests using (key) order by row"
+    assert table(tmp_path / "l", told) == [
+        ("doc-0", "truncated", "length"),
+        ("doc-1", "refused", "content_filter"),
+        ("doc-2", "refused", "refusal"),
+        ("doc-3", "empty", "stop"),
+        ("doc-4", "failed", "failed"),
+        ("doc-5", "malformed", "tool_calls"),
+    ]
+    assert [reply for _, reply in ledger.known(rows)] == list(replies.values()), "kept as they came"
+    ledger.quarantine([(rows[7], "wrong identity", "it says Claude")])
+    assert ("doc-7", "wrong identity", "it says Claude") in table(tmp_path / "l", told)
+
+
+def test_replies_and_their_prefixes_go_together_and_a_prefix_that_is_used_stays(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l")
+    rows = [request(0, prefix="A"), request(1, prefix="A"), request(2, prefix="B"), request(3, prefix="C")]
+    list(ledger.replies(rows, lambda requests: iter([[(r, Reply("", FAILED)) for r in requests]])))
+    ledger.remove([rows[0].key, rows[2].key])
+    assert [r.row.id for r, _ in ledger.known(rows)] == ["doc-1", "doc-3"]
+    for what, number in (("requests", 2), ("quarantine", 2), ("prefixes", 2)):
+        assert len(table(tmp_path / "l", f"select * from {what}")) == number

@@ -1,5 +1,7 @@
 """The served writer against a server that misbehaves: what is sent, what is kept, what a user is told."""
 
+import dataclasses
+import json
 import os
 import signal
 import threading
@@ -212,6 +214,32 @@ def test_why_a_reply_ended_may_be_anything(server: Server, url: str, told: Any, 
     assert sent(writer(url), [request(0)])["doc-0"].finish == kept
 
 
+def test_a_refusal_is_kept_with_its_words(server: Server, url: str) -> None:
+    server.script = [says(completion(None, choice={"message": {"content": None, "refusal": "I cannot."}}))]
+    assert sent(writer(url), [request(0)])["doc-0"] == Reply("I cannot.", "refusal")
+
+
+# ---- structured output --------------------------------------------------------------------------------------------------
+
+SCHEMA = '{"type":"object","properties":{"keep":{"type":"boolean"}},"required":["keep"],"additionalProperties":false}'
+
+
+def test_a_schema_goes_with_its_request_and_a_server_that_knows_none_gets_the_request_without(
+    server: Server, url: str
+) -> None:
+    plain, structured = request(0), dataclasses.replace(request(1), schema=SCHEMA)
+    assert structured.key != dataclasses.replace(structured, schema=None).key
+    sent(writer(url), [plain, structured])
+    told = {asked["seed"]: asked.get("response_format") for asked in server.requests}
+    schema = {"name": "reply", "schema": json.loads(SCHEMA), "strict": True}
+    assert told == {7: None, 8: {"type": "json_schema", "json_schema": schema}}
+    server.requests.clear()
+    server.of_request = lambda asked: fails(400, "what?") if "response_format" in asked else None
+    asked = [dataclasses.replace(request(n), schema=SCHEMA) for n in range(4)]
+    assert len(sent(writer(url, concurrency=1), asked)) == 4
+    assert ["response_format" in asked for asked in server.requests] == [True, False, False, False, False]
+
+
 # ---- failures ---------------------------------------------------------------------------------------------------------
 
 
@@ -263,7 +291,7 @@ def test_no_part_of_a_key_is_shown_and_nothing_that_a_terminal_obeys(
 
 def test_a_failure_waits_for_what_is_on_its_way_and_asks_for_no_more(server: Server, url: str) -> None:
     server.pause = 0.3
-    server.script = [fails(400)]
+    server.script = [fails(401)]
     arrived, _ = failure(writer(url, concurrency=4), [request(n) for n in range(20)])
     assert len(arrived) == 3 and len(server.requests) == 4
 
