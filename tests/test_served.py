@@ -275,7 +275,7 @@ def test_the_ledger_tells_what_was_asked_answered_lost_and_quarantined(
 ) -> None:
     server.key = "sk-do-not-write-this-anywhere"
     monkeypatch.setenv("MY_KEY", server.key)
-    server.script = [says(completion("", usage={"prompt_tokens": 50, "completion_tokens": 0}))]
+    server.script = [says(completion(""))]
     msmc(*documents(url, 6, "key=MY_KEY", "concurrency=3", "max_tokens=450"))
     (of,) = json.loads(msmc("ledger", "stats", "--format", "json").stdout)["writers"]
     assert of["requests"] == of["replies"] == 24 and of["unanswered"] == of["lost"] == 0
@@ -303,8 +303,8 @@ def test_what_no_build_asks_for_is_removed_and_nothing_else(folder: Path, server
     msmc(*documents(url, 3))
     assert "nothing to remove" in msmc("ledger", "gc").stdout, "a run keeps the build that it was made from"
     before, replies = server.used["replies"], "select count(*) from replies"
-    old = min((folder / "runs" / "builds").iterdir(), key=lambda place: place.stat().st_mtime_ns)
-    shutil.rmtree(old)
+    old = min(folder.glob("runs/builds/*/arms.json"), key=lambda place: place.stat().st_mtime_ns)
+    shutil.rmtree(old.parent)
 
     def number() -> int:
         with sqlite3.connect(folder / "runs/ledger.sqlite") as db:

@@ -190,4 +190,5 @@ def unasked(ledger: Ledger, builds: list[Path], library: Library) -> dict[str, l
 
 def builds_of(build: Path, runs: Path) -> list[Path]:
     """Those that were compiled last, and those that runs keep."""
-    return sorted(path.parent for folder in (build, runs / "builds") for path in folder.glob("*/arms.json"))
+    found = (path.parent for folder in (build, runs / "builds") for path in folder.glob("*/arms.json"))
+    return sorted(folder for folder in found if not folder.name.startswith("."))

@@ -98,6 +98,7 @@ class Pool:
         self._every = False
 
     def close(self) -> None:
+        self._runner.run(self._cancelled())  # where whoever was handed a reply failed, `send` is not at its end
         self._runner.run(self.provider.close())
         self._runner.close()
 
@@ -117,7 +118,8 @@ class Pool:
             yield self._arrived
             raise
         finally:
-            self._runner.run(self._cancelled())
+            if self._running:
+                self._runner.run(self._cancelled())
         if self._capped and not self._failure:
             raise CapReached(most_of(self._capped.request, self.max_tokens))
         if failure := self._failure or self._last():
@@ -190,6 +192,7 @@ class Pool:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        self._running.clear()
 
     # ---- what comes of them ---------------------------------------------------------------------------------------------
 

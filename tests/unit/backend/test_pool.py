@@ -1,5 +1,6 @@
 """The pool against a server that misbehaves: what it takes, when it is asked again, what is given up, and what never is lost."""
 
+import gc
 import itertools
 import os
 import signal
@@ -234,6 +235,16 @@ def test_requests_are_taken_as_they_can_be_sent_and_no_sooner(server: Server, ur
             arrived += len(some)
             assert taken - arrived <= 4 * 2, "those on their way, and those that came with these"
     assert arrived == 60
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_ledger_that_cannot_keep_a_reply_leaves_nothing_running(server: Server, url: str, tmp_path: Path) -> None:
+    ledger, one = Ledger(tmp_path / "l"), pool(url, concurrency=4)
+    ledger._keep = lambda _: ledger._db.execute("no such thing")  # type: ignore[method-assign, assignment]
+    with pytest.raises(sqlite3.Error), closing(one):
+        list(ledger.replies(requests(20), one.send))
+    gc.collect()
+    assert not one._running
 
 
 def test_ids_usage_and_thoughts_that_are_wrong_harm_no_other_reply(server: Server, url: str, tmp_path: Path) -> None:
