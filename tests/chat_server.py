@@ -218,8 +218,11 @@ def serving(server: Server) -> Iterator[str]:
             except (BrokenPipeError, ConnectionResetError):  # the client was stopped
                 self.close_connection = True
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
+    class Http(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 1024  # by default 5, which turns a thousand at once away
+
+    http = Http(("127.0.0.1", 0), Handler)
     # by default it looks twice a second whether to stop, which each of two hundred tests would wait for
     threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
     try:

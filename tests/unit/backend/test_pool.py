@@ -148,8 +148,9 @@ def test_a_storm_of_429_ends_with_every_reply_and_no_place_lost(server: Server, 
         return False
 
     server.script = [together] * 16
-    assert sum(len(some) for some in one.send(request(n) for n in range(100, 116))) == 16, "every place is free again"
+    assert sum(len(some) for some in one.send(request(n) for n in range(100, 116))) == 16, "every reply"
     one.close()
+    assert not every.broken, "every place is free again"
 
 
 def test_a_server_that_says_when_is_not_asked_before_by_any_request(server: Server, url: str) -> None:
@@ -205,7 +206,7 @@ def test_one_request_that_gets_no_reply_stops_nothing(
 
 
 def test_the_last_request_is_given_up_where_others_got_replies_while_it_was_tried(server: Server, url: str) -> None:
-    server.of_request, server.pause = of_row(2, fails(500)), 0.2
+    server.of_request, server.pause = of_row(2, fails(500)), 1
     found = sent(pool(url, concurrency=4, retries=1), requests(4))
     assert {row for row, reply in found.items() if reply.finish == FAILED} == {"doc-2"} and len(found) == 4
 
@@ -218,7 +219,9 @@ def test_a_server_that_dies_under_way_stops_the_run_and_no_row_is_given_up(serve
         for some in one.send(iter(requests(500))):
             arrived += [reply for _, reply in some]
     assert [reply.finish for reply in arrived] == ["stop"] * 10
-    assert len({asked["seed"] for asked in server.requests}) <= 10 + 4 + 2 * IN_A_ROW
+    assert len({asked["seed"] for asked in server.requests}) <= 10 + 4 * (IN_A_ROW + 1), (
+        "those on their way may have replies yet"
+    )
 
 
 def test_requests_are_taken_as_they_can_be_sent_and_no_sooner(server: Server, url: str) -> None:
@@ -262,12 +265,17 @@ def test_ids_usage_and_thoughts_that_are_wrong_harm_no_other_reply(server: Serve
 
 
 def test_of_a_thousand_at_once_the_first_reply_is_on_the_disk_within_a_second(server: Server, tmp_path: Path) -> None:
-    """All others wait until it has been seen there."""
+    """It goes out when all are there, and the others wait until it has been seen on the disk."""
     path, seen, arrived = tmp_path / "l", threading.Event(), list[float]()
-    server.of_request = lambda asked: None if asked["seed"] == 7 + 500 else held
+    server.of_request = lambda asked: first if asked["seed"] == 7 + 500 else held
+
+    def first(_: Any) -> bool:
+        while len(server.requests) < 1000:
+            time.sleep(0.01)
+        return False
 
     def held(_: Any) -> bool:
-        seen.wait(60)
+        seen.wait(100)
         return False
 
     class Noted(Pool):
@@ -294,7 +302,7 @@ def test_of_a_thousand_at_once_the_first_reply_is_on_the_disk_within_a_second(se
             found = list(ledger.replies(requests(1000), one.send))
         watcher.join()
         plain._runner.close()
-    assert len(found) == 1000 and server.at_once > 900
+    assert len(found) == server.at_once == 1000
     assert on_disk[0] - arrived[0] < 1
 
 
