@@ -77,6 +77,7 @@ class Pool:
         """`timeout`: seconds for a whole request, whatever trickles in between; each try has its own."""
         self.provider, self.limit, self.meter = provider, limit, meter
         self.max_tokens, self.timeout, self.retries = max_tokens, timeout, retries
+        self._expected: tuple[type[Exception], ...] = (NoReply, TimeoutError, *provider.errors)
         self._runner = asyncio.Runner()
         self._something = asyncio.Event()
         self._jitter = random.Random()
@@ -200,15 +201,18 @@ class Pool:
         while self._ended:
             task = self._ended[0]
             attempt = self._running[task]
-            reply, error = None, NoReply() if task.cancelled() else task.exception()
-            if error is None and (reply := task.result()):
+            error = NoReply() if task.cancelled() else task.exception()
+            reply = None if error else task.result()
+            if reply:
                 self._arrived.append((attempt.request, reply))
             self._ended.popleft()  # now that an interrupt would not lose it
             del self._running[task]
             if reply:
                 self._answered(attempt, reply)
-            elif error is None or isinstance(error, (TimeoutError, *self.provider.errors)):
-                self._unanswered(attempt, error or NoReply())
+            elif error is None:
+                self._unanswered(attempt, NoReply())
+            elif isinstance(error, self._expected):
+                self._unanswered(attempt, error)
             else:
                 raise error
 
