@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from msmc.backend import ledger, template_writer
+from msmc.backend import template_writer
 from msmc.backend.stages import Stages
 from msmc.backend.tree import Arm, Tree, read_tree
 from msmc.build import DocumentRow
@@ -155,7 +155,7 @@ import os, signal, sys
 from pathlib import Path
 from msmc.backend import ledger, template_writer
 from tests.test_seams import SPEC, build, write
-ledger.BATCH, left, plain = 4, int(sys.argv[2]), template_writer.TemplateWriter.write
+writing.TOGETHER, left, plain = 4, int(sys.argv[2]), template_writer.TemplateWriter.write
 
 def write_or_die(self, row):
     global left

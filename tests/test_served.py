@@ -21,6 +21,7 @@ from msmc.backend.template_writer import TemplateWriter
 from msmc.backend.tokens import Tokens
 from msmc.cli import main
 from msmc.compile import compile
+from msmc.digest import canonical
 from msmc.disk import ProjectSources
 from msmc.ir import ArmSpec
 from msmc.library import Library
@@ -290,8 +291,8 @@ def test_the_ledger_tells_what_was_asked_answered_lost_and_quarantined(
     written = (folder / "all" / "rows.jsonl").read_text("utf-8")
     assert lines(written) == rows and len(rows) == 24
     assert [row["row"] for row in rows] == sorted(str(row["row"]) for row in rows)
-    asked = {json.dumps([request["messages"], request["seed"]]) for request in server.requests}
-    assert {json.dumps([row["messages"], row["seed"]]) for row in rows} == asked
+    asked = {canonical([request["messages"], request["seed"]]) for request in server.requests}
+    assert {canonical([row["messages"], row["seed"]]) for row in rows} == asked
     assert sum(row["quarantined"] == "truncated" for row in rows) == of["quarantined"]["truncated"]
     assert server.key not in text + written
 
@@ -398,14 +399,14 @@ def test_no_reply_that_was_received_is_asked_for_again_after_a_kill(
         process.send_signal(signal.SIGKILL)
         process.wait()
         kills += 1
-        again = {json.dumps([r["messages"], r["seed"]]) for r in server.requests[asked:]}
+        again = {canonical([r["messages"], r["seed"]]) for r in server.requests[asked:]}
         assert not again & received, f"seed {seed}"
         with sqlite3.connect(folder / "runs/ledger.sqlite") as db:
             rows = db.execute(
                 "select messages, prompt, seed from replies join requests using (key) join prefixes on prefix = digest"
             ).fetchall()
         sent = [([*json.loads(m), {"role": "user", "content": prompt}], number) for m, prompt, number in rows]
-        received = {json.dumps([messages, number]) for messages, number in sent}
+        received = {canonical([messages, number]) for messages, number in sent}
         lost = len(server.requests) - asked - (len(received) - before)
         assert lost <= 2 * 4, f"seed {seed}: at most those on their way, and those that had just come"
     assert kills > 2

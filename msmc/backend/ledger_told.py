@@ -81,7 +81,7 @@ def stats(ledger: Ledger) -> list[OfWriter]:
     for writer, reason, number in ledger.select(REASONS):
         reasons.setdefault(writer, {})[reason] = number
     return [
-        OfWriter(writer, *(number or 0 for number in counts), reasons.get(writer, {}))
+        OfWriter._make((writer, *(number or 0 for number in counts), reasons.get(writer, {})))
         for writer, *counts in ledger.select(COUNTS)
     ]
 
