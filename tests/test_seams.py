@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from msmc.backend import template_writer
+from msmc.backend import ledger, template_writer
 from msmc.backend.stages import Stages
 from msmc.backend.tree import Arm, Tree, read_tree
 from msmc.build import DocumentRow
@@ -153,7 +153,7 @@ def test_paired_cells_are_those_of_the_clauses_that_both_arms_have(tmp_path: Pat
 KILL = """
 import os, signal, sys
 from pathlib import Path
-from msmc.backend import ledger, template_writer
+from msmc.backend import template_writer, writing
 from tests.test_seams import SPEC, build, write
 writing.TOGETHER, left, plain = 4, int(sys.argv[2]), template_writer.TemplateWriter.write
 
