@@ -6,7 +6,6 @@ a line `# file.name` begins a file, the first one being `main.msm`; a line `$ ms
 """
 
 import ast
-import importlib.util
 import inspect
 import re
 import textwrap
@@ -166,9 +165,8 @@ def _docstring(finder: str) -> str:
 
 @cache
 def _tree(module: str) -> ast.Module:
-    spec = importlib.util.find_spec(f"msmc.{module}")
-    assert spec and spec.origin, "FINDERS names modules of this package"
-    return ast.parse(Path(spec.origin).read_text("utf-8"))
+    # not by find_spec, which imports the packages that a module is in
+    return ast.parse(Path(__file__).parent.joinpath(*module.split(".")).with_suffix(".py").read_text("utf-8"))
 
 
 def overview() -> str:
