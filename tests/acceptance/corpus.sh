@@ -127,8 +127,6 @@ grep -q 'new replies' "$box/again" && die "which asks for nothing again"
 TEA_KEY=sk-tea-wrong-one "${generate[@]}" --set documents.per_clause=13 "${written[@]}" > "$box/wrong" 2>&1 && die "a wrong key"
 grep -q 'refuses the key' "$box/wrong" || die "a wrong key is told"
 grep -rqF -e "$TEA_KEY" -e sk-tea-wrong-one . "$box/out" "$box/err" "$box/again" "$box/wrong" && die "a key is written somewhere"
-"${generate[@]}" --set writer.kind=vllm --set writer.python=./none --runs none > "$box/out" 2>&1 && die "a vLLM that is not there"
-grep -q 'error\[vllm-missing\]' "$box/out" || die "is told"
 ok "1 writers, and keys that are written nowhere"
 
 # 2. The ledger: stats with every reason of quarantine, export, gc; a file that is none is left as it is
