@@ -231,6 +231,7 @@ def test_a_critic_keeps_drops_and_has_documents_mended(folder: Path, url: str, s
     tries = 2 * PER_CLAUSE + 1 + 2 + 2
     assert asked(server) == {"writer": tries + 2, "critic": tries - 1 + 2 + 2 * (ATTEMPTS - 1)}
     assert quarantined(folder) == {"dropped by the critic": 2, "refused": 1, "unparsed": 2 + 2 * ATTEMPTS}
+    assert "nothing to remove" in msmc("ledger", "gc").stdout, "builds ask for critiques and rewrites too"
 
 
 def test_a_rewriter_of_its_own_writes_anew_and_what_stays_bad_is_drafted_again(

@@ -155,9 +155,8 @@ class Asked:
 
     def read(self, arm: Arm, library: Library) -> None:
         template = f"template {template_writer.VERSION} {library.fingerprint[:16]}"
-        served, judge = arm.target.served, arm.target.judge
-        models = [model.sampling for model in (served, judge) if model]
-        writer = served.sampling if served else template
+        model, models = arm.target.model_writer, [model.sampling for model in arm.target.models]
+        writer = model.sampling if model else template
         planned = (row for _, rows in arm.planned_chats() for row in rows)
         for request in arm.requests(writer, chain(arm.documents(), arm.reserve_in_turns(), planned)):
             row = request.row
