@@ -34,8 +34,8 @@ def now_and_then(answer: Answer) -> Callable[[Server], None]:
 
 
 def few(server: Server) -> None:
-    """It takes two at a time, and turns all others away."""
-    server.takes, server.pause = 2, 0.01
+    """It takes one at a time, and turns all others away."""
+    server.takes, server.pause = 1, 0.05
 
 
 MISBEHAVES: dict[str, Callable[[Server], None]] = {
