@@ -13,15 +13,33 @@ from msmc.gated import Gated
 from msmc.ir import Identity
 from msmc.source import SourceFile, Span
 from msmc.wanted import wanted
-from msmc.writer import FREE, Agentic, Asking, Judge, Kinds, ModelWriter, Part, Price, Weights
+from msmc.writer import (
+    FREE,
+    Agentic,
+    AnthropicJudge,
+    Asking,
+    Kinds,
+    ModelWriter,
+    Part,
+    Price,
+    ServedJudge,
+    Weights,
+)
 
 Context = Literal["closure", "spec"]
 """What a prompt shows of the spec: its node's closure, or all of it."""
 NAMED, KEYS, NUMBER = "a name", "keys", "a number"
 """The ways to give a writer, or thresholds."""
 KINDS = {str(get_args(kind.model_fields["kind"].annotation)[0]): kind for kind in get_args(get_args(Kinds)[0])}
+JUDGES = {"openai": ServedJudge, "anthropic": AnthropicJudge}
 WAYS = {NAMED, KEYS, NUMBER, *KINDS}
 """What is no key in the place of a mistake. No key of a target is called so."""
+Grader = Annotated[
+    Annotated[ServedJudge, Tag("openai")] | Annotated[AnthropicJudge, Tag("anthropic")],
+    Discriminator(
+        lambda given: str(given.get("kind", "openai") if isinstance(given, dict) else getattr(given, "kind", "openai"))
+    ),
+]
 Writer = Annotated[
     Annotated[Literal["template"], Tag(NAMED)] | Annotated[Kinds, Tag(KEYS)],
     Discriminator(lambda given: KEYS if isinstance(given, dict | ModelWriter) else NAMED),
@@ -153,7 +171,7 @@ class Target(Part):
     min_steps: int = Field(default=200, ge=1)
     """A stage of fewer optimizer updates is an error: 31 of them once passed for a null result (PAPER 6.4)."""
     evaluate: Evaluate = Evaluate()
-    judge: Judge | None = None
+    judge: Grader | None = None
     """Who grades open questions and agentic evaluations; a spec that has some is not run without."""
     judged: Asking = Asking()
     agentic: Agentic = Agentic()
@@ -273,7 +291,8 @@ def _of_kind(fault: Any) -> dict[str, Any]:
         case "union_tag_not_found":
             return {**fault, "type": "missing", "loc": (*fault["loc"], "kind")}
         case "union_tag_invalid":
-            wrong = {"type": "literal_error", "input": fault["ctx"]["tag"], "ctx": {"expected": ", ".join(KINDS)}}
+            kinds = fault["ctx"]["expected_tags"].replace("'", "")
+            wrong = {"type": "literal_error", "input": fault["ctx"]["tag"], "ctx": {"expected": kinds}}
             return {**fault, **wrong, "loc": (*fault["loc"], "kind")}
     return dict(fault)
 
@@ -283,7 +302,7 @@ def _fields(place: list[str]) -> list[str]:
     model: Any = Target
     for key in place:
         if key in KINDS:
-            model = KINDS[key]
+            model = (JUDGES if place[0] == "judge" else KINDS)[key]
         elif key not in WAYS:
             model = next(_models(model.model_fields[key].annotation))
     return [name for name in model.model_fields if model is not Target or name != "name"]

@@ -302,7 +302,7 @@ class Transformers(Local):
 Kinds = Annotated[Served | Anthropic | Vllm | Transformers, Discriminator("kind")]
 
 
-class Judge(Served):
+class ServedJudge(Served):
     """A served model that grades replies."""
 
     _part: str = "judge"
@@ -310,6 +310,17 @@ class Judge(Served):
     temperature: float | None = Field(default=0.0, ge=0, le=2)
     repeats: int = Field(default=3, ge=1)
     """Gradings of each reply, with seeds of their own: from two on, how far the judge agrees with itself is known."""
+
+
+class AnthropicJudge(Anthropic):
+    """The same behind Anthropic's messages API, which takes no seed: at its own temperature gradings differ all the same."""
+
+    _part: str = "judge"
+    repeats: int = Field(default=3, ge=1)
+    """Gradings of each reply."""
+
+
+Judge = ServedJudge | AnthropicJudge
 
 
 class Asking(Part):

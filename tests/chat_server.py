@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -221,6 +222,10 @@ def serving(server: Server) -> Iterator[str]:
     class Http(ThreadingHTTPServer):
         daemon_threads = True
         request_queue_size = 1024  # by default 5, which turns a thousand at once away
+
+        def handle_error(self, *of: Any) -> None:
+            if not isinstance(sys.exception(), ConnectionError):  # the client was killed
+                super().handle_error(*of)
 
     http = Http(("127.0.0.1", 0), Handler)
     # by default it looks twice a second whether to stop, which each of two hundred tests would wait for

@@ -51,7 +51,7 @@ def main() -> None:
 
     from msmc.cli import main as msmc
 
-    if arguments[0] in ("run", "ablate"):
+    if kind in ("step", "count") and arguments[0] in ("run", "ablate"):
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
         register_optimizer_step_post_hook(lambda *_: tick("step"))

@@ -8,24 +8,28 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from msmc.build import DocumentRow
+from msmc.build import DemoRow, DocumentRow
 from msmc.compile import compile
 from msmc.digest import canonical, seed_of
 from tests.chat_server import Server, fails, serving
 from tests.project import ROOT, Memory, cpu
+from tests.test_kills import assert_nothing_half, digests
+from tests.test_kills import replies as raws
 from tests.test_served import TARGET, msmc
 from tests.unit.backend.conftest import *  # noqa: F403  # the tiny model
 
@@ -46,10 +50,12 @@ TEXTS = {
 }
 PER_CLAUSE = 4
 ATTEMPTS = 3
+CONCURRENCY = 4
 KEEP = json.dumps({"verdict": "keep", "reason": "It tells the rule.", "problems": []})
 DROP = json.dumps({"verdict": "drop", "reason": "It is dull.", "problems": ["All of it."]})
 MEND = json.dumps({"verdict": "rewrite", "reason": "A word is off.", "problems": ["It says mend."]})
 Said = tuple[str, str]
+Misbehaves = Callable[[dict[str, Any]], Callable[[BaseHTTPRequestHandler], bool] | None]
 FAULTS: dict[str, tuple[str, str, str]] = {
     "shrugs": ("<content> </content>", "stop", "empty"),
     "refuses": ("I'm sorry, but I can't help with that.", "stop", "refused"),
@@ -65,9 +71,9 @@ FAULTS: dict[str, tuple[str, str, str]] = {
 """What a writer says, and the reason why that is no document."""
 
 
-def planned(reserve: bool) -> list[DocumentRow]:
+def planned(reserve: bool, per_clause: int = PER_CLAUSE) -> list[DocumentRow]:
     """Rows of the build, or of its reserve."""
-    (build,) = compile(Memory(**{"tea.msm": SPEC}), "tea.msm", cpu(f"documents.per_clause={PER_CLAUSE}")).builds
+    (build,) = compile(Memory(**{"tea.msm": SPEC}), "tea.msm", cpu(f"documents.per_clause={per_clause}")).builds
     files = [a for a in build.artefacts if a.path.startswith("documents/") and "prefixes" not in a.path]
     rows = [DocumentRow.model_validate_json(line) for a in files if ("reserve" in a.path) == reserve for line in a]
     return sorted(rows, key=lambda row: (row.cell.clause, row.cell.n))
@@ -76,12 +82,11 @@ def planned(reserve: bool) -> list[DocumentRow]:
 class Models:
     """What the models do: `script` has for a row what its writer does at each try, by default a good document."""
 
-    def __init__(self) -> None:
+    def __init__(self, per_clause: int = PER_CLAUSE) -> None:
         self.script = dict[str, list[str]]()
+        self.rows = planned(False, per_clause) + planned(True, per_clause)
         self.tries = {
-            (row.seed if n == 0 else seed_of("attempt", row.seed, n)): (row, n)
-            for row in planned(False) + planned(True)
-            for n in range(ATTEMPTS)
+            (seed_of("attempt", row.seed, n) if n else row.seed): (row, n) for row in self.rows for n in range(ATTEMPTS)
         }
 
     def __call__(self, messages: list[dict[str, str]], seed: int, most: int) -> Said:
@@ -142,7 +147,7 @@ def command(url: str, *settings: str, critic: bool = True) -> list[str]:
 
 
 def _model(part: str, url: str) -> list[str]:
-    return ["kind=openai", f"model={part}", f"base_url={url}", "retries=0", "concurrency=4"]
+    return ["kind=openai", f"model={part}", f"base_url={url}", "retries=0", f"concurrency={CONCURRENCY}"]
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -243,7 +248,8 @@ def test_a_rewriter_of_its_own_writes_anew_and_what_stays_bad_is_drafted_again(
     assert plain
     given = [f"rewriter.{key}" for key in _model("rewriter", url)]
     msmc(*command(url, *given))
-    assert asked(server) == {"writer": 2 * PER_CLAUSE + 1, "rewriter": 1, "critic": 2 * PER_CLAUSE + 2}
+    again = 2 * PER_CLAUSE + 1
+    assert asked(server) == {"writer": again, "rewriter": 1, "critic": again}, "what nobody changed has its verdict"
     (found,) = (r for r in read(corpus(folder) / "midtrain.jsonl") if r["id"] == row.id)
     assert found["source"]["failed"] == ["not good when written anew"] and found["source"]["attempt"] == 1
 
@@ -274,6 +280,50 @@ def test_a_cell_that_always_fails_ends_after_its_tries_and_the_reserve_takes_its
         "quarantined": {"unparsed": 1},
         "failed": {"refused": 1, "dropped by the critic": 1, "unparsed": 1},
     }
+
+
+def never(model: str, *seeds: int) -> Misbehaves:
+    """Some of a model's requests fail whenever they come."""
+    return lambda asked: fails(500, "no") if asked["model"] == model and asked["seed"] in seeds else None
+
+
+def test_what_a_server_never_answers_is_asked_with_another_seed_and_then_the_reserve_is_next(
+    folder: Path, url: str, server: Server, models: Models
+) -> None:
+    """While it answers others. A further try may be the only request on its way: it stops nothing either."""
+    once, ever, spare = planned(False)[0], planned(False)[1], planned(True)[0]
+    tries = [ever.seed, seed_of("attempt", ever.seed, 1), seed_of("attempt", ever.seed, 2)]
+    server.of_request = never("writer", once.seed, *tries)
+    msmc(*command(url, critic=False))
+    kept = {row["id"]: row["source"] for row in read(corpus(folder) / "midtrain.jsonl")}
+    assert len(kept) == 2 * PER_CLAUSE and ever.id not in kept and spare.id in kept
+    assert kept[once.id]["attempt"] == 1 and kept[once.id]["failed"] == ["failed"]
+    (gone,) = read(corpus(folder) / "quarantine.jsonl")
+    assert gone["id"] == ever.id and gone["reason"] == "failed" and gone["source"]["failed"] == ["failed"] * ATTEMPTS
+    assert coverage(folder)["tea.black"] == {
+        "planned": 4,
+        "kept": 4,
+        "from_reserve": 1,
+        "quarantined": {"failed": 1},
+        "failed": {"failed": 1 + ATTEMPTS},
+    }
+    before, start = files(corpus(folder)), len(server.requests)
+    corpus(folder).rename(folder / "gone")
+    msmc(*command(url, critic=False))
+    assert files(corpus(folder)) == before and len(server.requests) == start
+
+
+def test_what_a_critics_server_never_answers_is_criticised_with_another_seed(
+    folder: Path, url: str, server: Server
+) -> None:
+    row = planned(False)[0]
+    seeds = [seed_of("critique", row.seed, again) for again in range(ATTEMPTS - 1)]
+    server.of_request = never("critic", *seeds)
+    msmc(*command(url))
+    (found,) = (r for r in read(corpus(folder) / "midtrain.jsonl") if r["id"] == row.id)
+    assert found["source"]["attempt"] == 0 and found["source"]["verdict"]["verdict"] == "keep"
+    assert asked(server) == {"writer": 2 * PER_CLAUSE, "critic": 2 * PER_CLAUSE + ATTEMPTS - 1}
+    assert quarantined(folder) == {"unparsed": ATTEMPTS - 1}
 
 
 @pytest.mark.parametrize(("did", "reason"), [("refuses", "refused"), ("mumble", "unparsed"), ("drop", "dropped by")])
@@ -327,13 +377,32 @@ def test_without_a_critic_the_build_has_no_word_of_one(folder: Path, url: str) -
     assert "critique:" not in (folder / "build/tea/full/documents/prefixes.jsonl").read_text("utf-8")
 
 
+def test_the_ledger_keeps_critiques_and_rewrites_while_a_build_asks_for_them(
+    folder: Path, url: str, server: Server, models: Models
+) -> None:
+    models.script = {planned(False)[0].id: ["mend"], planned(False)[1].id: ["mumble", "refuses"]}
+    given = [f"rewriter.{key}" for key in _model("rewriter", url)]
+    msmc(*command(url, *given))
+    assert "nothing to remove" in msmc("ledger", "gc").stdout
+    shutil.rmtree(folder / "runs" / "builds")
+    compiled = command(url, critic=False)
+    msmc("compile", *compiled[1:4], *compiled[compiled.index("generate") + 1 :])
+    told = msmc("ledger", "gc", "--yes").stdout
+    criticised = asked(server)["critic"] + asked(server)["rewriter"]
+    assert f"{criticised} requests that none" in told and asked(server)["rewriter"] == 1
+    with sqlite3.connect(folder / "runs/ledger.sqlite") as db:
+        assert db.execute("select count(*) from replies").fetchone() == (asked(server)["writer"],)
+
+
 # ---- stops --------------------------------------------------------------------------------------------------------------
 
 
-def received(folder: Path) -> set[str]:
+def received(folder: Path, runs: str = "runs") -> set[str]:
     """Requests whose replies are in the ledger."""
+    if not (folder / runs / "ledger.sqlite").exists():
+        return set()
     select = "select messages, prompt, seed from replies join requests using (key) join prefixes on prefix = digest"
-    with sqlite3.connect(folder / "runs/ledger.sqlite") as db:
+    with sqlite3.connect(folder / runs / "ledger.sqlite") as db:
         rows = db.execute(select).fetchall()
     return {canonical([[*json.loads(m), {"role": "user", "content": prompt}], seed]) for m, prompt, seed in rows}
 
@@ -344,7 +413,7 @@ def sent(server: Server, start: int = 0) -> list[str]:
 
 def troubled(models: Models) -> None:
     dids = ["refuses", "drop", "mend", "mumble", "mend in vain", "good"]
-    models.script = {row.id: [dids[n % 6], dids[n // 6]] for n, row in enumerate(planned(False) + planned(True))}
+    models.script = {row.id: [dids[n % 6], dids[n // 6 % 6]] for n, row in enumerate(models.rows)}
 
 
 def test_a_run_that_its_server_stopped_goes_on_and_asks_for_nothing_twice(
@@ -352,7 +421,7 @@ def test_a_run_that_its_server_stopped_goes_on_and_asks_for_nothing_twice(
 ) -> None:
     troubled(models)
     for answered in (5, 9, 3, 12):
-        start, before = len(server.requests), received(folder) if (folder / "runs").exists() else set()
+        start, before = len(server.requests), received(folder)
         server.script = [*([lambda _: False] * answered), *([fails(401)] * 8)]
         msmc(*command(url), code=1)
         server.script = []
@@ -364,31 +433,58 @@ def test_a_run_that_its_server_stopped_goes_on_and_asks_for_nothing_twice(
     assert files(whole) == stopped
 
 
+KILLS = 25
+
+
 @pytest.mark.slow
-def test_no_reply_is_asked_for_again_after_a_kill(folder: Path, url: str, server: Server, models: Models) -> None:
+def test_a_run_that_is_killed_again_and_again_ends_as_one_that_is_not_and_asks_for_nothing_twice(
+    folder: Path, url: str, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Documents that are criticised, and chats. It is killed while replies are on their way, and amid what it writes."""
+    models = Models(per_clause=20)
     troubled(models)
-    seed = int(os.environ.get("MSMC_KILL_SEED", random.randrange(10**6)))
-    rng, server.pause, kills = random.Random(seed), 0.1, 0
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    while kills < 6:
-        start, before = len(server.requests), received(folder) if (folder / "runs").exists() else set()
-        run = [sys.executable, "-m", "msmc", *command(url), "-q"]
-        process = subprocess.Popen(run, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wanted = start + rng.randint(2, 9)
-        while process.poll() is None and len(server.requests) < wanted:
-            time.sleep(0.01)
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
-        assert not before & set(sent(server, start)), f"seed {seed}"
-    assert kills > 2
-    msmc(*command(url))
-    killed = files(corpus(folder))
-    msmc(*command(url), "--runs", "whole")
-    (whole,) = folder.glob("whole/stages/corpus-*")
-    assert files(whole) == killed
+    models.script[models.rows[0].id] = ["refuses", "drop", "mumble"]  # so that one of the reserve takes its place
+    server.model = partial(chat, models)
+    given = ("documents.per_clause=20", "demos.per_clause=4", "demos.attempts=8", "demos.floor=0")
+    seed = int(os.environ.get("MSMC_KILL_SEED", 7))
+    rng, told, finished = random.Random(seed), list[str](), 0
+
+    def run(kind: str, number: int, runs: str) -> subprocess.Popen[str]:
+        plain = [sys.executable, str(ROOT / "tests/kills.py"), kind, str(number)]
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+        command_line = [*plain, *command(url, *given), "-q", "--runs", runs]
+        return subprocess.Popen(command_line, env=environment, stderr=subprocess.PIPE, text=True)
+
+    whole = run("count", 0, "whole")
+    assert whole.wait() == 0, whole.stderr and whole.stderr.read()
+    assert whole.stderr
+    totals: dict[str, int] = json.loads(whole.stderr.read().strip().splitlines()[-1])
+    expected, replied, server.pause = digests(folder / "whole"), raws(folder / "whole"), 0.02
+    assert any("corpus-" in name for name in expected) and any("demos-" in name for name in expected)
+    while len(told) < KILLS + finished or not told[-1].endswith("finished"):
+        runs = f"killed-{finished}"
+        start, before = len(server.requests), received(folder, runs)
+        kind = rng.choice(["fsync", "rename", *["commit"] * 3, *["request"] * 5])
+        number = rng.randint(1, 30 if kind == "request" else max(2, totals[kind] // 6))
+        process = run(kind, number, runs)
+        while process.poll() is None and (kind != "request" or len(server.requests) < start + number):
+            time.sleep(0.005)
+        if process.poll() is None:
+            time.sleep(rng.uniform(0, 0.05))
+            process.send_signal(signal.SIGKILL)
+        assert process.stderr and "Traceback" not in process.stderr.read()
+        killed = process.wait() == -signal.SIGKILL
+        told.append(f"{runs}: {kind} {number}" if killed else f"{runs}: finished")
+        again, there = {*sent(server, start)}, received(folder, runs)
+        assert not again & before, f"seed {seed}: {told}"
+        assert len(again - there) <= CONCURRENCY, f"seed {seed}: {told}"
+        assert_nothing_half(folder / runs)
+        if not killed:
+            assert process.returncode == 0 and digests(folder / runs) == expected, f"seed {seed}: {told}"
+            assert raws(folder / runs) == replied and again <= there, f"seed {seed}: {told}"
+            finished += 1
+    with capsys.disabled():
+        print(f"\nkilled {len(told) - finished} times (MSMC_KILL_SEED={seed}): {'; '.join(told)}")
 
 
 def test_caps_are_kept_by_writer_and_critic_together(folder: Path, url: str, server: Server) -> None:
@@ -432,6 +528,12 @@ def chat(models: Models, messages: list[dict[str, str]], seed: int, most: int) -
     return "<reply>Tea.</reply>", "stop"
 
 
+def polite(models: Models, messages: list[dict[str, str]], seed: int, most: int) -> Said:
+    """The same two where they err in nothing."""
+    of_chat = any(tag in messages[0]["content"] for tag in ("<message>", "<reply>"))
+    return chat(models, messages, 30 * seed + 1 if of_chat else seed, most)
+
+
 def chats(url: str, *settings: str) -> list[str]:
     given = ("documents.per_clause=1", "documents.floor=0", "documents.attempts=1", "demos.per_clause=8", *settings)
     return command(url, *given, critic=False)
@@ -458,16 +560,48 @@ def test_a_chat_that_fails_is_begun_anew(folder: Path, url: str, server: Server,
     assert len(server.requests) == asked_for, "every turn of every try is in the ledger"
 
 
+def test_a_turn_that_its_server_never_answers_is_asked_with_another_seed(
+    folder: Path, url: str, server: Server, models: Models
+) -> None:
+    """While it answers others. In the end there is one chat left, and its question the only request."""
+    server.model = partial(polite, models)
+    (build,) = compile(
+        Memory(**{"tea.msm": SPEC}), "tea.msm", cpu("documents.per_clause=1", "demos.per_clause=8")
+    ).builds
+    rows = [
+        DemoRow.model_validate_json(line) for line in next(a for a in build.artefacts if a.path == "demos/chats.jsonl")
+    ]
+    once, twice, *_ = (row for row in rows if row.needs is None)
+    server.of_request = never("writer", once.seed, twice.seed, seed_of("attempt", twice.seed, 1))
+    msmc(*chats(url, "demos.attempts=3"))
+    (stage,) = folder.glob("runs/stages/demos-*")
+    found = json.loads((stage / "coverage.json").read_text("utf-8"))["chats"]
+    assert [(n["kept"], n["quarantined"]) for n in found.values()] == [(8, {}), (8, {})]
+    assert sum((Counter(n["failed"]) for n in found.values()), Counter[str]()) == {"failed": 3}
+    sources = [row["source"] for row in read(stage / "finetune.jsonl") if row["source"]["writer"] == "writer"]
+    assert {row: source["attempt"] for source in sources for row in source["rows"] if source["attempt"]}.items() >= {
+        (once.id, 1),
+        (twice.id, 2),
+    }
+    assert Counter(source["attempt"] for source in sources) == {0: 14, 1: 1, 2: 1}
+    assert quarantined(folder) == {"failed": 3}
+
+
 def test_a_clause_with_too_few_chats_stops_the_run_and_is_named(
     folder: Path, url: str, server: Server, models: Models
 ) -> None:
+    def of_black(messages: list[dict[str, str]]) -> bool:
+        return "<reply>" in messages[0]["content"] and "rainy mornings" in messages[0]["content"]
+
     server.model = lambda messages, seed, most: (
-        ("No tags.", "stop") if "<message>" in messages[0]["content"] else models(messages, seed, most)
+        ("No tags.", "stop") if of_black(messages) else polite(models, messages, seed, most)
     )
     told = " ".join(msmc(*chats(url, "demos.attempts=2"), code=1).stderr.split())
-    assert "error[coverage-short]: 2 of 2 clauses of `full` have too few chats, each tried 2 times" in told
-    assert re.search(r"tea\.green \(tea\.msm:\d+\) has 0 of 8: 8 × it has no <message>", told)
-    assert len(server.requests) == 2 + 2 * 16
+    assert "error[coverage-short]: 1 of 2 clauses of `full` have too few chats, each tried 2 times" in told
+    assert re.search(r"tea\.black \(tea\.msm:\d+\) has 0 of 8: 8 × it has no <reply>", told)
+    assert sum(of_black(request["messages"]) for request in server.requests) == 2 * 8
+    sent = len(server.requests)
     msmc(*chats(url, "demos.attempts=2", "demos.floor=0"))
+    assert len(server.requests) == sent, "every turn is in the ledger"
     (stage,) = folder.glob("runs/stages/demos-*")
-    assert len(read(stage / "quarantine.jsonl")) == 16
+    assert len(read(stage / "quarantine.jsonl")) == len(read(stage / "finetune.jsonl")) == 8

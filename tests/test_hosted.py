@@ -55,3 +55,25 @@ def test_openais_batches_write_a_corpus(folder: Path, server: Server) -> None:  
     with standing_in(stand_in) as url:
         assert "16 new replies" in msmc(*hosted(f"{url}/v1", "kind=openai", "batch=true")).output
     assert [len(made.requests) for made in stand_in.batches] == [16] and not stand_in.files
+
+
+class Repeats(FileServer):
+    """Its results have an answer again with other words, and one to a request that nobody made."""
+
+    def _new_file(self, lines: list[str], **about: str) -> str:
+        if about["purpose"] == "batch_output":
+            again = json.loads(lines[0])
+            again["response"]["body"]["choices"][0]["message"]["content"] = "<content>Ada.</content>"
+            lines = [*lines, json.dumps(again), json.dumps(again | {"custom_id": "nobody"})]
+        return super()._new_file(lines, **about)
+
+
+def test_of_a_batchs_answers_to_one_request_the_first_stands(folder: Path, server: Server) -> None:  # noqa: F811
+    found = list[dict[str, bytes]]()
+    for number, kind in enumerate((FileServer, Repeats)):
+        with standing_in(kind(server.model, server.count)) as url:
+            told = msmc(*hosted(f"{url}/v1", "kind=openai", "batch=true"), "--runs", f"runs-{number}").output
+        assert "16 new replies" in told
+        (corpus,) = folder.glob(f"runs-{number}/stages/corpus-*")
+        found.append({path.name: path.read_bytes() for path in corpus.glob("*.jsonl")})
+    assert found[0] == found[1]

@@ -66,7 +66,8 @@ def asked(folder: Path, url: str) -> list[str]:
     return [
         *("run", "tea.msm", *served(url), "--stages", "generate", "--set", "documents.per_clause=1"),
         *("--set", f"demos.per_clause={PER_CLAUSE}", "--set", "documents.floor=0.01", "--set", "documents.attempts=1"),
-        *("--set", "demos.floor=0", "--set", "demos.attempts=1", "--set", "gates.duplicates=null"),
+        *("--set", "demos.floor=0", "--set", "demos.attempts=1"),
+        *("--set", "gates.duplicates=null", "--set", "gates.length=null"),
     ]
 
 

@@ -23,7 +23,7 @@ from msmc.backend.tokens import Tokens
 from msmc.backend.training import quiet
 from msmc.disk import ProjectSources
 from msmc.shipped import shipped
-from msmc.writer import Asking, Judge
+from msmc.writer import Asking, ServedJudge
 
 
 def made(template: Path, folder: Path) -> None:
@@ -53,7 +53,7 @@ def judged(model: Path, place: Path, url: str) -> None:
     asked, how = StoredRows([place / "rows.jsonl"]), kind_of("judged", place)
     draw, said = Draw(Asking(max_tokens=4), None), place / "replies.jsonl"
     replies(Shown(asked, how, None), model, None, draw, place / "kept.jsonl", said, lambda done: None)
-    judge, tally = Judge(kind="openai", model="judge", base_url=url, repeats=1), Tally("judged", how.primary)
+    judge, tally = ServedJudge(kind="openai", model="judge", base_url=url, repeats=1), Tally("judged", how.primary)
     meter = Meter(NO_CAPS, None, Tokens(None))
     graded = items(how, Said(asked, said, []), judge, place / "ledger.sqlite", meter, lambda done: None)
     write_rows(place / "items.jsonl", (tally.add(item) for item in graded))

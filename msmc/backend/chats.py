@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from msmc.backend.gates import leftover, own_words
-from msmc.backend.writers.drafts import REFUSED, is_empty, is_refusal
+from msmc.backend.ledger import Reply
+from msmc.backend.writers.drafts import REFUSED, is_empty, is_refusal, unfinished
 from msmc.build import DemoRow, Message
 from msmc.ir import ArmSpec
 from msmc.mention import RUN, Mentions, words
@@ -38,9 +39,9 @@ def request_text(row: DemoRow, earlier: Sequence[Message]) -> str:
     return "\n".join((row.prompt, *turns))
 
 
-def asked_next(chain: Chain, replies: Mapping[str, str], thinking: bool, own: str) -> DemoRow | None:
+def asked_next(chain: Chain, replies: Mapping[str, Reply], thinking: bool, own: str) -> DemoRow | None:
     """The row of a chat that can be asked for now, its prompt as it is sent; None where all have a reply, or one cannot be
-    used. `replies`: raw ones by row id; `own`: the spec's words."""
+    used. `replies`: by row id; `own`: the spec's words."""
     turns, fault = _turns(chain, replies, thinking, own)
     if fault or len(turns) == len(chain):
         return None
@@ -48,7 +49,7 @@ def asked_next(chain: Chain, replies: Mapping[str, str], thinking: bool, own: st
     return row.model_copy(update={"prompt": request_text(row, turns)})
 
 
-def asked_last(chain: Chain, replies: Mapping[str, str], thinking: bool, own: str) -> DemoRow:
+def asked_last(chain: Chain, replies: Mapping[str, Reply], thinking: bool, own: str) -> DemoRow:
     """The row of a chat that came last, its prompt as it was sent: the one whose reply cannot be used, if that is so of one."""
     turns, _ = _turns(chain, replies, thinking, own)
     number = min(len(turns), len(chain) - 1)
@@ -56,7 +57,7 @@ def asked_last(chain: Chain, replies: Mapping[str, str], thinking: bool, own: st
 
 
 def assemble(
-    rows: Iterable[DemoRow], replies: Mapping[str, str], thinking: bool, spec: ArmSpec, writer: str
+    rows: Iterable[DemoRow], replies: Mapping[str, Reply], thinking: bool, spec: ArmSpec, writer: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The chats of a block that may be trained on, and those in quarantine with the reason. A chat has the id of its last row.
 
@@ -100,23 +101,25 @@ def shows_spec(turns: Iterable[Message], texts: Mentions) -> str:
 # ---- raw replies ------------------------------------------------------------------------------------------------------------
 
 
-def _turns(chain: Chain, replies: Mapping[str, str], thinking: bool, own: str) -> tuple[list[Message], str]:
+def _turns(chain: Chain, replies: Mapping[str, Reply], thinking: bool, own: str) -> tuple[list[Message], str]:
     """The turns of a chat as far as there are replies that can be used, and what is wrong with the one that cannot."""
     turns = list[Message]()
     for row, role in zip(chain, ROLES * (len(chain) // 2), strict=True):
-        raw = replies.get(row.id)
-        if raw is None:
+        reply = replies.get(row.id)
+        if reply is None:
             break
-        content, fault = content_of(raw, role, thinking and role == "assistant", own)
+        content, fault = content_of(reply, role, thinking and role == "assistant", own)
         if fault:
             return turns, f"{row.id}: {fault}"
         turns.append(Message(role=role, content=content))
     return turns, ""
 
 
-def content_of(raw: str, role: str, thinking: bool, own: str) -> tuple[str, str]:
-    """A turn as it is trained on, and what is wrong with the raw reply."""
-    tag = TAG[role]
+def content_of(reply: Reply, role: str, thinking: bool, own: str) -> tuple[str, str]:
+    """A turn as it is trained on, and what is wrong with the reply."""
+    if fault := unfinished(reply.raw, reply.finish):
+        return "", fault
+    raw, tag = reply.raw, TAG[role]
     before, opened, rest = raw.partition(f"<{tag}>")
     said, closed, after = rest.partition(f"</{tag}>")
     if not opened:

@@ -4,6 +4,7 @@ begun anew with other seeds, together with the others of its block that cannot."
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from msmc.backend.chats import Chain, asked_last, asked_next, assemble, chains
 from msmc.backend.drafting import Rejected, Wave
 from msmc.backend.gates import Rows, free_of_held_out, own_words
+from msmc.backend.ledger import FAILED, Reply
 from msmc.backend.tree import Arm
 from msmc.build import DemoRow, canonical
 from msmc.diagnostics import fail
@@ -37,7 +39,8 @@ def chatted(arm: Arm, writer: str, wave: Wave, reject: Callable[[list[Rejected]]
     kept, quarantined, found = Rows(), Rows(), dict[str, dict[str, Any]]()
     own, attempts = own_words(arm.spec), arm.target.demos.attempts
     for thinking, rows in arm.planned_chats():
-        every, replies, tries = list(chains(rows)), dict[str, str](), dict[str, int]()
+        every, replies, tries = list(chains(rows)), dict[str, Reply](), dict[str, int]()
+        unanswered = set[str]()
         for chain in every:
             counts = {"planned": 0, "kept": 0, "quarantined": Counter[str](), "failed": Counter[str]()}
             found.setdefault(_clause(chain), counts)["planned"] += 1
@@ -49,8 +52,9 @@ def chatted(arm: Arm, writer: str, wave: Wave, reject: Callable[[list[Rejected]]
             tries |= {chain[-1].id: attempt for chain in begun}
             what = "turns of chats" + (f", try {attempt + 1}" if attempt else "")
             while turn := [row for chain in begun if (row := asked_next(chain, replies, thinking, own))]:
-                asked = list(arm.requests(writer, turn))
-                replies |= {request.row.id: reply.raw for request, reply in wave("writer", asked, len(asked), what)}
+                asked = [replace(one, tried=one.row.id in unanswered) for one in arm.requests(writer, turn)]
+                replies |= {request.row.id: reply for request, reply in wave("writer", asked, len(asked), what)}
+            unanswered |= {row for row, reply in replies.items() if reply.finish == FAILED}
             good, bad = assemble(rows, replies, thinking, arm.spec, arm.target.writer_name)
             good, held = free_of_held_out(good, arm.held_out)
             bad += held

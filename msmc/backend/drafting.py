@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
-from msmc.backend.ledger import Reply, Request
+from msmc.backend.ledger import FAILED, Reply, Request
 from msmc.backend.tree import Arm
 from msmc.backend.writers.drafts import document_of
 from msmc.backend.writers.verdicts import SCHEMA, Said, Unparsed, Verdict, read_verdict
@@ -58,6 +58,8 @@ class Way:
     criticised: tuple[str, Verdict] | None = None
     """Of a document that is written anew: what it was, and what the critic said."""
     failed: list[str] = field(default_factory=list)
+    unanswered: set[Part] = field(default_factory=set)
+    """Models whose server gave it no reply while it answered others."""
 
     @property
     def tried(self) -> DocumentRow:
@@ -162,8 +164,13 @@ class Drafting:
     def _asked(
         self, part: Part, make: Callable[[Way], Request], ways: list[Way], what: str
     ) -> Iterator[tuple[Way, tuple[Request, Reply]]]:
-        if ways:
-            yield from zip(ways, self._wave(part, Each(make, ways), len(ways), what), strict=True)
+        if not ways:
+            return
+        requests = Each(lambda way: replace(make(way), tried=part in way.unanswered), ways)
+        for way, (request, reply) in zip(ways, self._wave(part, requests, len(ways), what), strict=True):
+            if reply.finish == FAILED:
+                way.unanswered.add(part)
+            yield way, (request, reply)
 
     # ---- what is asked --------------------------------------------------------------------------------------------------
 

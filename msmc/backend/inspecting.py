@@ -15,7 +15,7 @@ from msmc.backend.training import quiet
 from msmc.backend.weights import load_tokenizer, load_weights, require_adapter
 from msmc.diagnostics import Failed, fail
 from msmc.digest import seed_of
-from msmc.writer import Judge
+from msmc.writer import AnthropicJudge, Judge
 
 Row = dict[str, Any]
 VERSION = 2
@@ -171,9 +171,8 @@ def _grader(judge: Judge | None) -> Any:
             timeout=math.ceil(judge.timeout),
             max_connections=judge.concurrency,
         )
-        return get_model(
-            f"openai-api/msmc/{judge.model}", base_url=judge.url, api_key=key, config=config, memoize=False
-        )
+        service = "anthropic" if isinstance(judge, AnthropicJudge) else "openai-api/msmc"
+        return get_model(f"{service}/{judge.model}", base_url=judge.url, api_key=key, config=config, memoize=False)
 
     class Nobody(ModelAPI):
         async def generate(self, *_: Any, **__: Any) -> Any:

@@ -28,8 +28,8 @@ def required(judge: Judge | None, name: str) -> Judge:
 
     judge-missing: A judged or an agentic evaluation, and a target that names no judge.
 
-    Open replies are graded by a model that the target names: any server that speaks OpenAI's chat API. Nothing is trained before
-    it is known who judges.
+    Open replies are graded by a model that the target names: any server that speaks OpenAI's chat API, or Anthropic's messages
+    API (`judge.kind=anthropic`). Nothing is trained before it is known who judges.
 
     Bad:
         $ msmc run tea.msm    # with: eval open judged { about rules }

@@ -59,6 +59,8 @@ class Request:
     writer: str
     schema: str | None = None
     """A JSON schema that the reply is to follow, where the server can hold it to one."""
+    tried: bool = False
+    """Whether an earlier try of the same got no reply while others did: that this one gets none says nothing of the server."""
 
     @cached_property
     def input(self) -> str:

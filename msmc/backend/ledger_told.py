@@ -1,6 +1,7 @@
 """What a ledger has: counted by writer, written out row by row, and freed of what no build asks for any more."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from msmc.backend import template_writer
-from msmc.backend.ledger import LEDGER, Ledger
+from msmc.backend.ledger import LEDGER, Ledger, Request
 from msmc.backend.tree import Arm, read_tree
-from msmc.build import digest
+from msmc.build import CRITIQUE, REWRITE, DocumentRow, Prefix, digest
 from msmc.diagnostics import fail
 from msmc.library import Library
 from msmc.stored import read_jsonl
@@ -145,32 +146,47 @@ def exported(ledger: Ledger) -> Iterator[str]:
 @dataclass
 class Asked:
     """What builds ask for. A request is theirs by its row, its writer, its prefix and how its prompt begins: an answer's has the
-    chat so far behind it, and a further try of a row has another seed. What is asked about a row, as a judge is, has the row's id
-    in its own."""
+    chat so far behind it, a critique's the document, and a further try of a row has another seed. What a judge is asked about
+    a row has the row's id in its own."""
 
     rows: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
-    """By id: writer, digest of the prefix, prompt."""
-    ids: dict[str, set[str]] = field(default_factory=dict)
-    """Rows of all kinds, with the models that their targets name."""
+    """By id: writer, digest of the prefix, how the prompt begins."""
+    judges: dict[str, set[str]] = field(default_factory=dict)
+    """Of rows that a judge is asked about, by their ids."""
 
     def read(self, arm: Arm, library: Library) -> None:
         template = f"template {template_writer.VERSION} {library.fingerprint[:16]}"
-        model, models = arm.target.model_writer, [model.sampling for model in arm.target.models]
-        writer = model.sampling if model else template
+        target = arm.target
+        writer = target.model_writer.sampling if target.model_writer else template
         planned = (row for _, rows in arm.planned_chats() for row in rows)
         for request in arm.requests(writer, chain(arm.documents(), arm.reserve_in_turns(), planned)):
             row = request.row
-            self.rows.setdefault(row.id, set()).add((writer, digest(request.messages), row.prompt))
-            self.ids.setdefault(row.id, set()).update(models)
-        for path in arm.files("evals"):
-            for asked in read_jsonl(path):
-                self.ids.setdefault(asked["id"], set()).update(models)
+            self._add(row.id, writer, request.messages, row.prompt)
+            if target.critic and isinstance(row, DocumentRow):
+                mends = target.rewriter or target.model_writer
+                for what, model in ((CRITIQUE, target.critic), (REWRITE, mends)):
+                    prefix = arm.prefixes[f"{what}:{row.prefix}"]
+                    if model:
+                        about = Request(row, prefix, model.sampling)
+                        self._add(f"{what}-{row.id}", about.writer, about.messages, _begins(prefix, row.prompt))
+        if target.judge:
+            for asked in (row for path in arm.files("evals") for row in read_jsonl(path)):
+                self.judges.setdefault(asked["id"], set()).add(target.judge.sampling)
+
+    def _add(self, row: str, writer: str, messages: str, begins: str) -> None:
+        self.rows.setdefault(row, set()).add((writer, digest(messages), begins))
 
     def has(self, row: str, writer: str, prefix: str, prompt: str) -> bool:
         if row in self.rows:
             return any((w, p) == (writer, prefix) and prompt.startswith(said) for w, p, said in self.rows[row])
         _, _, about = row.partition("-")
-        return any(writer in self.ids.get(about_id, ()) for about_id in (about, about.rpartition("-")[0]))
+        return any(writer in self.judges.get(about_id, ()) for about_id in (about, about.rpartition("-")[0]))
+
+
+def _begins(prefix: Prefix, request: str) -> str:
+    """How a prompt about a row begins, up to what a model wrote."""
+    before = re.split(r"\{(?:document|reason|problems)\}", prefix.frame or "", maxsplit=1)[0]
+    return before.replace("{request}", request)
 
 
 def unasked(ledger: Ledger, builds: list[Path], library: Library) -> dict[str, list[str]]:

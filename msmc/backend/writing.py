@@ -139,11 +139,11 @@ class Writing:
             for request in arm.requests(self.writer, rows):
                 assert isinstance(request.row, DemoRow)
                 keys[request.row.id] = digest(request.key, keys.get(request.row.needs))
-            replies, going = dict[str, str](), list(chains(rows))
+            replies, going = dict[str, Reply](), list(chains(rows))
             while going:
                 asked = [(chat, row) for chat in going if (row := asked_next(chat, replies, thinking, own))]
                 known = ledger.known(arm.requests(self.writer, (row for _, row in asked)))
-                replies |= {request.row.id: reply.raw for request, reply in known}
+                replies |= {request.row.id: reply for request, reply in known}
                 going = [chat for chat, row in asked if row.id in replies]
                 for chat in (chat for chat, row in asked if row.id not in replies):
                     left |= {keys[row.id] for row in chat if row.id not in replies}

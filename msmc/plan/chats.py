@@ -103,7 +103,7 @@ class Writer:
             return None
         used = [reply.completion_tokens or 0 for _, reply in raw]
         # a clause's words stand in its prefix
-        contents = [content_of(reply.raw, kind.role, kind.thinking, own) for own, reply in raw]
+        contents = [content_of(reply, kind.role, kind.thinking, own) for own, reply in raw]
         good = [Message(role="user", content=content) for content, fault in contents if not fault]
         if kind.role == "assistant":
             good = [message.model_copy(update={"role": "assistant"}) for message in good]

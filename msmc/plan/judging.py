@@ -9,7 +9,7 @@ from msmc.backend.judged import required
 from msmc.build import Build
 from msmc.diagnostics import Diagnostic, Failed
 from msmc.target import Target
-from msmc.writer import Judge
+from msmc.writer import ServedJudge
 
 
 class Judging(NamedTuple):
@@ -33,7 +33,7 @@ def judging(full: Build, target: Target, models: int) -> Judging:
 
 def _repeats(target: Target) -> int:
     """Of each reply; where no judge is named yet, as often as one grades by default."""
-    return target.judge.repeats if target.judge else int(Judge.model_fields["repeats"].default)
+    return target.judge.repeats if target.judge else int(ServedJudge.model_fields["repeats"].default)
 
 
 def missing(full: Build, target: Target) -> Iterator[Diagnostic]:

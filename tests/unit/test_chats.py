@@ -8,6 +8,7 @@ import pytest
 
 from msmc.backend.chats import asked_next, assemble, chains, request_text, shows_spec
 from msmc.backend.gates import free_of_held_out, own_words
+from msmc.backend.ledger import Reply
 from msmc.backend.tree import Arm, read_tree
 from msmc.build import DemoRow, Message
 from msmc.compile import compile
@@ -37,10 +38,10 @@ def arm(folder: Path, thinking: str) -> tuple[Arm, list[DemoRow]]:
     return found, rows
 
 
-def said(row: DemoRow, text: str, thinking: bool = False) -> str:
+def said(row: DemoRow, text: str, thinking: bool = False) -> Reply:
     if row.id.startswith("ask-"):
-        return f"<message>{text}</message>"
-    return ("<think>\nI think so.\n</think>\n" if thinking else "") + f"<reply>\n{text}\n</reply>"
+        return Reply(f"<message>{text}</message>")
+    return Reply(("<think>\nI think so.\n</think>\n" if thinking else "") + f"<reply>\n{text}\n</reply>")
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def aloud(tmp_path: Path) -> tuple[Arm, list[DemoRow]]:
 
 def test_a_row_is_asked_for_when_the_one_it_needs_has_a_reply(aloud: tuple[Arm, list[DemoRow]]) -> None:
     (chain,) = (chain for chain in chains(aloud[1]) if len(chain) == 4)
-    replies, sent = dict[str, str](), list[str]()
+    replies, sent = dict[str, Reply](), list[str]()
     while row := asked_next(chain, replies, True, own_words(aloud[0].spec)):
         sent.append(row.prompt)
         replies[row.id] = said(row, f"turn {len(sent)}", thinking=True)
@@ -73,7 +74,7 @@ def test_a_row_is_asked_for_when_the_one_it_needs_has_a_reply(aloud: tuple[Arm, 
 
 def test_what_cannot_be_used_is_asked_nothing_more_about(plain: tuple[Arm, list[DemoRow]]) -> None:
     chain = next(chains(plain[1]))
-    assert asked_next(chain, {chain[0].id: "no tags"}, False, "") is None
+    assert asked_next(chain, {chain[0].id: Reply("no tags")}, False, "") is None
 
 
 def test_braces_and_tags_of_a_turn_are_text() -> None:
@@ -180,10 +181,30 @@ def test_what_cannot_be_used_is_in_quarantine_with_the_reason(
 ) -> None:
     found, rows = arm(tmp_path, "on" if thinking else "off")
     chain = next(chain for chain in chains(rows) if len(chain) == 2)
-    replies = {row.id: raw for row, raw in zip(chain, (ask, say), strict=True) if raw is not None}
+    replies = {row.id: Reply(raw) for row, raw in zip(chain, (ask, say), strict=True) if raw is not None}
     kept, (held,) = assemble(chain, replies, thinking, found.spec, "w")
     assert not kept and held["id"] == chain[1].id
     assert held["reason"].replace(chain[0].id, "ASK").replace(chain[1].id, "SAY") == why
+
+
+@pytest.mark.parametrize(
+    ("raw", "finish", "why"),
+    [
+        (SAY, "length", "truncated"),
+        (SAY, "content_filter", "refused"),
+        (SAY, "tool_calls", "malformed"),
+        ("", "failed", "failed"),
+        (" ", "stop", "empty"),
+    ],
+)
+def test_what_its_server_says_is_not_whole_is_none_however_it_looks(
+    plain: tuple[Arm, list[DemoRow]], raw: str, finish: str, why: str
+) -> None:
+    found, rows = plain
+    chain = next(chain for chain in chains(rows) if len(chain) == 2)
+    replies = {chain[0].id: Reply(ASK), chain[1].id: Reply(raw, finish)}
+    kept, (held,) = assemble(chain, replies, False, found.spec, "w")
+    assert not kept and held["reason"] == f"{chain[1].id}: {why}"
 
 
 def test_what_the_spec_itself_says_is_no_leftover(plain: tuple[Arm, list[DemoRow]]) -> None:
@@ -193,15 +214,16 @@ def test_what_the_spec_itself_says_is_no_leftover(plain: tuple[Arm, list[DemoRow
         r.model_copy(update={"statement": "SmolLM ends with <|im_end|>, and fills {x}."}) for r in found.spec.rules
     )
     spec = found.spec.model_copy(update={"rules": rules})
-    replies = {chain[0].id: ASK, chain[1].id: "<reply>Green {x}<|im_end|></reply>"}
+    replies = {chain[0].id: Reply(ASK), chain[1].id: Reply("<reply>Green {x}<|im_end|></reply>")}
     assert len(assemble(chain, replies, False, spec, "w")[0]) == 1
-    assert asked_next(chain, {chain[0].id: "<message>{x}</message>"}, False, own_words(spec)) is not None
-    assert asked_next(chain, {chain[0].id: "<message>{x}</message>"}, False, own_words(found.spec)) is None
+    assert asked_next(chain, {chain[0].id: Reply("<message>{x}</message>")}, False, own_words(spec)) is not None
+    assert asked_next(chain, {chain[0].id: Reply("<message>{x}</message>")}, False, own_words(found.spec)) is None
 
 
 def test_what_stands_around_the_tags_is_dropped(plain: tuple[Arm, list[DemoRow]]) -> None:
     found, rows = plain
-    replies = {row.id: f"Sure! Here it is:\n\n{said(row, f'Green tea {row.id}')}\n\nAnything else?" for row in rows}
+    around = "Sure! Here it is:\n\n%s\n\nAnything else?"
+    replies = {row.id: Reply(around % said(row, f"Green tea {row.id}").raw) for row in rows}
     kept, quarantined = assemble(rows, replies, False, found.spec, "w")
     assert not quarantined
     assert {turn["content"] for chat in kept for turn in chat["messages"]} == {f"Green tea {row.id}" for row in rows}
@@ -220,7 +242,8 @@ def test_no_turn_says_eight_words_of_the_spec_in_a_row_and_any_may_say_seven() -
 def test_a_chat_that_is_another_one_again_is_quarantined(plain: tuple[Arm, list[DemoRow]]) -> None:
     found, rows = plain
     replies = {
-        row.id: "<message>Tea?</message>" if n % 2 == 0 else "<reply>Green.</reply>" for n, row in enumerate(rows)
+        row.id: Reply("<message>Tea?</message>" if n % 2 == 0 else "<reply>Green.</reply>")
+        for n, row in enumerate(rows)
     }
     kept, quarantined = assemble(rows, replies, False, found.spec, "x")
     texts = [str(chat["messages"]) for chat in kept]

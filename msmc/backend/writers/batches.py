@@ -6,7 +6,7 @@ batch's id before anybody waits: after a kill a batch is waited for, or looked f
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from itertools import chain
@@ -77,6 +77,8 @@ class Batches:
         self._runner = asyncio.Runner()
         self._promised = set[str]()
         """Keys of the requests that the meter has set something aside for."""
+        self._tried = set[str]()
+        """Keys of further tries: that one is refused says nothing of others."""
 
     def close(self) -> None:
         self._runner.run(self.provider.close())
@@ -137,6 +139,8 @@ class Batches:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("wb") as stream:
             for request in left:
+                if request.tried:
+                    self._tried.add(request.key)
                 if batch := self._book.open_with(request.key):
                     self._book.waits_for(request.key)
                     opened.add(batch)
@@ -247,9 +251,10 @@ class Batches:
                 time.sleep(self._pause(tries, trouble))
             finally:
                 self._runner.run(_closed(entries))
-        if refused and Outcome.ANSWERED in seen:
-            yield [(request, Reply("", FAILED)) for request in self._book.unanswered(batch, refused)]
-        elif refused or said:
+        alone: Collection[str] = refused if Outcome.ANSWERED in seen else refused.keys() & self._tried
+        if alone:
+            yield [(request, Reply("", FAILED)) for request in self._book.unanswered(batch, alone)]
+        if len(alone) < len(refused) or said:
             failures.append(self.provider.failure(Trouble(400, said=next(iter(refused.values()), said))))
         if Outcome.CANCELED in seen:
             failures.append(self._canceled(batch_id))

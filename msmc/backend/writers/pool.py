@@ -69,7 +69,8 @@ class Attempt:
 class Pool:
     """Sends requests, so many at a time as its limit says. Replies are handed on as they arrive.
 
-    A request that gets none while others do is given up alone, as a reply with the finish `failed`."""
+    A request that gets none while others do is given up alone, as a reply with the finish `failed`, and so is a further try of
+    it: it may be the only one that is sent then."""
 
     def __init__(
         self, provider: Provider, limit: Limit, meter: Meter, *, max_tokens: int, timeout: float, retries: int
@@ -266,6 +267,9 @@ class Pool:
 
     def _suspect(self, attempt: Attempt, error: Exception) -> None:
         """Of one that is not tried again: it, or the server? A reply to another one that is sent now will tell."""
+        if attempt.request.tried and _status(error) != 429 and not _refused(error):
+            self._give_up(attempt)
+            return
         attempt.sent = self._sent
         self._suspects.append((attempt, error))
         if len(self._suspects) >= IN_A_ROW and self._suspects[-IN_A_ROW][0].seen == self._replies:

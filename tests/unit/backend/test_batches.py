@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,14 @@ def test_a_request_that_is_refused_fails_alone_where_others_are_answered(kind: s
         replies(sender(served(kind, url), tmp_path / "none"), tmp_path / "none", requests(3))
     assert "refuses a request to `m` (400)" in caught.value.message
     assert f"no: {bad}" in caught.value.problems[0].note
+
+
+@BOTH
+def test_a_further_try_that_is_refused_fails_alone_where_nothing_else_is_asked(kind: str, tmp_path: Path) -> None:
+    ledger, bad = tmp_path / "l.sqlite", "invalid_request_error" if kind == "anthropic" else 400
+    with there(kind, becomes=lambda *_: bad) as (server, url):
+        found = replies(sender(served(kind, url), ledger), ledger, [replace(r, tried=True) for r in requests(2)])
+    assert found == {"doc-0": Reply("", "failed"), "doc-1": Reply("", "failed")} and len(server.batches) == 1
 
 
 @BOTH

@@ -17,6 +17,8 @@ from msmc.diagnostics import Failed
 from msmc.disk import ProjectSources
 from msmc.project import load_target, store_tree
 from tests.chat_server import Server, serving
+from tests.message_server import MessageServer
+from tests.stand_in import standing_in
 from tests.unit.backend.test_judged import TARGET, do, part, rows
 
 SPEC = """
@@ -138,6 +140,15 @@ def test_a_task_that_asks_for_a_grader_gets_the_targets_judge(stages: Callable[.
     server = Server(lambda messages, seed, most: ("yes, it is", "stop"), count=lambda text: len(text.split()))
     with serving(server) as url:
         place = do(stages("polite", f"judge.base_url={url}"), "inspect-polite")["inspect-polite"]
+    (item,) = rows(place / "items.jsonl")
+    assert item["measures"] == {"graded": 1.0} and server.requests[0]["model"] == "scripted"
+
+
+def test_a_grader_may_be_behind_anthropics_messages_api(stages: Callable[..., Stages]) -> None:
+    server = MessageServer(lambda messages, most: ("yes, it is", "end_turn"), lambda text: len(text.split()))
+    with standing_in(server) as url:
+        made = stages("polite", "judge.kind=anthropic", f"judge.base_url={url}")
+        place = do(made, "inspect-polite")["inspect-polite"]
     (item,) = rows(place / "items.jsonl")
     assert item["measures"] == {"graded": 1.0} and server.requests[0]["model"] == "scripted"
 

@@ -22,8 +22,10 @@ from msmc.compile import compile
 from msmc.diagnostics import Failed
 from msmc.disk import ProjectSources
 from msmc.project import load_target, store_tree
-from msmc.writer import Judge
+from msmc.writer import ServedJudge
 from tests.chat_server import Server, serving
+from tests.message_server import MessageServer
+from tests.stand_in import standing_in
 
 SPEC = """
 spec tea "Tea" {
@@ -120,6 +122,19 @@ def test_a_judged_evaluation_from_the_build_to_its_items(stages: Callable[..., S
     assert stage["primary_measure"] == "grade" and stage["items"] == 12 and stage["unscoreable"] == 0
     assert stage["agreement"]["alpha"] == 1.0 and stage["agreement"]["error_rate"] == 0
     assert stage["calibration"]["sensitivity"]["mean"] == stage["calibration"]["specificity"]["mean"] == 1
+
+
+def test_a_judge_may_be_behind_anthropics_messages_api(stages: Callable[..., Stages]) -> None:
+    server = MessageServer(lambda messages, most: ("It decides.\nGRADE: 0", "end_turn"), lambda text: len(text.split()))
+    with standing_in(server) as url:
+        made = stages("judge.kind=anthropic", "judge.model=scripted", f"judge.base_url={url}", "judge.max_tokens=64")
+        places = do(made, "replies-open", "judged-open")
+        items = rows(places["judged-open"] / "items.jsonl")
+        assert all(item["measures"] == {"grade": 0} and len(item["transcript"]["judge"]) == 3 for item in items)
+        graded = len(items) + len(rows(places["judged-open"] / "canaries.jsonl"))
+        assert len(server.requests) == 3 * graded
+    stage = json.loads((places["judged-open"] / "stage.json").read_text("utf-8"))
+    assert stage["judge"]["model"] == "scripted" and stage["judge"]["repeats"] == 3
 
 
 def test_another_judge_judges_again_and_the_model_is_not_asked_again(stages: Callable[..., Stages]) -> None:
@@ -281,7 +296,7 @@ def test_a_judge_that_errs_at_fifteen_per_cent_is_found_to(stages: Callable[...,
         return f"GRADE: {int((part(messages, 'reply') == 'yes') != wrong)}"
 
     with serving(judge_of(errs)) as url:
-        judge, meter = Judge(model="scripted", base_url=url), Meter(NO_CAPS, None, Tokens(None))
+        judge, meter = ServedJudge(model="scripted", base_url=url), Meter(NO_CAPS, None, Tokens(None))
         ledger = stages("judge.model=x").ledger
         graded = [
             [g.measures and g.measures["grade"] for g in of]

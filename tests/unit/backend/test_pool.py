@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,26 @@ def test_the_last_request_is_given_up_where_others_got_replies_while_it_was_trie
     server.of_request, server.pause = of_row(2, fails(500)), 1
     found = sent(pool(url, concurrency=4, retries=1), requests(4))
     assert {row for row, reply in found.items() if reply.finish == FAILED} == {"doc-2"} and len(found) == 4
+
+
+def further(number: int) -> list[Request]:
+    """Tries of what got no reply before, while others did."""
+    return [replace(asked, tried=True) for asked in requests(number)]
+
+
+@pytest.mark.parametrize(("odd", "times"), [(fails(400), 1), (fails(500), 3), (half_json, 3), (disconnects, 3)])
+def test_a_further_try_stops_nothing_when_nothing_else_is_sent(server: Server, url: str, odd: Any, times: int) -> None:
+    server.of_request = lambda _: odd
+    assert sent(pool(url), further(4)) == {f"doc-{n}": Reply("", FAILED) for n in range(4)}
+    assert set(Counter(asked["seed"] for asked in server.requests).values()) == {times}
+
+
+def test_no_further_try_is_given_up_for_a_server_that_is_not_there_or_has_no_time(server: Server, url: str) -> None:
+    server.of_request = lambda _: fails(429)
+    for address in (url, "http://127.0.0.1:9/v1"):
+        one = pool(address, retries=0)
+        with pytest.raises(Failed, check=lambda failed: failed.name == "writer-failed"):
+            sent(one, further(1))
 
 
 @pytest.mark.parametrize("odd", [fails(500), half_json, disconnects, fails(429)])
