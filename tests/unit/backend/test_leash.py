@@ -224,6 +224,7 @@ def test_the_command_is_what_the_target_says(tmp_path: Path) -> None:
     told = " ".join(command)
     for words in (f"--model {tmp_path}", "--port 8123", "--max-model-len 512", "--dtype bfloat16", "--enforce-eager"):
         assert words in told
+    assert "--enable-prefix-caching --enable-prompt-tokens-details" in told, "and what that saves is counted"
     assert "--enforce-eager" not in vllm_server._command(model, Environment("py", "vllm", "1"), tmp_path, "name", 1)
 
 
