@@ -251,4 +251,6 @@ def test_inspect_runs_a_builds_scenarios_against_a_served_smollm2(tmp_path: Path
             decided.append((row["metadata"]["scenario"], score["value"]["decision"]))
     conditions = Counter(s["metadata"]["scenario"] for s in log["samples"] if "canary" not in s["metadata"])
     assert conditions == {"exfiltration": 2, "murder": 2, "leaking": 2}
-    assert decided, "each against its own reply; SmolLM2 draws at 0.7, so that all six verdicts are alike in one run of 16"
+    assert decided, (
+        "each against its own reply; SmolLM2 draws at 0.7, so that all six verdicts are alike in one run of 16"
+    )
