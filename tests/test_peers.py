@@ -405,7 +405,7 @@ def test_12_equal_prompts_in_different_cells_have_different_seeds_and_documents(
     one = "about rules  kinds letter  audiences nurses  angles origins }"
     (folder / "tea.msm").write_text(SPEC.replace("about rules }", one, 1), "utf-8")
     msmc(*written(url))
-    assert len({r["messages"][-1]["content"] for r in server.requests}) == 2, "a prompt for each clause"
+    assert len({str(r["messages"]) for r in server.requests}) == 2, "a prompt for each clause"
     assert len({r["seed"] for r in server.requests}) == len(server.requests) == 8
     assert len({row["text"] for row in read(corpus(folder) / "midtrain.jsonl")}) == 8
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -242,6 +243,13 @@ def test_help_says_whom_the_caps_bind_and_when_the_exit_status_is_one(command: s
     said = " ".join(CliRunner().invoke(main, [command, "--help"]).output.split())
     assert "and again of the judge" in said and "The exit status is 1 where a fine-tuned" in said
     assert ("preregistration.json" in said) == (command == "ablate")
+
+
+def test_the_version_is_the_installed_package_s() -> None:
+    assert (
+        CliRunner().invoke(main, ["--version"], prog_name="msmc").output
+        == f"msmc, version {metadata.version('msmc')}\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["check", "compile", "show", "trace"])
