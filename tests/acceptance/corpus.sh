@@ -146,7 +146,8 @@ assert {*wanted} <= found.keys(), found
 assert writers["critic"]["quarantined"] == {"unparsed": 3}, writers["critic"]
 rows = [json.loads(line) for line in (box / "rows").open()]
 assert len(rows) == sum(of["replies"] for of in writers.values())
-assert all(row["messages"] and row["finish"] and row["prompt_tokens"] for row in rows)
+assert all(row["messages"] and row["finish"] for row in rows)
+assert sum(row["prompt_tokens"] is not None for row in rows) > len(rows) // 2, "some replies come without usage"
 (box / "number").write_text(f"{sum(of['requests'] for of in writers.values()):,}")
 assert sum(row["quarantined"] is not None for row in rows) == sum(sum(of["quarantined"].values()) for of in writers.values())
 END
