@@ -54,10 +54,8 @@ class MessageServer:
             case "GET", ["messages", "batches"]:
                 return self._listed(query)
             case "GET", ["messages", "batches", batch_id]:
-                batch = self._batch(batch_id)
-                batch.looks += 1
-                batch.ended = batch.looks >= self.looks
-                return self._told(batch)
+                self._looked_at(self._batch(batch_id))
+                return self._told(self._batch(batch_id))
             case "GET", ["messages", "batches", batch_id, "results"]:
                 return self._results(self._batch(batch_id))
         raise refusal(404, "not_found_error", path)
@@ -113,8 +111,14 @@ class MessageServer:
         if "after_id" in query:
             newest = newest[newest.index(self._batch(query["after_id"])) + 1 :]
         page = newest[: int(query.get("limit", 20))]
+        for batch in page if query.get("limit") != "1" else ():  # who wants the newest alone asks for its name
+            self._looked_at(batch)
         ids = {"first_id": page[0].id, "last_id": page[-1].id} if page else {"first_id": None, "last_id": None}
         return {"data": [self._told(batch) for batch in page], "has_more": len(page) < len(newest), **ids}
+
+    def _looked_at(self, batch: Batch) -> None:
+        batch.looks += 1
+        batch.ended = batch.looks >= self.looks
 
     def _told(self, batch: Batch) -> dict[str, Any]:
         counts = dict.fromkeys(("processing", "succeeded", "errored", "canceled", "expired"), 0)

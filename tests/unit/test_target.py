@@ -130,6 +130,18 @@ def test_a_kind_that_there_is_not_is_told_with_those_that_there_are() -> None:
     assert (place(problem, text), problem.note) == ("kind", "it is `vlm`") and "sk-secret" not in str(problem)
 
 
+def test_a_judge_is_behind_openais_api_or_anthropics() -> None:
+    judges = [cpu(*given, "judge.model=m").judge for given in ((), ("judge.kind=openai",), ("judge.kind=anthropic",))]
+    assert [judge and judge.kind for judge in judges] == ["openai", "openai", "anthropic"]
+    assert [judge and judge.part for judge in judges] == ["judge"] * 3 and cpu().judge is None
+    (wrong,) = mistakes(GOOD, "judge={kind: vllm, model: m}")
+    assert wrong.message == "`judge.kind` is one of: openai, anthropic" and wrong.note == "it is `vllm`"
+    for kind in ("openai", "anthropic"):
+        (misspelt,) = mistakes(GOOD, f"judge={{kind: {kind}, model: m, repeat: 1}}")
+        assert misspelt.message == "`judge.repeat` is not a key of a target"
+        assert misspelt.hint == "did you mean `repeats`?"
+
+
 def test_each_kind_has_its_own_keys() -> None:
     (problem,) = mistakes(GOOD, "writer.kind=transformers", "writer.batchsize=1")
     assert problem.hint == "did you mean `batch_size`?"

@@ -192,7 +192,7 @@ def test_a_batch_whose_id_is_lost_on_the_way_is_found_and_not_submitted_again(ki
 
 def test_another_batch_of_as_many_requests_is_not_taken_for_ones_own(tmp_path: Path) -> None:
     """Anthropic's batches have no name of ours."""
-    ours, theirs = tmp_path / "ours.sqlite", tmp_path / "theirs.sqlite"
+    ours, theirs = tmp_path / "ours" / "l.sqlite", tmp_path / "theirs" / "l.sqlite"
     with there("anthropic", looks=2) as (server, url):
 
         def meanwhile(handler: BaseHTTPRequestHandler) -> bool:
