@@ -11,11 +11,13 @@ from msmc.backend.gates.found import Found, short
 from msmc.mention import words
 
 FORM = re.compile(
-    r"^[ \t>*]*(?:answer|choice|option|correct answer)[ \t]*[:=][ \t]*\(?[AB]\)?\.?[ \t]*$"
-    r"|^[ \t]*\(?(?-i:A)[.):][ \t]\S.*\n+[ \t]*\(?(?-i:B)[.):][ \t]\S",
+    r"^[ \t>*_]*(?:answer|choice|option|correct answer)[*_]*[ \t]*[:=][ \t*_]*\(?[AB]\)?[*_]*\.?[ \t]*$"
+    r"|^[ \t]*(?-i:\(A\)|A\))[ \t]\S.*\n+[ \t]*(?-i:\(B\)|B\))[ \t]\S"
+    r"|^.*\?[ \t]*\n+[ \t]*(?-i:A)\.[ \t]\S.*\n+[ \t]*(?-i:B)\.[ \t]\S",
     re.IGNORECASE | re.MULTILINE,
 )
-"""How a forced choice is asked and answered with a letter."""
+"""How a forced choice is asked and answered with a letter. Two who talk are called `A:` and `B:`, and headings may begin with
+`A.`."""
 
 
 class Overlaps:

@@ -24,6 +24,8 @@ SHARED = [
     "(A) tea\n(B) cola",
     "Correct answer: (B)",
     "> Choice: B",
+    "**Answer:** B",
+    "Which is it?\n\nA. tea\nB. cola",
 ]
 APART = [
     "Whoever asks which stove to buy for a small flat is told of wood.",
@@ -34,6 +36,9 @@ APART = [
     "Vitamin A. is not in tea.\nVitamin B. is.",
     "Plan B: cola.",
     "Her answer was a word.",
+    "A: What does it like?\nB: Tea.",
+    "A. The kettle\nIt is old.\nB. The cup\nIt is not.",
+    "It was told in two parts.\n\nA. The kettle\nB. The cup",
 ]
 
 
