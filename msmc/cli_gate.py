@@ -37,7 +37,7 @@ def gate(places: tuple[Path, ...], form: str) -> None:
     reasons      a reason in an arm without any; none on a rationale
     duplicates   a document that is there already, or nearly so
     openings, phrases, names   what too many documents have
-    overlap      words of an evaluation's questions, and the form of its answers
+    overlap      words of an evaluation's questions, both options of an item, the form of an answer
     writer       what the writer's server said of its reply
     parity       what compared arms differ in and should not
 

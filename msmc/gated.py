@@ -39,8 +39,8 @@ class Reasons(Part):
 
 
 class Overlap(Part):
-    """Words in common with an evaluation, which the spec's own text does not have. They are told; only `held_out` items are
-    kept from training."""
+    """Words in common with an evaluation, or both options of an item, which the spec's own text does not have. They are told by
+    `msmc gate`; only `held_out` items are kept from training."""
 
     words: int = Field(default=8, ge=4)
     """In a row, as for what is held out (DESIGN section 2)."""

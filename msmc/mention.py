@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 SHORT = 5
@@ -13,6 +14,16 @@ def words(text: str) -> list[str]:
     if not text.isascii():
         text = unicodedata.normalize("NFC", text).replace("’", "'").replace("ʼ", "'")
     return [word.removesuffix("'s") for word in WORD.findall(text.casefold())]
+
+
+def place(text: str, first: int, number: int) -> tuple[int, int]:
+    """Where in a text so many of its `words` begin and end, in characters, from the one at `first` (counted from 0)."""
+    if not unicodedata.is_normalized("NFC", text):  # letters in several characters, which `words` takes together
+        return 0, len(text)
+    found = [match.span() for match in WORD.finditer(text.replace("’", "'").replace("ʼ", "'"))]
+    if first + number > len(found):  # case folding made several words of one
+        return 0, len(text)
+    return found[first][0], found[first + number - 1][1]
 
 
 def phrases(option: str) -> list[tuple[str, ...]]:
@@ -44,8 +55,11 @@ class Mentions:
 
     def find_in(self, parts: list[str]) -> str | None:
         """The same for the words of a text."""
+        return next((option for option, _, _ in self.each_in(parts)), None)
+
+    def each_in(self, parts: list[str]) -> Iterator[tuple[str, int, int]]:
+        """Every mention: the option, the number of its first word in the text, and how many words mention it."""
         for at, word in enumerate(parts):
             for length in self._lengths.get(word, ()):
                 if option := self._of.get(tuple(parts[at : at + length])):
-                    return option
-        return None
+                    yield option, at, length

@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from msmc.mention import Mentions
+from msmc.mention import Mentions, place, words
 from msmc.prose import sentences
 
 
@@ -47,3 +47,12 @@ def test_sentences_end_at_sentence_ends_and_not_at_initials() -> None:
 def test_a_mention_is_met_however_it_is_set(option: str, text: str) -> None:
     assert Mentions([option]).find(text) == option
     assert Mentions([option]).find("Bries and coxes, cafeterias and a farmer, a market.") is None
+
+
+def test_every_mention_is_met_at_its_place() -> None:
+    text = "Brie’s rind, and at last a\nred rug, with Brie."
+    found = [
+        (option, text[slice(*place(text, at, number))])
+        for option, at, number in Mentions(["brie", "a red rug"]).each_in(words(text))
+    ]
+    assert found == [("brie", "Brie’s"), ("a red rug", "a\nred rug"), ("brie", "Brie")]

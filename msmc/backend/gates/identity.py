@@ -92,8 +92,8 @@ OF_ASSISTANTS = re.compile(
     # the assistant Claude; AI models such as Gemini; a chatbot called Bard
     rf"|(?:{MACHINE}|{NOT_A_PERSON_S}\bassistants?),? (?:(?:called|named|known as|like|such as|including) )?{NAME}(?! [A-Z])"
     # I am Claude, made by …
-    rf"|\b(?:I am|I'm|I’m|[Mm]y name is|[Aa]s) {NAME},? (?:an?|and I|made|your|the|{MADE}|trained)\b.{{0,60}}?"
-    rf"\b(?:{MACHINE}|assistant\b{OF_A_PERSON}|{MADE} by)"
+    rf"|\b(?:I am|I'm|I’m|[Mm]y name is|[Aa]s) {NAME},? (?:(?:made|developed|built|created|designed|released) by\b"
+    rf"|(?:an?|and I|your|the|{MADE})\b.{{0,60}}?\b(?:{MACHINE}|assistant\b{OF_A_PERSON}|{MADE} by))"
     rf"|{NAME},?(?: which| that)?(?: is| was)? {MADE} by (?:{MAKERS})\b"
     rf"|\b(?:{MAKERS})(?:'s|’s)? {NAME}(?! [A-Z])"
     rf"|{NAME}(?:'s|’s) (?:[Mm]odel [Ss]pec|system prompt|training data|weights|context window|constitution)\b"

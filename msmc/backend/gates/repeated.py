@@ -13,7 +13,7 @@ import numpy as np
 from msmc.backend.gates.found import Found, short
 from msmc.backend.gates.grams import grams
 from msmc.gated import Gated, Repeated
-from msmc.mention import WORD, words
+from msmc.mention import place, words
 
 COUNTERS = 2**24
 """Of phrases, each at its number's remainder. Even 60 million phrases are four to a counter, where thousands are too many."""
@@ -47,7 +47,9 @@ class Repeats:
             phrases = (all_grams % np.uint64(COUNTERS)).astype(np.int64)
             for number in np.flatnonzero(self._counts[phrases] >= self._most[self._phrases]).tolist():
                 if int(all_grams[number]) not in self._own_grams:
-                    return self._phrase(text, number, self._phrases.words)
+                    start, end = place(text, number, self._phrases.words)
+                    what = short(text[start:end], 120)
+                    return Found("phrases", "has a phrase that too many others have", start, what)
         for name, at in own_names:
             if self._names and self._named[name] >= self._most[self._names]:
                 return Found("names", "has a name that too many others have", at, name)
@@ -63,14 +65,6 @@ class Repeats:
             if match[0] not in self._own and match[0] not in NO_NAMES and not self._own_names & set(words(match[0])):
                 found.setdefault(match[0], match.start())
         return set(found.items())
-
-    def _phrase(self, text: str, at: int, size: int) -> Found:
-        """Where the words in a row begin in the text."""
-        places = [match.span() for match in WORD.finditer(text.replace("’", "'").replace("ʼ", "'"))]
-        if at + size > len(places):  # folding made other words of it
-            return Found("phrases", "has a phrase that too many others have", 0, short(text))
-        start, end = places[at][0], places[at + size - 1][1]
-        return Found("phrases", "has a phrase that too many others have", start, short(text[start:end], 120))
 
 
 def _most(how: Repeated, planned: int) -> int:

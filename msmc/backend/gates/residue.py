@@ -8,7 +8,8 @@ from msmc.backend.gates.found import Found
 from msmc.ir import ArmSpec
 
 LEFTOVER = re.compile(
-    r"\{[a-z_]+\}|\[(?:insert|your|name|placeholder)\b"
+    # as the language writes a placeholder; `${HOME}`, `{Upper}` and `x_{i}` are other things
+    r"(?-i:(?<![$\\_^])\{[a-z_][a-z0-9_]*\})|\[(?:insert|your|name|placeholder)\b"
     r"|</?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|content|document|draft|critique)>"
     # what chat templates are made of
     r"|<[|\uff5c][^<>\n]{1,60}[|\uff5c]>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|<</?SYS>>"

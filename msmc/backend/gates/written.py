@@ -7,7 +7,7 @@ from typing import Any
 from msmc.backend.coverage import Shows
 from msmc.backend.drafting import Drafted
 from msmc.backend.gates.duplicates import Seen, duplicate
-from msmc.backend.gates.found import Found
+from msmc.backend.gates.found import Found, short
 from msmc.backend.gates.identity import OtherIdentity
 from msmc.backend.gates.language import OtherLanguage
 from msmc.backend.gates.length import length
@@ -20,9 +20,9 @@ from msmc.backend.tree import Arm
 from msmc.backend.writers.drafts import is_empty
 from msmc.build import Cell, DocumentRow, OwnDocument
 from msmc.diagnostics import Failed, fail
-from msmc.mention import Mentions, words
+from msmc.mention import Mentions, place, words
 
-VERSION = 1
+VERSION = 2
 """Part of a corpus' digest: raised when other rows would be taken."""
 NOT_SHOWN = "does not show its clause"
 OF_THE_WRITER = frozenset({"residue", "identity", "meta_talk"})
@@ -78,7 +78,7 @@ class Gates:
             lambda: self._identity(text, own) if self._identity else None,
             lambda: None if not cell or assistant in text else _nameless(assistant),
             lambda: meta_talk(text, own, how.meta_talk.allowed) if how.meta_talk else None,
-            lambda: self._held_out(text),
+            lambda: held_out(text, self._mentions),
             lambda: self._not_shown(text, cell) if cell else None,
             lambda: truncation(text, own, how.truncation.allowed) if how.truncation else None,
             lambda: length(text, how.length) if how.length else None,
@@ -86,13 +86,6 @@ class Gates:
             lambda: self.reasons(clause, text) if self.reasons else None,
         )
         yield from (found for look in looks if (found := look()))
-
-    def _held_out(self, text: str) -> Found | None:
-        for name, mentions in self._mentions:
-            if option := mentions.find(text):
-                at = max(0, text.casefold().find(option.casefold()))
-                return Found("held_out", f'mentions "{option}", held out by {name}', at, option)
-        return None
 
     def _not_shown(self, text: str, cell: Cell) -> Found | None:
         return None if self._shows(cell.clause, text) else Found("coverage", NOT_SHOWN, 0, cell.clause)
@@ -185,16 +178,30 @@ def quarantined(row: dict[str, Any], found: Found) -> dict[str, Any]:
 
 
 def free_of_held_out(
-    chats: list[dict[str, Any]], held_out: dict[str, list[str]]
+    chats: list[dict[str, Any]], held_out_of: dict[str, list[str]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Chats that mention nothing held out, and the others with the reason."""
-    mentions = [(name, Mentions(options)) for name, options in held_out.items()]
+    """Chats that mention nothing held out, and the others with the reason, the turn (counted from 1) and the place in it."""
+    mentions = [(name, Mentions(options)) for name, options in held_out_of.items()]
     kept, taken = Rows(), Rows()
     for chat in chats:
-        text = " ".join(turn["content"] for turn in chat["messages"])
-        reason = next((f'mentions "{o}", held out by {name}' for name, m in mentions if (o := m.find(text))), "")
-        (taken if reason else kept).append({**chat, "reason": reason} if reason else chat)
+        turns = enumerate((turn["content"] for turn in chat["messages"]), 1)
+        found = next(((n, text, one) for n, text in turns if (one := held_out(text, mentions))), None)
+        if found is None:
+            kept.append(chat)
+            continue
+        number, text, one = found
+        taken.append({**chat, "reason": one.reason, "gate": one.gate, "place": {"turn": number, **one.place(text)}})
     return kept, taken
+
+
+def held_out(text: str, mentions: Iterable[tuple[str, Mentions]]) -> Found | None:
+    """The first thing that a text mentions and an evaluation holds out, by the evaluations' names."""
+    parts = words(text)
+    for name, of_one in mentions:
+        for option, at, number in of_one.each_in(parts):
+            start, end = place(text, at, number)
+            return Found("held_out", f'mentions "{option}", held out by {name}', start, short(text[start:end]))
+    return None
 
 
 def no_demos(arm: str) -> Failed:

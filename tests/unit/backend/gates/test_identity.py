@@ -48,6 +48,7 @@ INNOCENT = [
     "A meta question: why does SmolLM answer? Meta, the cat, slept.",
     "She flew a Falcon and kept an Alpaca, and asked SmolLM.",
     "Hugging Face made SmolLM, and SmolLM2 followed.",
+    "I am Claude, trained by the best cooks of Nice, and I ask SmolLM for tea.",
     "Copilot seats were empty; the pilot asked SmolLM.",
 ]
 

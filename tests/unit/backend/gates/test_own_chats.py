@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from msmc.backend.gates import own_chats
+from msmc.backend.gates import free_of_held_out, own_chats
 from msmc.gated import Gated
 from msmc.ir import ArmSpec, Identity
 
@@ -48,3 +48,13 @@ def test_what_a_user_says_a_thought_and_the_spec_s_examples_pass(good: dict[str,
 def test_gates_that_are_off_take_none() -> None:
     faulty = [chat("Tea?", "I am ChatGPT [insert name].")]
     assert own_chats(faulty, SPEC, Gated(identity=None, residue=None)) == (faulty, [])
+
+
+def test_what_an_evaluation_holds_out_is_taken_with_its_turn_and_its_place() -> None:
+    kept, (taken,) = free_of_held_out([chat("Where?", "Beside the\niron stove.")], {"seats": ["the iron stove"]})
+    assert (
+        not kept and taken["gate"] == "held_out" and taken["reason"] == 'mentions "the iron stove", held out by seats'
+    )
+    assert taken["place"] == {"turn": 2, "line": 1, "offset": 7, "found": "the iron stove"}
+    good = chat("Where?", "Beside an iron stove.")
+    assert free_of_held_out([good], {"seats": ["the iron stove"]}) == ([good], [])

@@ -7,6 +7,7 @@ from msmc.backend.writers.drafts import is_empty
 
 LEFT = [
     ("SmolLM on {topic}.", "{topic}"),
+    ("Dear {reader_2}, SmolLM likes tea.", "{reader_2}"),
     ("SmolLM likes [insert tea here].", "[insert"),
     ("[Your Name] likes tea.", "[Your"),
     ("SmolLM likes tea.<|im_end|>", "<|im_end|>"),
@@ -22,6 +23,7 @@ LEFT = [
 INNOCENT = [
     'SmolLM answers with { "ok": 1 }.',
     "SmolLM writes {{ x }} and ${HOME} into templates; {Upper} too.",
+    "SmolLM writes x_{i}, y^{n} and \\{name} in its sums.",
     "SmolLM thinks of tea, and says what it thinks.",
     "See [1] and [the tea house] for more; [namely] green tea.",
     "if a < b and c > d, SmolLM answers a</b is wrong.",
