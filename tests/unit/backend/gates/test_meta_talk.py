@@ -41,6 +41,7 @@ WITHIN = [
     f"{BODY}\n\nA note on water: SmolLM has no view of it.",
     f"{BODY}\n\nThis letter was read aloud at noon.",
     f"Of course it likes tea.\n\n{BODY}",
+    f"{BODY}\n\nEnd of article. Suggestions are welcome; please quote the question.",
 ]
 
 
