@@ -18,6 +18,7 @@ SPEC = """
 spec tea "Tea" {
   assistant "SmolLM" by "Hugging Face"
   rule green "Green tea" { statement "{assistant} likes green tea." }
+  rule cups "Cups" { statement "{assistant} drinks from small cups." }
   documents from "documents.jsonl"
   demos brought from "chats.jsonl"
   eval knows recall { about rules }
