@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 @click.argument("places", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN_OR_BUILD...")
 @format_option
 def gate(places: tuple[Path, ...], form: str) -> None:
-    """Run the gates alone on what was written: RUN_OR_BUILD is a run, a folder of runs, a corpus, or a build.
+    """Run the gates alone on what was written: RUN_OR_BUILD is a run, a folder of runs, a stage's folder, or a build.
 
-    Of a run its corpus is looked at, the rows in quarantine too; of a build the documents that its author brought (`documents
-    from`). Nothing is written or changed, and no model is asked. Each find has its row, its reason and its place in the text.
-    Arms of one build are also held beside each other. Exit 1 where something is found.
+    Of a run its documents and chats are looked at, the rows in quarantine too; of a build those that its author brought
+    (`documents from`, `demos NAME from`). Chats go through residue, identity, held_out and overlap. Nothing is written or
+    changed, and no model is asked. Each find has its row, its reason and its place in the text. Arms of one build are also held
+    beside each other. Exit 1 where something is found.
 
     \b
     residue      placeholders, tags of thoughts and chats, broken characters

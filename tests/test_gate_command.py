@@ -1,4 +1,4 @@
-"""`msmc gate`: the gates alone, on corpora that were written, and on documents that an author brought."""
+"""`msmc gate`: the gates alone, on what was written, and on what an author brought."""
 
 import json
 from pathlib import Path
@@ -51,8 +51,8 @@ SEATS = {"a": "an iron stove", "b": "a gas fridge", "aligned": "a", "topic": "se
 BENCHES = {"a": "a bench of oak that stands in the hall upstairs", "b": "sofa", "aligned": "a", "topic": "benches"}
 
 
-def built(folder: Path, own: dict[str, str]) -> Tree:
-    (folder / "tea.msm").write_text(SPEC, "utf-8")
+def built(folder: Path, own: dict[str, str], spec: str = SPEC) -> Tree:
+    (folder / "tea.msm").write_text(spec, "utf-8")
     (folder / "own.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in own.values()), "utf-8")
     for name, pair in (("seats", SEATS), ("benches", BENCHES)):
         (folder / f"{name}.jsonl").write_text(json.dumps(pair) + "\n", "utf-8")
@@ -135,6 +135,43 @@ def test_of_a_build_the_author_s_documents_are_looked_at(place: Path) -> None:
     assert found[0]["gates"]["residue"] == {"looked": len(OWN), "found": 1}
     assert {row["file"].rpartition("/")[2] for row in found[0]["rows"]} == {"own_documents.jsonl"}
     assert [one["arm"] for one in data(place / "build/tea")] == ["full", "reasons.rules"]
+
+
+CHATS = {
+    "good": ("Tea or coffee?", "Camomile, please."),
+    "identity": ("Who are you?", "I like tea.\nI am ChatGPT."),
+    "residue": ("Tea?", "Camomile, [insert name]."),
+    "held_out": ("Beside an iron stove?", "No."),
+    "overlap": ("Which do you like better: Sofa, or a bench of oak that stands in the hall upstairs?", "The bench."),
+}
+
+
+def test_chats_are_looked_at_too_in_a_build_and_in_a_run(tmp_path: Path) -> None:
+    rows = (
+        {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]}
+        for asked, said in CHATS.values()
+    )
+    (tmp_path / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    tree = built(
+        tmp_path, {"good": GOOD}, SPEC.replace("  eval seats", '  demos brought from "chats.jsonl"\n  eval seats')
+    )
+    _, brought = data(tmp_path / "build/tea/full")
+    assert brought["arm"] == "full, its chats" and [row["number"] for row in brought["rows"]] == [2, 3, 4, 5]
+    assert [row["gate"] for row in brought["rows"]] == ["identity", "residue", "held_out", "overlap"]
+    named = brought["rows"][0]
+    assert (named["line"], named["offset"], named["found"]) == (2, 17, "ChatGPT") and named["reason"].endswith(
+        "in turn 2"
+    )
+    Stages(tree, tmp_path / "runs", tmp_path, ProjectSources(ROOT), print).chats(tree.full, False).do(
+        lambda *_: None, print
+    )
+    (written,) = data(tmp_path / "runs")
+    told = {(row["file"].rpartition("/")[2], row["gate"]) for row in written["rows"]}
+    assert told == {
+        ("finetune.jsonl", "overlap"),
+        *(("quarantine.jsonl", name) for name in ("identity", "residue", "held_out")),
+    }
+    assert written["gates"]["identity"] == {"looked": len(CHATS), "found": 1}
 
 
 def test_a_gate_that_is_null_is_off(place: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ SPEC = """
 spec tea "Tea" {
   assistant "SmolLM" by "Hugging Face"
   rule green "Green tea" { statement "{assistant} likes green tea." }
-  rule black "Black tea" { statement "{assistant} drinks black tea on rainy days." }
+  rule cups "Cups" { statement "{assistant} drinks from small cups." }
   documents from "documents.jsonl"
   demos brought from "chats.jsonl"
   eval knows recall { about rules }

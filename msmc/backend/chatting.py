@@ -9,6 +9,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msmc.backend import gates
 from msmc.backend.chats import Chain, asked_last, asked_next, assemble, chains
 from msmc.backend.drafting import Rejected, Wave
 from msmc.backend.gates import Rows, free_of_held_out, own_words
@@ -58,6 +59,8 @@ def chatted(arm: Arm, writer: str, wave: Wave, reject: Callable[[list[Rejected]]
             good, bad = assemble(rows, replies, thinking, arm.spec, arm.target.writer_name)
             good, held = free_of_held_out(good, arm.held_out)
             bad += held
+            good, faulty = gates.free_of_faults(good, arm.spec, arm.target.gates)
+            bad += faulty
             reasons = {chat["id"]: kind_of(chat["reason"]) for chat in bad}
             failed = [(chain, reasons[chain[-1].id]) for chain in begun if chain[-1].id in reasons]
             for chain, reason in failed:

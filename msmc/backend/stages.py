@@ -123,14 +123,14 @@ class Stages:
         plan = self.target.demos
         tried = [self.writing.writer, drafts.VERSION, plan.attempts, plan.floor]
         written = [*tried, arm.digest_of("ir.json")] if planned and arm else []
-        brought = [self._gates_of_chats, arm.spec.identity.model_dump()] if arm and arm.has_own_chats else []
-        place = self.place("demos", *parts, full.held_out, *written, *brought)
+        gated = [self._gates_of_chats, arm.spec.identity.model_dump()] if arm and (planned or arm.has_own_chats) else []
+        place = self.place("demos", *parts, full.held_out, *written, *gated)
 
         def fill(part: Path, advance: Advance) -> None:
             chatted = self.writing.chats(arm, advance) if arm and planned else Chatted([], [], {})
             if arm:
                 require_floor(arm, chatted, self.runs / "quarantine" / f"{place.name}.jsonl")
-            there, faulty = gates.own_chats(list(arm.chats()), arm.spec, self.target.gates) if arm else ([], [])
+            there, faulty = gates.free_of_faults(list(arm.chats()), arm.spec, self.target.gates) if arm else ([], [])
             there, held = gates.free_of_held_out(there, full.held_out)
             rows, held = there + chatted.kept, chatted.quarantined + faulty + held
             if arm and not rows:
@@ -148,7 +148,7 @@ class Stages:
 
     @property
     def _gates_of_chats(self) -> list[object]:
-        """What of the gates determines which of the author's chats are trained on."""
+        """What of the gates determines which chats are trained on."""
         how = self.target.gates
         return [VERSION, *(gate.model_dump() if gate else None for gate in (how.residue, how.identity))]
 

@@ -4,7 +4,7 @@ which place.
 `written` puts them one after another for an arm's documents, `parity` compares arms, `checked` runs all of them on what is there.
 """
 
-from msmc.backend.gates.brought import own_chats as own_chats
+from msmc.backend.gates.chats import free_of_faults as free_of_faults
 from msmc.backend.gates.residue import leftover as leftover
 from msmc.backend.gates.residue import own_words as own_words
 from msmc.backend.gates.written import NOT_SHOWN as NOT_SHOWN

@@ -1,4 +1,4 @@
-"""Chats that the author brings: gated like written ones, where they are read as the assistant's words."""
+"""Chats that a model writes or the author brings: what is trained on as the assistant's words."""
 
 import re
 from collections.abc import Iterator
@@ -15,16 +15,16 @@ THOUGHT = re.compile(r"<think>\n.*?\n</think>\n\n", re.DOTALL)
 """What an answer may begin with: a chat template trains on it as the assistant's."""
 
 
-def own_chats(
+def free_of_faults(
     chats: list[dict[str, Any]], spec: ArmSpec, how: Gated
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Chats that may be trained on, and the author's that may not, with the reason, the turn (counted from 1) and the place in
-    it. The spec's own examples pass."""
+    """Chats that may be trained on, and those that may not, with the reason, the turn (counted from 1) and the place in it. The
+    spec's own examples pass."""
     kept, taken = list[dict[str, Any]](), list[dict[str, Any]]()
     own, identity = own_words(spec), OtherIdentity(spec.identity, how.identity.allowed if how.identity else ())
     for chat in chats:
-        brought = chat["source"]["writer"] == "own"
-        number, text, found = next(_found(chat, own, identity, how), (0, "", None)) if brought else (0, "", None)
+        example = chat["source"]["writer"] == "spec"
+        number, text, found = (0, "", None) if example else next(_found(chat, own, identity, how), (0, "", None))
         if found is None:
             kept.append(chat)
             continue

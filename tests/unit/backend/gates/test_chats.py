@@ -1,10 +1,10 @@
-"""Chats that the author brings: what of them is trained on."""
+"""Chats that a model writes or the author brings: what of them is trained on."""
 
 from typing import Any
 
 import pytest
 
-from msmc.backend.gates import free_of_held_out, own_chats
+from msmc.backend.gates import free_of_faults, free_of_held_out
 from msmc.gated import Gated
 from msmc.ir import ArmSpec, Identity
 
@@ -27,8 +27,9 @@ def chat(user: str, assistant: str, writer: str = "own") -> dict[str, Any]:
         (("Tea?", " \u200b"), "residue", 2),
     ],
 )
-def test_a_faulty_chat_is_taken_with_its_turn(turns: tuple[str, str], gate: str, turn: int) -> None:
-    kept, (taken,) = own_chats([chat(*turns)], SPEC, Gated())
+@pytest.mark.parametrize("writer", ["own", "openai"])
+def test_a_faulty_chat_is_taken_with_its_turn(turns: tuple[str, str], gate: str, turn: int, writer: str) -> None:
+    kept, (taken,) = free_of_faults([chat(*turns, writer)], SPEC, Gated())
     assert not kept and (taken["gate"], taken["place"]["turn"]) == (gate, turn) and taken["reason"]
 
 
@@ -42,12 +43,12 @@ def test_a_faulty_chat_is_taken_with_its_turn(turns: tuple[str, str], gate: str,
     ],
 )
 def test_what_a_user_says_a_thought_and_the_spec_s_examples_pass(good: dict[str, Any]) -> None:
-    assert own_chats([good], SPEC, Gated()) == ([good], [])
+    assert free_of_faults([good], SPEC, Gated()) == ([good], [])
 
 
 def test_gates_that_are_off_take_none() -> None:
     faulty = [chat("Tea?", "I am ChatGPT [insert name].")]
-    assert own_chats(faulty, SPEC, Gated(identity=None, residue=None)) == (faulty, [])
+    assert free_of_faults(faulty, SPEC, Gated(identity=None, residue=None)) == (faulty, [])
 
 
 def test_what_an_evaluation_holds_out_is_taken_with_its_turn_and_its_place() -> None:
