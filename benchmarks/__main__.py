@@ -13,6 +13,7 @@ import report_rows
 import score_memory
 import score_rate
 import train_throughput
+import writing_rate
 from runner import Compared, report
 
 results: list[Compared] = []
@@ -28,6 +29,7 @@ for benchmark in (
     train_throughput,
     score_rate,
     score_memory,
+    writing_rate,
 ):
     print(f"{benchmark.__name__} …", flush=True)
     results += benchmark.measure()
