@@ -14,6 +14,7 @@ import score_memory
 import score_rate
 import train_throughput
 import vllm_writing
+import writing_rate
 from runner import Compared, report
 
 results: list[Compared] = []
@@ -30,6 +31,7 @@ for benchmark in (
     score_rate,
     score_memory,
     vllm_writing,
+    writing_rate,
 ):
     print(f"{benchmark.__name__} …", flush=True)
     results += benchmark.measure()

@@ -22,6 +22,8 @@ AXES = {
     "term": "terms",
 }
 """What documents spread over, with the word for several; cells are kind × audience × angle."""
+TICKS = 8
+"""At most, of an axis of lengths."""
 
 
 def health(study: Study) -> dict[str, Any]:
@@ -98,12 +100,13 @@ def _plot(study: Study, corpora: list[dict[str, Any]]) -> Plot:
     """Of each corpus the share of its documents by tokens, on a logarithmic axis."""
     import plotly.graph_objects as go
 
-    figure = go.Figure()
+    figure, edges = go.Figure(), set[int]()
     for corpus in corpora:
         bins = {int(number): count for number, count in corpus["lengths"]["bins"].items()}
         if not bins:
             continue
         every = range(min(bins) - 1, max(bins) + 2)
+        edges |= {round(edge(number)) for number in every}
         figure.add_scatter(
             x=[round(edge(number)) for number in every],
             y=[bins.get(number, 0) / corpus["documents"] for number in every],
@@ -111,7 +114,9 @@ def _plot(study: Study, corpora: list[dict[str, Any]]) -> Plot:
             line={"shape": "hv", "color": _colour(study, corpus["arm"]), "width": 2},
             hovertemplate="%{y:.1%} from %{x:,} tokens on",
         )
-    figure.update_xaxes(type="log", title={"text": "tokens of a document", "standoff": 8}, dtick="D2")
+    # plotly would write `2` at 200
+    ticks = sorted(edges)[:: -(-len(edges) // TICKS) or 1]
+    figure.update_xaxes(type="log", title={"text": "tokens of a document", "standoff": 8}, tickvals=ticks)
     figure.update_yaxes(title={"text": "share of documents"}, tickformat=".0%", rangemode="tozero")
     figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0})
     said = f"a line for each corpus; a step is a bin of a {AN_OCTAVE}th of an octave"

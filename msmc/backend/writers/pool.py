@@ -25,6 +25,9 @@ BUSY = frozenset({429, 503, 529})
 """What a server says that has too much to do."""
 AGAIN = frozenset({408, 409, 425, 429})
 """Below 500, what may be otherwise at the next try."""
+STARTED, TOGETHER = 32, 0.05
+"""Requests that are started before anyone looks for replies, and the most seconds in which replies are gathered: of a thousand
+at a time the first one is on the disk before the last one is sent."""
 EVERY = frozenset({401, 403, 404})
 """What is said of one request and holds for all: a key, a model, an address."""
 
@@ -132,8 +135,10 @@ class Pool:
     # ---- on their way ---------------------------------------------------------------------------------------------------
 
     def _sends(self, requests: Iterator[Request]) -> bool:
-        """Sends what may be sent. Whether there is something to wait for."""
-        while not self._failure and len(self._running) < self.limit.now and (attempt := self._next(requests)):
+        """Sends what may be sent, a part of it at once. Whether there is something to wait for."""
+        for _ in range(STARTED):
+            if self._failure or len(self._running) >= self.limit.now or not (attempt := self._next(requests)):
+                break
             if not self.meter.admit(attempt.request, most_of(attempt.request, self.max_tokens)):
                 self._capped = attempt
                 break
@@ -170,14 +175,15 @@ class Pool:
 
     async def _wait(self) -> None:
         """Until one has ended, and those that end with it, or until one may be sent."""
+        loop = self._runner.get_loop()
         try:
             async with asyncio.timeout_at(self._when()):
                 await self._something.wait()
         except TimeoutError:
             return
         self._something.clear()
-        before = 0
-        while before < len(self._ended):
+        before, until = 0, loop.time() + TOGETHER
+        while before < len(self._ended) and loop.time() < until:
             before = len(self._ended)
             await asyncio.sleep(0)
 
