@@ -22,7 +22,7 @@ from msmc.build import Cell, DocumentRow, OwnDocument
 from msmc.diagnostics import Failed, fail
 from msmc.mention import Mentions, words
 
-VERSION = 1
+VERSION = 2
 """Part of a corpus' digest: raised when other rows would be taken."""
 NOT_SHOWN = "does not show its clause"
 OF_THE_WRITER = frozenset({"residue", "identity", "meta_talk"})
@@ -39,6 +39,7 @@ class Gates:
         identity, how = arm.spec.identity, self.how
         self._own = own_words(arm.spec)
         self._mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
+        self._any_mention = Mentions([option for options in arm.held_out.values() for option in options])
         self._shows = Shows(arm.spec)
         names = frozenset([*words(identity.assistant), *words(identity.provider)])
         self._identity = OtherIdentity(identity, how.identity.allowed) if how.identity else None
@@ -88,8 +89,11 @@ class Gates:
         yield from (found for look in looks if (found := look()))
 
     def _held_out(self, text: str) -> Found | None:
+        parts = words(text) if self._mentions else []
+        if not self._any_mention.find_in(parts):
+            return None
         for name, mentions in self._mentions:
-            if option := mentions.find(text):
+            if option := mentions.find_in(parts):
                 at = max(0, text.casefold().find(option.casefold()))
                 return Found("held_out", f'mentions "{option}", held out by {name}', at, option)
         return None
