@@ -1,7 +1,7 @@
 """Thresholds of the gates on a corpus, as a target says them under `gates`, with their origin. A gate that is null is off.
 
-Where an origin is measured, it is of innocent texts (`benchmarks/innocent.py`, 2026-11-24): 924 documents of the `template` writer,
-11 arms of the shipped specs with 48 to 120 each, and 7,500 pieces of this machine's documentation. LOG.md has the figures.
+Where an origin is measured, it is of innocent texts (`benchmarks/innocent.py`, 2026-11-24): 924 documents of the `template`
+writer, 11 arms of the shipped specs with 48 to 120 each, and 7,500 pieces of a machine's documentation. LOG.md has the figures.
 """
 
 from pydantic import Field
@@ -39,9 +39,9 @@ class Reasons(Part):
     """A reason in an arm whose clauses have none."""
 
     terms: int = Field(default=4, ge=1)
-    """Terms of a rationale that this arm dropped and that no clause of its own has: so many in one sentence tell it. One more than
-    any sentence has of the documentation, or of 324 documents of arms without reasons. Phrases that say why, which this does
-    not set, take 0.6 % of the documentation and none of those documents."""
+    """Terms of a rationale that this arm dropped and that no clause of its own has: so many in one sentence tell it. One more
+    than any sentence has of the documentation, or of 324 documents of arms without reasons. Phrases that say why, which this
+    does not set, take 0.6 % of the documentation and none of those documents."""
 
 
 class Overlap(Part):
