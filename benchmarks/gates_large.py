@@ -11,13 +11,14 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from prose import sentences
 
+from msmc.backend.drafting import Drafted
 from msmc.backend.gates.written import Gates
-from msmc.backend.ledger import Reply
-from msmc.backend.tree import read_tree
+from msmc.backend.tree import Arm, read_tree
 from msmc.build import Cell, DocumentRow
 from msmc.compile import compile
 from msmc.disk import ProjectSources
@@ -34,32 +35,33 @@ def main() -> int:
         target = load_target("cpu", ROOT, ("documents.per_clause=1",))
         outcome = compile(ProjectSources(ROOT), "specs/cheese/america.msm", target)
         tree = read_tree(store_tree(outcome, Path(place) / "build", Path(place) / "runs"))
-        documents = list(_documents(list(tree.full.documents()), dict(tree.full.spec.texts()), options.documents))
         started, before = time.perf_counter(), time.process_time()
-        kept, taken = Gates(tree.full).written(documents)
+        gates = Gates(tree.full)
+        kept, taken = gates.written(_drafted(tree.full, gates, options.documents))
         seconds, cpu = time.perf_counter() - started, time.process_time() - before
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     reasons = dict.fromkeys(row["gate"] for row in taken)
-    told = {"documents": len(documents), "kept": len(kept), "taken by": list(reasons), "seconds": round(seconds, 1)}
+    told = {"documents": options.documents, "kept": len(kept), "taken by": list(reasons), "seconds": round(seconds, 1)}
     told |= {
         "cpu_seconds": round(cpu, 1),
-        "cpu_seconds_for_100000": round(cpu * WHOLE / len(documents)),
+        "cpu_seconds_for_100000": round(cpu * WHOLE / options.documents),
         "gb": round(gigabytes, 2),
     }
     print(json.dumps(told))
-    return int(seconds * WHOLE / len(documents) > MOST_SECONDS or gigabytes > MOST_GB)
+    return int(seconds * WHOLE / options.documents > MOST_SECONDS or gigabytes > MOST_GB)
 
 
-def _documents(rows, texts, number):  # type: ignore[no-untyped-def]
-    """Each of a planned row's cell, with its clause's text in the middle."""
-    draw = random.Random(0)
+def _drafted(arm: Arm, gates: Gates, number: int) -> Iterator[Drafted]:
+    """Each of a planned row's cell, with its clause's text in the middle; its making is timed with the gates."""
+    draw, rows, texts = random.Random(0), list(arm.documents()), dict(arm.spec.texts())
     for n in range(number):
         row = rows[n % len(rows)]
         clause = texts[row.cell.clause]
         half = (WORDS - len(clause.split())) // 2
-        text = f"SmolLM and Hugging Face. {sentences(draw, half)}\n\n{clause}\n\n{sentences(draw, half)}"
+        text = f"{sentences(draw, half)} SmolLM and Hugging Face.\n\n{clause}\n\n{sentences(draw, half)}"
         cell = Cell.model_validate({**row.cell.model_dump(), "n": n})
-        yield DocumentRow.model_validate({**row.model_dump(), "id": f"doc-{n}", "cell": cell}), Reply(text, "stop")
+        moved = DocumentRow.model_validate({**row.model_dump(), "id": f"doc-{n}", "cell": cell})
+        yield Drafted(moved, text, gates.reason(moved, text), {"writer": "template"})
 
 
 def _options() -> argparse.Namespace:

@@ -105,7 +105,9 @@ def until(process: subprocess.Popen[bytes], true: Callable[[], object]) -> None:
     """True of it while it runs."""
     end = time.monotonic() + READY
     while not true():
-        assert process.poll() is None and time.monotonic() < end
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            pytest.fail(f"it is not, after {READY:g} s or the end of msmc")
         time.sleep(0.5)
 
 

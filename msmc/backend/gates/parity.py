@@ -5,8 +5,7 @@ these tells the difference, and so does one that argues where only one arm gives
 are documents of the same cells where there are enough, else all.
 
 A difference counts as one that is above its threshold and more than chance: STEADY standard errors, by documents. How
-far corpora are apart that differ in their seeds alone is what `benchmarks/parity_of_same.py` measures; the defaults of
-`gates.parity` are not measured yet.
+far corpora are apart that differ in their seeds alone is what `benchmarks/parity_of_same.py` measures.
 """
 
 import math

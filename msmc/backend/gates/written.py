@@ -38,7 +38,7 @@ class Gates:
         self._arm, self.how = arm, arm.target.gates
         identity, how = arm.spec.identity, self.how
         self._own = own_words(arm.spec)
-        self._mentions = [(name, Mentions(options)) for name, options in arm.held_out.items()]
+        self._held_out = HeldOut(arm.held_out)
         self._shows = Shows(arm.spec)
         names = frozenset([*words(identity.assistant), *words(identity.provider)])
         self._identity = OtherIdentity(identity, how.identity.allowed) if how.identity else None
@@ -78,7 +78,7 @@ class Gates:
             lambda: self._identity(text, own) if self._identity else None,
             lambda: None if not cell or assistant in text else _nameless(assistant),
             lambda: meta_talk(text, own, how.meta_talk.allowed) if how.meta_talk else None,
-            lambda: held_out(text, self._mentions),
+            lambda: self._held_out(text),
             lambda: self._not_shown(text, cell) if cell else None,
             lambda: truncation(text, own, how.truncation.allowed) if how.truncation else None,
             lambda: length(text, how.length) if how.length else None,
@@ -178,14 +178,14 @@ def quarantined(row: dict[str, Any], found: Found) -> dict[str, Any]:
 
 
 def free_of_held_out(
-    chats: list[dict[str, Any]], held_out_of: dict[str, list[str]]
+    chats: list[dict[str, Any]], held_out: dict[str, list[str]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Chats that mention nothing held out, and the others with the reason, the turn (counted from 1) and the place in it."""
-    mentions = [(name, Mentions(options)) for name, options in held_out_of.items()]
+    looked_for = HeldOut(held_out)
     kept, taken = Rows(), Rows()
     for chat in chats:
         turns = enumerate((turn["content"] for turn in chat["messages"]), 1)
-        found = next(((n, text, one) for n, text in turns if (one := held_out(text, mentions))), None)
+        found = next(((n, text, one) for n, text in turns if (one := looked_for(text))), None)
         if found is None:
             kept.append(chat)
             continue
@@ -194,14 +194,23 @@ def free_of_held_out(
     return kept, taken
 
 
-def held_out(text: str, mentions: Iterable[tuple[str, Mentions]]) -> Found | None:
-    """The first thing that a text mentions and an evaluation holds out, by the evaluations' names."""
-    parts = words(text)
-    for name, of_one in mentions:
-        for option, at, number in of_one.each_in(parts):
-            start, end = place(text, at, number)
-            return Found("held_out", f'mentions "{option}", held out by {name}', start, short(text[start:end]))
-    return None
+class HeldOut:
+    """What evaluations hold out, looked for in texts."""
+
+    def __init__(self, held_out: dict[str, list[str]]) -> None:
+        """`held_out`: options by the evaluations' names."""
+        self._of = [(name, Mentions(options)) for name, options in held_out.items()]
+        self._any = Mentions([option for options in held_out.values() for option in options])
+        """Most texts mention nothing: they are looked through once, however many evaluations there are."""
+
+    def __call__(self, text: str) -> Found | None:
+        """The first thing that is mentioned, by the evaluations' names."""
+        parts = words(text) if self._of else []
+        for name, of_one in self._of if self._any.find_in(parts) else ():
+            for option, at, number in of_one.each_in(parts):
+                start, end = place(text, at, number)
+                return Found("held_out", f'mentions "{option}", held out by {name}', start, short(text[start:end]))
+        return None
 
 
 def no_demos(arm: str) -> Failed:

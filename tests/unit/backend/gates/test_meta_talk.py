@@ -22,6 +22,7 @@ AROUND = [
     f"{BODY}\n\n---\nFeel free to adjust the tone.",
     f"{BODY}\n\nNote: This document was written as requested, within the word limit.",
     f"{BODY}\n\n**End of document**",
+    f"{BODY}\n\n[End of post]",
     f"{BODY}\n\nWould you like me to expand on that?",
 ]
 WITHIN = [
@@ -36,6 +37,7 @@ WITHIN = [
     f'{BODY}\n\n"Let me know if you\'d like another cup," said SmolLM.',
     f"{BODY}\n\nIt has a word for everybody, and it counts.",
     f"This is a story about tea.\n\n{BODY}",
+    f"{BODY}\n\nEnd of article. Suggestions from colleagues are welcome.",
     f"Great tea needs time. {BODY}",
     f"Here are the facts: SmolLM likes tea.\n\n{BODY}",
     f"{BODY}\n\nA note on water: SmolLM has no view of it.",
