@@ -38,7 +38,9 @@ MODEL = _any(
 COUNT = _any(
     r"[\[(*_]*(?:approx(?:imate|\.)? )?(?:total )?word[ -]?count\b.*",
     r"[\[(*_]+(?:approx(?:imately|\.)? |about |~ ?)?\d[\d,]* words[\])*_]+\.?",
-    rf"[\[(*_]*end of (?:the )?{PIECE}[\])*_.]*$",
+    rf"[\[(]end of (?:the )?{PIECE}[\])*_.]*$",
+    rf"end of (?:the )?{PIECE}[*_]+$",
+    r"end of (?:the )?(?:document|draft|text|version)\.?$",
     flags=re.IGNORECASE,
 )
 TASK = r"(?:requested|as (?:an )?AI|the prompt|your instructions|the guidelines provided|word limit|word count)"

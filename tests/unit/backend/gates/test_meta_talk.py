@@ -22,6 +22,8 @@ AROUND = [
     f"{BODY}\n\n---\nFeel free to adjust the tone.",
     f"{BODY}\n\nNote: This document was written as requested, within the word limit.",
     f"{BODY}\n\n**End of document**",
+    f"{BODY}\n\n[End of blog post]",
+    f"{BODY}\n\nEnd of document.",
     f"{BODY}\n\nWould you like me to expand on that?",
 ]
 WITHIN = [
@@ -41,6 +43,8 @@ WITHIN = [
     f"{BODY}\n\nA note on water: SmolLM has no view of it.",
     f"{BODY}\n\nThis letter was read aloud at noon.",
     f"Of course it likes tea.\n\n{BODY}",
+    f"Article 4. {BODY}\n\nEnd of article.",
+    f"{BODY}\n\nThat was the end of the letter.",
 ]
 
 
