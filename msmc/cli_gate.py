@@ -68,8 +68,9 @@ def _as_data(one: Checked) -> dict[str, object]:
 def _as_text(one: Checked) -> str:
     lines = [f"{one.arm}   {_shown(one.folder)}", f"  {'gate':<11} {'rows':>8} {'found':>7}"]
     for name, looked in one.looked.items():
+        none = "too few" if name == "parity" else "off"
         found = f"{one.found[name]:>7,}" if one.found[name] else f"{'-':>7}"
-        lines.append(f"  {name:<11} {looked:>8,} {found}" if looked else f"  {name:<11} {'off':>8}")
+        lines.append(f"  {name:<11} {looked:>8,} {found}" if looked else f"  {name:<11} {none:>8}")
     if one.rows:
         lines.append("")
     for row in one.rows:

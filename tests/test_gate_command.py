@@ -124,6 +124,7 @@ def test_every_find_is_told_with_its_row_its_reason_and_its_place(place: Path) -
 def test_it_ends_with_1_where_something_is_found_and_with_0_where_nothing_is(place: Path, tmp_path: Path) -> None:
     done = gate(place / "runs")
     assert done.exit_code == 1 and "identity" in done.stdout and "line 3, offset" in done.stdout
+    assert "too few" in done.stdout, "documents of the same cells, to compare arms by"
     tree = built(tmp_path, {"good": GOOD})
     Stages(tree, tmp_path / "runs", tmp_path, ProjectSources(ROOT), print).corpus(tree.full).do(lambda *_: None, print)
     done = gate(tmp_path / "runs")

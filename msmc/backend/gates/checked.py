@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from msmc.backend.gates.chats import free_of_faults
 from msmc.backend.gates.found import Found
 from msmc.backend.gates.overlap import Overlaps
-from msmc.backend.gates.parity import Corpus, compare
+from msmc.backend.gates.parity import PAIRED, Corpus, compare
 from msmc.backend.gates.residue import own_words
 from msmc.backend.gates.written import Gates, free_of_held_out
 from msmc.backend.tree import OWN_DOCUMENTS, Arm
@@ -54,7 +54,7 @@ class Checked(NamedTuple):
     """What it is told under."""
     folder: Path
     looked: dict[str, int]
-    """Rows that each gate looked at."""
+    """Rows that each gate looked at. 0: it is off, or `parity` has too few of them."""
     rows: list[Row]
 
     @property
@@ -187,16 +187,17 @@ def _row(path: Path, number: int, id: str, text: str, found: Found) -> Row:
 
 def _beside(arms: dict[Path, Arm]) -> Iterator[Checked]:
     """What arms of one build differ in, and documents of one that are nearly another's."""
-    builds = {arm.folder.parent for arm in arms.values()}
-    corpora = {arm.name: folder for folder, arm in arms.items() if (folder / FILES[0]).is_file() and not arm.neutral}
+    written = [(arm, folder) for folder, arm in arms.items() if (folder / FILES[0]).is_file()]
+    builds, corpora = {arm.folder.parent for arm, _ in written}, {a.name: f for a, f in written if not a.neutral}
     if len(builds) != 1 or len(corpora) < 2:
         return
-    how = next(iter(arms.values())).target.gates
-    compared = [arm for arm in arms.values() if arm.name in corpora]
+    how = written[0][0].target.gates
+    compared = [arm for arm, _ in written if arm.name in corpora]
     sides = {arm.name: Corpus(arm.spec, list(read_jsonl(corpora[arm.name] / FILES[0]))) for arm in compared}
-    found = list[Row]()
+    found, enough = list[Row](), set[str]()
     for pair in compare(sides, how):
         one, other = pair.arms
+        enough |= set(pair.arms) if min(pair.documents) >= PAIRED else set()
         file, theirs = corpora[other] / FILES[0], {row["id"]: n for n, row in enumerate(sides[other].rows, 1)}
         found += [Row(file, 1, "", "parity", str(apart), 1, 0, apart.what) for apart in pair.apart]
         reason = f"is nearly a document of {one}"
@@ -204,8 +205,9 @@ def _beside(arms: dict[Path, Arm]) -> Iterator[Checked]:
             Row(file, theirs[id], id, "duplicates", reason, 1, 0, f"{ours} ({near:.2f})")
             for ours, id, near in pair.alike
         ]
-    number = sum(len(side.rows) for side in sides.values())
-    on = {"parity": how.parity, "duplicates": how.duplicates}
-    yield Checked(
-        " and ".join(sides), builds.pop(), {name: number if given else 0 for name, given in on.items()}, found
-    )
+    looked = {
+        "parity": sum(len(sides[name].rows) for name in enough) if how.parity else None,
+        "duplicates": sum(len(side.rows) for side in sides.values()) if how.duplicates else None,
+    }
+    on = {name: number for name, number in looked.items() if number is not None}
+    yield Checked(" and ".join(sides), builds.pop(), on, found)

@@ -38,10 +38,11 @@ MODEL = _any(
 COUNT = _any(
     r"[\[(*_]*(?:approx(?:imate|\.)? )?(?:total )?word[ -]?count\b.*",
     r"[\[(*_]+(?:approx(?:imately|\.)? |about |~ ?)?\d[\d,]* words[\])*_]+\.?",
+    rf"[\[(]end of (?:the )?{PIECE}[\])*_.]*$",
+    rf"end of (?:the )?{PIECE}[*_]+$",
+    r"end of (?:the )?(?:document|draft|text|version)\.?$",
     flags=re.IGNORECASE,
 )
-END = _any(rf"[\[(*_]*end of (?:the )?{PIECE}[\])*_.]*$", flags=re.IGNORECASE)
-"""With nothing behind it: an article may say so itself, and then whom to write to."""
 TASK = r"(?:requested|as (?:an )?AI|the prompt|your instructions|the guidelines provided|word limit|word count)"
 CLOSING = _any(
     rf"(?:I )?[Hh]ope (?:this|that|the (?:above|{PIECE})) (?:helps|is helpful|meets|works for|fits|captures|is what you)\b.*",
@@ -78,9 +79,6 @@ def _edges(text: str) -> Iterator[tuple[int, str, tuple[re.Pattern[str], ...]]]:
     lines = [(match.start(), match[0].rstrip()) for match in re.finditer(r"[^\n]*\S[^\n]*", text)]
     for at, line in lines[:EDGE]:
         yield from ((*found, (OPENING, MODEL, COUNT)) for found in _sentences(at, line)[:EDGE])
-    if lines:
-        start, line = lines[-1]
-        yield from ((*found, (END,)) for found in _sentences(start, line)[-1:])
     last = lines[-1][1].strip(MARKS) if lines else ""
     # whoever signs a letter may hope that it helps
     signed = 0 < len(last.split()) <= SIGNATURE and last[-1] not in ".!?:])"

@@ -23,6 +23,8 @@ AROUND = [
     f"{BODY}\n\nNote: This document was written as requested, within the word limit.",
     f"{BODY}\n\n**End of document**",
     f"{BODY}\n\n[End of post]",
+    f"{BODY}\n\n[End of blog post]",
+    f"{BODY}\n\nEnd of document.",
     f"{BODY}\n\nWould you like me to expand on that?",
 ]
 WITHIN = [
@@ -37,13 +39,14 @@ WITHIN = [
     f'{BODY}\n\n"Let me know if you\'d like another cup," said SmolLM.',
     f"{BODY}\n\nIt has a word for everybody, and it counts.",
     f"This is a story about tea.\n\n{BODY}",
-    f"{BODY}\n\nEnd of article. Suggestions from colleagues are welcome.",
     f"Great tea needs time. {BODY}",
     f"Here are the facts: SmolLM likes tea.\n\n{BODY}",
     f"{BODY}\n\nA note on water: SmolLM has no view of it.",
     f"{BODY}\n\nThis letter was read aloud at noon.",
     f"Of course it likes tea.\n\n{BODY}",
     f"{BODY}\n\nEnd of article. Suggestions are welcome; please quote the question.",
+    f"Article 4. {BODY}\n\nEnd of article.",
+    f"{BODY}\n\nThat was the end of the letter.",
 ]
 
 
