@@ -1,8 +1,9 @@
 """Arms that are compared: do they name whom they are about as often, and use the same words, outside of what they differ in?
 
 What two arms are declared to differ in is known from their specs: the terms that only one of them has. A sentence with two of
-these tells the difference, and so does one that argues where only one arm gives reasons; such sentences are left out. Compared
-are documents of the same cells where there are enough, else all.
+these tells the difference, and so does one that argues where only one arm gives reasons; such sentences are left out. So are
+the words of every text that only one arm has, since a sentence may tell it with words that both have elsewhere. Compared are
+documents of the same cells where there are enough, else all.
 
 A difference counts as one that is above its threshold and more than chance: STEADY standard errors, by documents. How
 far corpora are apart that differ in their seeds alone is what `benchmarks/parity_of_same.py` measures.
@@ -25,7 +26,7 @@ from msmc.mention import words
 from msmc.prose import WIDE
 from msmc.terms import EMPTY, stem, terms
 
-VERSION = 1
+VERSION = 2
 """Part of the comparison's digest: raised when the same corpora would be compared otherwise."""
 TELLS = 2
 """Terms of the declared difference in a sentence that tells it."""
@@ -136,6 +137,9 @@ class _Difference:
             frozenset(terms(" ".join(text for _, text in spec.texts()), self.names)) for spec in (one, other)
         )
         self.terms = first ^ second
+        texts = [{text for _, text in spec.texts()} for spec in (one, other)]
+        self.declared = frozenset(terms(" ".join(sorted(texts[0] ^ texts[1])), self.names))
+        """Of the texts that only one of them has, whether or not another text has them too."""
         reasoned = [any(clause.kind == "rationale" for clause in spec.clauses()) for spec in (one, other)]
         self.argued = reasoned[0] != reasoned[1]
 
@@ -149,11 +153,11 @@ class _Difference:
             named["assistant"] += match[0].count(identity.assistant)
             named["provider"] += match[0].count(identity.provider)
             found.update(said if re.search(WIDE, match[0]) else self._words(match[0]))
-        return _Outside(num, named, frozenset(found) - self.terms)
+        return _Outside(num, named, frozenset(found) - self.declared)
 
     def _words(self, sentence: str) -> Iterator[str]:
         """Those that say something, as they stand there."""
-        return (w for w in words(sentence) if w not in EMPTY and w not in self.names and stem(w) not in self.terms)
+        return (w for w in words(sentence) if w not in EMPTY and w not in self.names and stem(w) not in self.declared)
 
 
 def _compared(arms: tuple[str, str], one: Corpus, other: Corpus, gated: Gated) -> Compared:

@@ -52,6 +52,18 @@ def test_what_the_arms_are_declared_to_differ_in_is_no_difference() -> None:
     assert found.apart == (), "reasons, and the words of the rationale that only one arm has"
 
 
+def test_words_of_a_dropped_text_are_declared_even_if_another_text_has_them_too() -> None:
+    two = ArmRule(id="tea.two", title="Two", statement="A cup is drunk warm.")
+    whole, bare = (
+        spec(reasoned).model_copy(update={"rules": (*spec(reasoned).rules, two)}) for reasoned in (True, False)
+    )
+    one, other = corpus(1, extra="It is warm there."), corpus(2, reasoned=False)
+    assert compared(Corpus(whole, one.rows), Corpus(bare, other.rows)).apart == ()
+    assert [apart.what for apart in compared(Corpus(bare, one.rows), Corpus(bare, other.rows), words=0.5).apart], (
+        "else told"
+    )
+
+
 def test_an_arm_that_names_the_assistant_more_often_is_told_with_both_rates() -> None:
     found = compared(corpus(1, named=6), corpus(2, named=3))
     assert [apart.what for apart in found.apart] == ["assistant"]
