@@ -50,7 +50,7 @@ MISBEHAVES: dict[str, Callable[[Server], None]] = {
 
 
 def run(url: str, runs: str) -> None:
-    slow = [f"{part}.{key}" for part in ("writer", "critic") for key in ("timeout=1", "retries=3", "concurrency=8")]
+    slow = [f"{part}.{key}" for part in ("writer", "critic") for key in ("timeout=4", "retries=6", "concurrency=8")]
     msmc(*command(url, *slow), "--runs", runs)
 
 
