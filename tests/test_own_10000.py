@@ -26,6 +26,8 @@ spec tea "Tea" {
 """
 TARGET = """
 model: {{name: {model}, chat_template: smollm2}}
+documents: {{per_clause: 1}}
+demos: {{per_clause: 1}}
 identity: {{assistant: SmolLM, provider: Hugging Face}}
 lora: {{r: 4, alpha: 8}}
 midtrain: {{epochs: 0.02, batch_size: 64, max_length: 256, learning_rate: 1.0e-3}}

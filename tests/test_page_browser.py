@@ -133,7 +133,7 @@ class Opened:
         self.page.on("pageerror", lambda error: self.told.append(str(error)))
         self.page.on("dialog", lambda dialog: (self.told.append(dialog.message), dialog.dismiss()))
         self.page.on("request", lambda request: request.url == path.as_uri() or self.told.append(request.url[:90]))
-        self.page.goto(path.as_uri())
+        self.page.goto(path.as_uri(), timeout=120_000)  # ms; a busy machine draws 5 MB in more than 30 s
 
     def __enter__(self) -> Any:
         return self.page
