@@ -130,8 +130,7 @@ def test_ten_thousand_rows_run_through_to_training(tmp_path: Path, tiny: Path) -
         (folder,) = (tmp_path / "runs/stages").glob(f"{stage}-*")
         told = json.loads((folder / "stage.json").read_text("utf-8"))
         assert told["updates"] >= 2, kind
-    told = msmc("trace", rows[9]["id"], cwd=tmp_path).stdout
-    assert "documents.jsonl:10:1" in told and rows[9]["text"] in told
+    assert "documents.jsonl:10:1" in msmc("trace", rows[9]["id"], cwd=tmp_path).stdout
 
 
 def _peak() -> float:
