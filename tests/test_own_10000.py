@@ -1,7 +1,9 @@
 """Own data in the published shapes: rows keep what they say of themselves, lead to their lines, and are trained on."""
 
 import json
-import resource
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -113,10 +115,9 @@ def test_ten_thousand_rows_run_through_to_training(tmp_path: Path, tiny: Path) -
     (tmp_path / "documents.jsonl").write_text(lines(published(10_000)), "utf-8")
     (tmp_path / "chats.jsonl").write_text(lines(asked(10_000)), "utf-8")
 
-    msmc("compile", "tea.msm", "-t", "tiny.yaml", cwd=tmp_path)
-    assert _peak() < MOST_TO_COMPILE
-    msmc("run", "tea.msm", "-t", "tiny.yaml", "--stages", "generate,midtrain,finetune", cwd=tmp_path)
-    assert _peak() < MOST_TO_TRAIN
+    assert _peak("compile", "tea.msm", "-t", "tiny.yaml", cwd=tmp_path) < MOST_TO_COMPILE
+    trained = ("run", "tea.msm", "-t", "tiny.yaml", "--stages", "generate,midtrain,finetune")
+    assert _peak(*trained, cwd=tmp_path) < MOST_TO_TRAIN
     (corpus,) = (tmp_path / "runs/stages").glob("corpus-*")
     rows = rows_of(corpus / "midtrain.jsonl")
     assert [row["text"] for row in rows] == [row["text"] for row in published(10_000)]
@@ -133,6 +134,15 @@ def test_ten_thousand_rows_run_through_to_training(tmp_path: Path, tiny: Path) -
     assert "documents.jsonl:10:1" in msmc("trace", rows[9]["id"], cwd=tmp_path).stdout
 
 
-def _peak() -> float:
-    """The most memory that a command has taken so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+def _peak(*arguments: str, cwd: Path) -> float:
+    """The most memory that a command takes, in MiB. Raises AssertionError where it fails.
+
+    Through a small process: one begins with the largest size of the one that starts it, and this one may have trained models.
+    """
+    watch = "import resource as r, subprocess as s, sys; code = s.run(sys.argv[1:], stdout=sys.stderr).returncode"
+    watch += "; print(r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+    command = [sys.executable, "-c", watch, sys.executable, "-m", "msmc", *arguments]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout) / 1024

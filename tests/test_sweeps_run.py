@@ -157,4 +157,4 @@ def test_midtraining_alone_leaves_the_other_order_at_its_text(project: Path) -> 
         "ablate", "tea.msm", "sweeps", "-t", "tiny.yaml", "--stages", "generate,midtrain", "--runs", "some", cwd=project
     )
     kinds = {p.name.split("-")[0] for p in (project / "some/stages").glob("*-*")}
-    assert kinds == {"corpus", "demos", "midtrain"}
+    assert kinds == {"corpus", "demos", "parity", "midtrain"}

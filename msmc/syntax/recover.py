@@ -95,8 +95,8 @@ class Reader:
             mended = _mended(text, at, problem, accepted if raw == at else set())
             if mended is None or not _only_marks(text, mended):
                 broken.append(Span(self.source.path, offset, offset + len(text)))
-            if mended is None:
-                break
+            if mended is None or (broken and not matched and "{" not in text):
+                break  # nothing is left, or a page of prose, of whose lines none is a declaration
             text = mended
         return Reading(() if start == "start" else None, tuple(problems), (), tuple(broken))
 
