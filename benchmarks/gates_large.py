@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from prose import sentences
@@ -19,25 +20,27 @@ from prose import sentences
 from msmc.backend.drafting import Drafted
 from msmc.backend.gates.written import Gates
 from msmc.backend.tree import Arm, read_tree
-from msmc.build import Cell, DocumentRow
 from msmc.compile import compile
 from msmc.disk import ProjectSources
 from msmc.project import load_target, store_tree
 
 ROOT = Path(__file__).parents[1]
 MOST_SECONDS, MOST_GB = 600.0, 3.0
-WHOLE, WORDS = 100_000, 600
+WHOLE, WORDS, CLAUSES = 100_000, 600, 30
 
 
 def main() -> int:
     options = _options()
     with tempfile.TemporaryDirectory() as place:
-        target = load_target("cpu", ROOT, ("documents.per_clause=1",))
+        target = load_target("cpu", ROOT, (f"documents.per_clause={-(-options.documents // CLAUSES)}",))
         outcome = compile(ProjectSources(ROOT), "specs/cheese/america.msm", target)
         tree = read_tree(store_tree(outcome, Path(place) / "build", Path(place) / "runs"))
+        corpus = Path(place) / "corpus"
+        with corpus.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(text) + "\n" for text in _texts(tree.full, options.documents))
         started, before = time.perf_counter(), time.process_time()
         gates = Gates(tree.full)
-        kept, taken = gates.written(_drafted(tree.full, gates, options.documents))
+        kept, taken = gates.written(_drafted(tree.full, gates, corpus))
         seconds, cpu = time.perf_counter() - started, time.process_time() - before
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     reasons = dict.fromkeys(row["gate"] for row in taken)
@@ -51,17 +54,20 @@ def main() -> int:
     return int(seconds * WHOLE / options.documents > MOST_SECONDS or gigabytes > MOST_GB)
 
 
-def _drafted(arm: Arm, gates: Gates, number: int) -> Iterator[Drafted]:
-    """Each of a planned row's cell, with its clause's text in the middle; its making is timed with the gates."""
-    draw, rows, texts = random.Random(0), list(arm.documents()), dict(arm.spec.texts())
-    for n in range(number):
-        row = rows[n % len(rows)]
+def _texts(arm: Arm, number: int) -> Iterator[str]:
+    """With the text of a planned row's clause in the middle."""
+    draw, texts = random.Random(0), {clause.id: clause.text for clause in arm.spec.clauses()}
+    for row in islice(arm.documents(), number):
         clause = texts[row.cell.clause]
         half = (WORDS - len(clause.split())) // 2
-        text = f"{sentences(draw, half)} SmolLM and Hugging Face.\n\n{clause}\n\n{sentences(draw, half)}"
-        cell = Cell.model_validate({**row.cell.model_dump(), "n": n})
-        moved = DocumentRow.model_validate({**row.model_dump(), "id": f"doc-{n}", "cell": cell})
-        yield Drafted(moved, text, gates.reason(moved, text), {"writer": "template"})
+        yield f"{sentences(draw, half)} SmolLM and Hugging Face.\n\n{clause}\n\n{sentences(draw, half)}"
+
+
+def _drafted(arm: Arm, gates: Gates, corpus: Path) -> Iterator[Drafted]:
+    with corpus.open(encoding="utf-8") as file:
+        for row, line in zip(arm.documents(), file, strict=False):
+            text = json.loads(line)
+            yield Drafted(row, text, gates.reason(row, text), {"writer": "template"})
 
 
 def _options() -> argparse.Namespace:

@@ -2,18 +2,20 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 SHORT = 5
 RUN = 8
 
 
-def words(text: str) -> list[str]:
+@lru_cache(16)  # each gate asks for those of the same document
+def words(text: str) -> tuple[str, ...]:
     """Case-folded, one way to write each letter and apostrophe, and no possessive: `Brie’s` and `_Brie_` mention Brie."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text).replace("’", "'").replace("ʼ", "'")
-    return [word.removesuffix("'s") for word in WORD.findall(text.casefold())]
+    return tuple([word.removesuffix("'s") for word in WORD.findall(text.casefold())])
 
 
 def place(text: str, first: int, number: int) -> tuple[int, int]:
@@ -28,7 +30,7 @@ def place(text: str, first: int, number: int) -> tuple[int, int]:
 
 def phrases(option: str) -> list[tuple[str, ...]]:
     """What mentions an option: all of its up to five words, else any eight of them in a row, or all where it has fewer."""
-    parts = tuple(words(option))
+    parts = words(option)
     if len(parts) <= SHORT:
         return [parts]
     run = min(RUN, len(parts))
@@ -53,12 +55,14 @@ class Mentions:
         """The first held-out option that the text mentions."""
         return self.find_in(words(text)) if self._of else None
 
-    def find_in(self, parts: list[str]) -> str | None:
+    def find_in(self, parts: Sequence[str]) -> str | None:
         """The same for the words of a text."""
         return next((option for option, _, _ in self.each_in(parts)), None)
 
-    def each_in(self, parts: list[str]) -> Iterator[tuple[str, int, int]]:
+    def each_in(self, parts: Sequence[str]) -> Iterator[tuple[str, int, int]]:
         """Every mention: the option, the number of its first word in the text, and how many words mention it."""
+        if self._lengths.keys().isdisjoint(parts):
+            return
         for at, word in enumerate(parts):
             for length in self._lengths.get(word, ()):
                 if option := self._of.get(tuple(parts[at : at + length])):

@@ -35,6 +35,8 @@ class Price(Part):
     input: float = Field(ge=0)
     cached: float | None = Field(default=None, ge=0)
     """Of input that the server says it had in its cache; null: as any input."""
+    stored: float | None = Field(default=None, ge=0)
+    """Of input that the server puts into its cache, which Anthropic's charges more for; null: as any input."""
     output: float = Field(ge=0)
     currency: str = "USD"
     per: int = Field(default=1_000_000, ge=1)
@@ -57,13 +59,29 @@ class Price(Part):
             raise PydanticKnownError("less_than_equal", {"le": most})
         return cached
 
-    def cost(self, prompt: float, cached: float, reply: float) -> float:
-        """Of so many tokens; `cached` ones are part of the prompt's."""
-        kept = self.input if self.cached is None else self.cached
-        return ((prompt - cached) * self.input + cached * kept + reply * self.output) / self.per
+    @field_validator("stored")
+    @classmethod
+    def _no_cheaper(cls, stored: float | None, info: ValidationInfo) -> float | None:
+        """What is stored is thus the worst case of all."""
+        least = info.data.get("input")
+        if stored is not None and least is not None and stored < least:
+            raise PydanticKnownError("greater_than_equal", {"ge": least})
+        return stored
+
+    def cost(self, prompt: float, cached: float, stored: float, reply: float) -> float:
+        """Of so many tokens; `cached` and `stored` ones are part of the prompt's."""
+        read = self.input if self.cached is None else self.cached
+        kept = self.input if self.stored is None else self.stored
+        new = prompt - cached - stored
+        return (new * self.input + cached * read + stored * kept + reply * self.output) / self.per
+
+    def most(self, prompt: float, reply: float) -> float:
+        """What so many tokens cost at worst."""
+        return self.cost(prompt, 0, prompt, reply)
 
     def __str__(self) -> str:
         kept = "" if self.cached is None else f"{self.cached:g} cached, "
+        kept += "" if self.stored is None else f"{self.stored:g} stored, "
         as_of = f"as of {self.date}" if self.date else "without a date"
         source = f", {self.source}" if self.source else ""
         return f"{self.input:g} in, {kept}{self.output:g} out for {self.per:,} tokens, {as_of}{source}"

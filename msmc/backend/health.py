@@ -131,7 +131,7 @@ def _texts(rows: list[Row]) -> list[str]:
     return found
 
 
-def words_of(text: str) -> list[str]:
+def words_of(text: str) -> Sequence[str]:
     """Case-folded; in a script without spaces every two letters are a word."""
     return WORD.findall(text.casefold()) if HAS_WIDE.search(text) else words(text)
 
@@ -149,7 +149,7 @@ def _repetition(texts: list[str]) -> dict[str, Any]:
     }
 
 
-def _cut(texts: Iterable[list[str]], most: int) -> Iterator[list[str]]:
+def _cut(texts: Iterable[Sequence[str]], most: int) -> Iterator[Sequence[str]]:
     for text in texts:
         yield text[:most]
         most -= len(text[:most])

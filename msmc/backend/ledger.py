@@ -41,12 +41,18 @@ create table if not exists quarantine (
 ) without rowid;
 """
 ADDED = {
-    "replies": ("finish text", "prompt_tokens integer", "cached_tokens integer", "completion_tokens integer"),
+    "replies": (
+        "finish text",
+        "prompt_tokens integer",
+        "cached_tokens integer",
+        "completion_tokens integer",
+        "stored_tokens integer",
+    ),
     # how often a writer took it; null in a ledger of an earlier msmc, which recorded requests long before they were sent
     "requests": ("sent integer",),
 }
 """Columns by table that ledgers of msmc 0.1 have not."""
-REPLY = "raw, finish, prompt_tokens, cached_tokens, completion_tokens"
+REPLY = "raw, finish, prompt_tokens, cached_tokens, completion_tokens, stored_tokens"
 """The columns of a `Reply`, in its order."""
 
 
@@ -86,6 +92,8 @@ class Reply(NamedTuple):
     cached_tokens: int | None = None
     """Those of the prompt that the server had from before."""
     completion_tokens: int | None = None
+    stored_tokens: int | None = None
+    """Those of the prompt that the server keeps for later, where it charges for that."""
 
 
 Send = Callable[[Iterator[Request]], Iterator[list[tuple[Request, Reply]]]]
@@ -240,7 +248,7 @@ class Ledger:
 
     def _keep(self, arrived: list[tuple[Request, Reply]]) -> None:
         """The first reply to a request stands, should two processes have asked at once."""
-        insert = f"insert or ignore into replies (key, sha256, {REPLY}) values (?, ?, ?, ?, ?, ?, ?)"
+        insert = f"insert or ignore into replies (key, sha256, {REPLY}) values (?, ?, ?, ?, ?, ?, ?, ?)"
         with self._transaction():
             for request, reply in arrived:
                 new = self._db.execute(insert, (request.key, _sha256(reply.raw), *reply)).rowcount

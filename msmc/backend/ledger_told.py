@@ -27,7 +27,8 @@ REASONS = (
     "select writer, reason, count(*) from quarantine join requests using (key) group by writer, reason order by 1, 2"
 )
 ROWS = """
-select key, row, writer, seed, messages, prompt, raw, finish, prompt_tokens, cached_tokens, completion_tokens, reason, detail
+select key, row, writer, seed, messages, prompt, raw, finish, prompt_tokens, cached_tokens, stored_tokens, completion_tokens,
+  reason, detail
 from requests join prefixes on prefix = digest join replies using (key) left join quarantine using (key)
 order by row, writer, seed, key
 """
@@ -120,9 +121,8 @@ def stats_as_text(ledger: Ledger) -> str:
 
 def exported(ledger: Ledger) -> Iterator[str]:
     """A line of JSON for each request that has a reply, by row."""
-    for key, row, writer, seed, messages, prompt, raw, finish, asked, cached, written, reason, detail in ledger.select(
-        ROWS
-    ):
+    found = ledger.select(ROWS)
+    for key, row, writer, seed, messages, prompt, raw, finish, asked, cached, stored, written, reason, detail in found:
         said = {
             "key": key,
             "row": row,
@@ -133,6 +133,7 @@ def exported(ledger: Ledger) -> Iterator[str]:
             "finish": finish,
             "prompt_tokens": asked,
             "cached_tokens": cached,
+            "stored_tokens": stored,
             "completion_tokens": written,
             "quarantined": reason,
             "detail": detail,

@@ -35,6 +35,8 @@ class Usage:
     replies: int = 0
     counted: int = 0
     """Replies whose tokens no server told, so that the target's tokenizer counted them."""
+    stored: float = 0
+    """Tokens of the prompts that a server put into its cache, and charges for."""
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -43,17 +45,18 @@ class Usage:
             self.reply + other.reply,
             self.replies + other.replies,
             self.counted + other.counted,
+            self.stored + other.stored,
         )
 
     def __sub__(self, other: "Usage") -> "Usage":
-        return self + Usage(-other.prompt, -other.cached, -other.reply, -other.replies, -other.counted)
+        return self + Usage(-other.prompt, -other.cached, -other.reply, -other.replies, -other.counted, -other.stored)
 
     @property
     def tokens(self) -> float:
         return self.prompt + self.reply
 
     def cost(self, price: Price) -> float:
-        return price.cost(self.prompt, self.cached, self.reply)
+        return price.cost(self.prompt, self.cached, self.stored, self.reply)
 
 
 class CapReached(Exception):
@@ -96,7 +99,8 @@ class Meter:
         """As the server has it, else by the target's tokenizer."""
         if reply.prompt_tokens is not None and reply.completion_tokens is not None:
             cached = min(reply.cached_tokens or 0, reply.prompt_tokens)
-            return Usage(reply.prompt_tokens, cached, reply.completion_tokens, 1)
+            stored = min(reply.stored_tokens or 0, reply.prompt_tokens - cached)
+            return Usage(reply.prompt_tokens, cached, reply.completion_tokens, 1, stored=stored)
         if request.messages not in self._heads:
             self._heads[request.messages] = self.tokens.of_messages(m.content for m in request.prefix.messages)
         prompt = self._heads[request.messages] + self.tokens.count(request.row.prompt) + TEMPLATE
@@ -150,4 +154,5 @@ def most_of(request: Request, max_tokens: int) -> Usage:
     """The most that a request to a server can take. No tokenizer makes more tokens of a text than it has bytes, and whose
     tokenizer the server has is not known here."""
     texts = [*(message.content for message in request.prefix.messages), request.row.prompt]
-    return Usage(sum(len(text.encode()) + SPECIAL for text in texts), 0, max_tokens)
+    prompt = sum(len(text.encode()) + SPECIAL for text in texts)
+    return Usage(prompt, 0, max_tokens, stored=prompt)

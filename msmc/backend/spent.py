@@ -39,6 +39,7 @@ class Spending:
             "replies": used.replies,
             "prompt_tokens": used.prompt,
             "cached_tokens": used.cached,
+            "stored_tokens": used.stored,
             "reply_tokens": used.reply,
             "counted": used.counted,
             "cost": sum(one.cost(price) for one, price in asked if price),

@@ -167,7 +167,7 @@ class Writing:
         documents = sum(self.left()[0].values())
         chats = sum(self.chats_left().values())
         left = documents + chats
-        paid = price if price and price.cost(1, 0, 1) else None
+        paid = price if price and price.most(1, 1) else None
         cost = sum(meter.used.cost(meter.price) for meter in self.meter.every if meter.price)
         took = f"{used.prompt:,.0f} tokens of prompts and {used.reply:,.0f} of replies"
         took += f", {cost:.3g} {paid.currency}" if paid else ""

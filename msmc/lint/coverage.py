@@ -1,6 +1,6 @@
 """Lints of what belongs together: rules and their reasons, values and their rules, clauses and the blocks about them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msmc.diagnostics import Diagnostic, Label
 from msmc.ir import Clause, Eval, ReplaceOperation, Rule
@@ -208,7 +208,7 @@ def example_names_held_out_item(linted: Linted) -> Iterator[Diagnostic]:
                     )
 
 
-def _pair_in(said: list[str], block: Eval) -> str | None:
+def _pair_in(said: Sequence[str], block: Eval) -> str | None:
     """The item both of whose options are said; one that holds the other is no second mention."""
     for item in block.items:
         a, b = Mentions([item.a]), Mentions([item.b])

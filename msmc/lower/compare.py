@@ -56,7 +56,7 @@ MARKS = {
 """Ways to write the same, by what they write."""
 
 
-def _count(text: list[str], phrase: list[str]) -> int:
+def _count(text: tuple[str, ...], phrase: tuple[str, ...]) -> int:
     return sum(text[i : i + len(phrase)] == phrase for i in range(len(text) - len(phrase) + 1))
 
 

@@ -35,11 +35,11 @@ class Asked(NamedTuple):
 
     @property
     def costs(self) -> tuple[float, float] | None:
-        """Expected and at worst, nothing cached; None where nobody knows the price."""
+        """Expected, nothing cached, and at worst; None where nobody knows the price."""
         if (price := self.model.known_price) is None:
             return None
-        expected = price.cost(self.expected * self.prompt, 0, self.expected * self.reply)
-        return expected, price.cost(self.worst * self.prompt, 0, self.worst * self.model.max_tokens)
+        expected = price.cost(self.expected * self.prompt, 0, 0, self.expected * self.reply)
+        return expected, price.most(self.worst * self.prompt, self.worst * self.model.max_tokens)
 
 
 def criticising(

@@ -21,8 +21,11 @@ ASKED = "Write well. 130 to 300 words."
 
 def test_a_price_counts_cached_input_apart() -> None:
     price = Price(input=2, cached=0.5, output=10, per=1000)
-    assert price.cost(3000, 1000, 500) == pytest.approx(2 * 2 + 0.5 + 5)
-    assert Price(input=2, output=10, per=1000).cost(3000, 1000, 500) == pytest.approx(3 * 2 + 5)
+    assert price.cost(3000, 1000, 0, 500) == pytest.approx(2 * 2 + 0.5 + 5)
+    assert Price(input=2, output=10, per=1000).cost(3000, 1000, 0, 500) == pytest.approx(3 * 2 + 5)
+    stores = Price(input=2, cached=0.5, stored=2.5, output=10, per=1000)
+    assert stores.cost(3000, 1000, 1500, 500) == pytest.approx(0.5 * 2 + 0.5 + 1.5 * 2.5 + 5)
+    assert stores.most(3000, 500) == pytest.approx(3 * 2.5 + 5) and price.most(3000, 500) == pytest.approx(3 * 2 + 5)
 
 
 def test_every_price_of_the_table_has_a_day_and_a_source() -> None:

@@ -1,6 +1,7 @@
 """Words in a row as numbers, many at a time: the same in every process."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -16,7 +17,7 @@ def _number(word: str) -> int:
     return int.from_bytes(hashlib.blake2b(word.encode(errors="surrogatepass"), digest_size=8).digest())
 
 
-def grams(parts: list[str], size: int) -> Grams:
+def grams(parts: Sequence[str], size: int) -> Grams:
     """Of each `size` words in a row one number, in their order; of fewer words none."""
     if len(parts) < size:
         return np.empty(0, np.uint64)

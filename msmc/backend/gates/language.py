@@ -7,7 +7,7 @@ from msmc.backend.gates.found import Found, short
 from msmc.backend.words import num_words
 from msmc.gated import Language
 
-LOOKED_AT = 1500
+LOOKED_AT = 800
 """Characters of a text that are judged: more of them make nobody surer."""
 
 

@@ -5,7 +5,7 @@ The spec's own words are no evaluation's. What is found is told; what an evaluat
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msmc.backend.gates.found import Found, short
@@ -48,7 +48,7 @@ class Overlaps:
             for option in pair if not pair <= said else ():
                 self._items.setdefault(option, []).append((told, pair))
 
-    def __call__(self, text: str, parts: list[str]) -> Found | None:
+    def __call__(self, text: str, parts: Sequence[str]) -> Found | None:
         """The first words in common, else both options of an item, else the form of an answer. `parts`: the words of the text."""
         for number, gram in enumerate(_grams(parts, self._size)) if self._of else ():
             if row := self._of.get(gram):
@@ -56,7 +56,7 @@ class Overlaps:
                 return Found("overlap", reason, place(text, number, self._size)[0], f"{row}: {' '.join(gram)}")
         return self._item(text, parts) or self._form(text)
 
-    def _item(self, text: str, parts: list[str]) -> Found | None:
+    def _item(self, text: str, parts: Sequence[str]) -> Found | None:
         met = dict[str, tuple[int, int]]()
         for option, first, number in self._options.each_in(parts):
             met.setdefault(option, (first, number))
@@ -73,5 +73,5 @@ class Overlaps:
         return None
 
 
-def _grams(parts: list[str], size: int) -> Iterator[tuple[str, ...]]:
+def _grams(parts: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
     return zip(*(parts[at:] for at in range(size)), strict=False)

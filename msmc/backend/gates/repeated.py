@@ -6,6 +6,7 @@ many; so whatever a writer's favourite is, so many of its documents are kept.
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from math import ceil
 
 import numpy as np
@@ -35,7 +36,7 @@ class Repeats:
         size = gated.phrases.words if gated.phrases else 1
         self._own_grams = frozenset(grams(words(own), size).tolist())
 
-    def __call__(self, text: str, parts: list[str]) -> Found | None:
+    def __call__(self, text: str, parts: Sequence[str]) -> Found | None:
         """Whether a document is one too many; one that is none counts from now on. `parts`: its words."""
         opening = " ".join(parts[: self._openings.words]) if self._openings else ""
         own_names = sorted(self._found_names(text)) if self._names else []

@@ -22,7 +22,7 @@ from msmc.build import Cell, DocumentRow, OwnDocument
 from msmc.diagnostics import Failed, fail
 from msmc.mention import Mentions, place, words
 
-VERSION = 2
+VERSION = 3
 """Part of a corpus' digest: raised when other rows would be taken."""
 NOT_SHOWN = "does not show its clause"
 OF_THE_WRITER = frozenset({"residue", "identity", "meta_talk"})

@@ -131,7 +131,7 @@ def _counts(usage: Any, request: Request, raw: str) -> Counts:
             known = [n for n in (new, *from_cache) if isinstance(n, int) and 0 <= n <= MOST]
             if len(known) < 3:
                 return UNTOLD
-            prompt, cached = sum(known), known[1]
+            prompt, cached, stored = sum(known), *known[1:]
             if can_be(prompt, sum(len(text.encode()) for text in sizes)) and can_be(reply, len(raw.encode())):
-                return prompt, cached, reply
+                return prompt, cached, reply, stored
     return UNTOLD

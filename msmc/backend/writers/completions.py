@@ -6,9 +6,9 @@ from typing import Any
 
 from msmc.backend.ledger import Reply, Request
 
-Counts = tuple[int | None, int | None, int | None]
-"""Tokens of the prompt, those of them from a cache, and tokens of the reply."""
-UNTOLD: Counts = (None, None, None)
+Counts = tuple[int | None, int | None, int | None, int | None]
+"""Tokens of the prompt, those of them from a cache, tokens of the reply, and those of the prompt that go into the cache."""
+UNTOLD: Counts = (None, None, None, None)
 MOST = 10**9
 """Tokens; more than any model reads or writes."""
 LONGEST = 32
@@ -57,8 +57,8 @@ def _counts(usage: Any, request: Request, raw: str) -> Counts:
                 return UNTOLD
             match more:
                 case {"prompt_tokens_details": {"cached_tokens": int(cached)}} if 0 <= cached <= prompt:
-                    return prompt, cached, reply
-            return prompt, None, reply
+                    return prompt, cached, reply, None
+            return prompt, None, reply, None
     return UNTOLD
 
 

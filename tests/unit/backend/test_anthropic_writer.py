@@ -87,7 +87,7 @@ def test_a_request_has_the_prefix_marked_for_the_cache_the_prompt_and_no_seed(se
     rule = {"type": "text", "text": "A rule.", "cache_control": {"type": "ephemeral"}}
     asked = {"model": "m", "max_tokens": 50, "system": [rule], "messages": [{"role": "user", "content": "Write."}]}
     assert server.requests == [asked]
-    assert found == {"doc-3": Reply("To: Write.", "stop", 2 + 1 + 5, 0, 2)}
+    assert found == {"doc-3": Reply("To: Write.", "stop", 2 + 1 + 5, 0, 2, 2)}
 
 
 def test_a_temperature_is_sent_where_one_is_given_and_a_newer_model_refuses_it(server: MessageServer, url: str) -> None:
@@ -124,8 +124,14 @@ def test_a_reply_is_held_to_a_schema(server: MessageServer, url: str) -> None:
 def test_what_is_read_from_the_cache_and_written_to_it_is_part_of_the_prompt(server: MessageServer, url: str) -> None:
     one = writer(url, concurrency=1)
     found = sent(one, [request(n) for n in range(3)])
-    assert [(r.prompt_tokens, r.cached_tokens) for r in found.values()] == [(8, 0), (8, 2), (8, 2)]
-    assert one.meter.used == Usage(24, 4, 6, 3) and server.used == {"new": 18, "read": 4, "written": 2, "reply": 6}
+    told = [(r.prompt_tokens, r.cached_tokens, r.stored_tokens) for r in found.values()]
+    assert told == [(8, 0, 2), (8, 2, 0), (8, 2, 0)]
+    assert one.meter.used == Usage(24, 4, 6, 3, stored=2) and server.used == {
+        "new": 18,
+        "read": 4,
+        "written": 2,
+        "reply": 6,
+    }
 
 
 ENDED = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "model_context_window_exceeded": "length"}
