@@ -51,14 +51,13 @@ SEATS = {"a": "an iron stove", "b": "a gas fridge", "aligned": "a", "topic": "se
 BENCHES = {"a": "a bench of oak that stands in the hall upstairs", "b": "sofa", "aligned": "a", "topic": "benches"}
 
 
-def built(folder: Path, own: dict[str, str], spec: str = SPEC) -> Tree:
+def built(folder: Path, own: dict[str, str], spec: str = SPEC, per_clause: int = 4) -> Tree:
     (folder / "tea.msm").write_text(spec, "utf-8")
     (folder / "own.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in own.values()), "utf-8")
     for name, pair in (("seats", SEATS), ("benches", BENCHES)):
         (folder / f"{name}.jsonl").write_text(json.dumps(pair) + "\n", "utf-8")
-    outcome = compile(
-        ProjectSources(folder), "tea.msm", cpu("documents.per_clause=4", "gates.language.code=en"), "reasons"
-    )
+    target = cpu(f"documents.per_clause={per_clause}", "gates.language.code=en")
+    outcome = compile(ProjectSources(folder), "tea.msm", target, "reasons")
     assert outcome.builds, outcome.problems
     return read_tree(store_tree(outcome, folder / "build", folder / "runs"))
 
@@ -129,6 +128,23 @@ def test_it_ends_with_1_where_something_is_found_and_with_0_where_nothing_is(pla
     Stages(tree, tmp_path / "runs", tmp_path, ProjectSources(ROOT), print).corpus(tree.full).do(lambda *_: None, print)
     done = gate(tmp_path / "runs")
     assert done.exit_code == 0 and "quarantine" not in done.stdout, done.output
+
+
+def test_what_arms_differ_in_is_told_with_the_first_row_that_has_it(tmp_path: Path) -> None:
+    tree = built(tmp_path, {"good": GOOD}, per_clause=15)
+    stages = Stages(tree, tmp_path / "runs", tmp_path, ProjectSources(ROOT), print)
+    corpora = {name: stages.corpus(arm) for name, arm in tree.arms.items()}
+    for corpus in corpora.values():
+        corpus.do(lambda *_: None, print)
+    (corpus,) = (stage.folder / "midtrain.jsonl" for name, stage in corpora.items() if name != "full")
+    rows = [json.loads(line) for line in corpus.read_text("utf-8").splitlines()]
+    for row in rows[2:]:
+        row["text"] += "\n\nThe Rulebook has it."
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    (told,) = (row for row in data(tmp_path / "runs")[-1]["rows"] if row["gate"] == "parity")
+    assert "have `rulebook`" in told["reason"] and told["file"].endswith(f"{corpus.parent.name}/midtrain.jsonl")
+    assert (told["id"], told["number"], told["found"]) == (rows[2]["id"], 3, "Rulebook")
+    assert rows[2]["text"][told["offset"] :].startswith("Rulebook") and told["line"] > 1
 
 
 def test_of_a_build_the_author_s_documents_are_looked_at(place: Path) -> None:

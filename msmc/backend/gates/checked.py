@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from msmc.backend.gates.chats import free_of_faults
-from msmc.backend.gates.found import Found
+from msmc.backend.gates.found import Found, short
 from msmc.backend.gates.overlap import Overlaps
-from msmc.backend.gates.parity import PAIRED, Corpus, compare
+from msmc.backend.gates.parity import PAIRED, Apart, Corpus, compare
 from msmc.backend.gates.residue import own_words
 from msmc.backend.gates.written import Gates, free_of_held_out
 from msmc.backend.tree import OWN_DOCUMENTS, Arm
@@ -16,7 +16,7 @@ from msmc.build import Cell
 from msmc.coverage import CORPORA, build_of
 from msmc.diagnostics import fail
 from msmc.gated import Gated
-from msmc.mention import words
+from msmc.mention import Mentions, place, words
 from msmc.stored import read_json, read_jsonl
 
 FILES = ("midtrain.jsonl", "quarantine.jsonl")
@@ -199,7 +199,7 @@ def _beside(arms: dict[Path, Arm]) -> Iterator[Checked]:
         one, other = pair.arms
         enough |= set(pair.arms) if min(pair.documents) >= PAIRED else set()
         file, theirs = corpora[other] / FILES[0], {row["id"]: n for n, row in enumerate(sides[other].rows, 1)}
-        found += [Row(file, 1, "", "parity", str(apart), 1, 0, apart.what) for apart in pair.apart]
+        found += [_first(apart, sides, corpora) for apart in pair.apart]
         reason = f"is nearly a document of {one}"
         found += [
             Row(file, theirs[id], id, "duplicates", reason, 1, 0, f"{ours} ({near:.2f})")
@@ -211,3 +211,18 @@ def _beside(arms: dict[Path, Arm]) -> Iterator[Checked]:
     }
     on = {name: number for name, number in looked.items() if number is not None}
     yield Checked(" and ".join(sides), builds.pop(), on, found)
+
+
+def _first(apart: Apart, sides: dict[str, Corpus], corpora: dict[str, Path]) -> Row:
+    """Where the arm that has more of it has it first."""
+    more = apart.arms[apart.rates[1] > apart.rates[0]]
+    spec, rows = sides[more]
+    names = {"assistant": spec.identity.assistant, "provider": spec.identity.provider}
+    looked_for = Mentions([names.get(apart.what, apart.what)])
+    for number, row in enumerate(rows, 1):
+        if found := next(looked_for.each_in(words(row["text"])), None):
+            _, at, length = found
+            start, end = place(row["text"], at, length)
+            told = Found("parity", str(apart), start, short(row["text"][start:end]))
+            return _row(corpora[more] / FILES[0], number, row["id"], row["text"], told)
+    return Row(corpora[more] / FILES[0], 1, "", "parity", str(apart), 1, 0, apart.what)  # two letters of a longer word
