@@ -80,8 +80,9 @@ def test_smollm2_writes_documents_through_vllm(folder: Path) -> None:
     assert sum(share > 0.5 for share in shared) >= 8, shared
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.parametrize("when", ["loads", "writes"])
+@pytest.mark.parametrize(
+    ("when", "number"), [("loads", signal.SIGINT), ("loads", signal.SIGKILL), ("writes", signal.SIGKILL)]
+)
 def test_the_server_ends_with_msmc(folder: Path, number: signal.Signals, when: str) -> None:
     """Were it while it still loads; and all of its own processes."""
     process = subprocess.Popen(
